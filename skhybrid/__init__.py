@@ -1,0 +1,37 @@
+"""Deep hybrid models for scikit-learn: known physics and a network, learned together."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from skhybrid._regressor import HybridRegressor
+    from skhybrid.physics import Param, Physics
+
+__all__ = ["HybridRegressor", "Param", "Physics", "datasets", "exceptions"]
+
+# Torch takes seconds to import, so it is imported when something is used.
+_HOMES = {
+    "HybridRegressor": "skhybrid._regressor",
+    "Param": "skhybrid.physics",
+    "Physics": "skhybrid.physics",
+}
+_MODULES = {"datasets", "exceptions"}
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"skhybrid.{name}")
+    else:
+        raise AttributeError(f"module 'skhybrid' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,356 @@
+"""From validated rows and settings to a fitted model."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from torch import Tensor
+
+from skhybrid._assembly import Parts, assemble_hybrid, assemble_physics, least_squares_start
+from skhybrid._checks import check_physics
+from skhybrid._data import Rows, record_network_inputs
+from skhybrid._parameter_space import ParameterSpace
+from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning, TrainingError
+from skhybrid.networks import build_network
+from skhybrid.structures import Hybrid
+from skhybrid.training import Batch, Patience, Penalties, Problem, Recipe, Schedule, Status
+from skhybrid.training.estimation import Estimate, Observer, Start, estimate
+from skhybrid.training.least_squares import fit_least_squares
+from skhybrid.training.result import Result
+from skhybrid.training.sharing import measure_shares
+
+# A part of the model whose variance is below this part of the target's explains nothing.
+NOTHING = 1e-6
+# A residual above this part of the target's variance leaves something to explain.
+SOMETHING = 1e-4
+# Below this share of the explained variance the physics is not what explains the data.
+SMALL_SHARE = 0.01
+
+
+@dataclass
+class Fitted:
+    """A fitted model and how it came about.
+
+    Attributes
+    ----------
+    hybrid : Hybrid
+        Its network holds the trained parameters.
+    coordinates : dict of str to Tensor
+        Scaled physics parameters.
+    loss : float
+        Mean weighted squared error over the training rows, in units of the target's variance.
+    loss_curve : list of float
+    n_iter : int
+        Epochs of both phases, or evaluations of a least-squares fit.
+    restarts : list of dict
+    """
+
+    hybrid: Hybrid
+    coordinates: dict[str, Tensor]
+    loss: float
+    loss_curve: list[float]
+    n_iter: int
+    restarts: list[dict[str, Any]]
+
+    @property
+    def physics_params(self) -> dict[str, float | np.ndarray]:
+        """All physics parameters in the user's units, in the order of the signature."""
+        return user_values(self.hybrid, self.coordinates)
+
+
+def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return physics parameters as floats and float64 arrays, in the order of the signature."""
+    values = hybrid.space.values(coordinates)
+    arrays = {
+        name: values[name].detach().double().cpu().numpy() for name in hybrid.space.names
+    }
+    return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
+
+
+def fit_physics(parts: Parts, rows: Rows) -> Fitted:
+    """Fit the physics alone by least squares."""
+    hybrid = assemble_physics(parts, rows)
+    data = rows.tensors(torch.float64, parts.device)
+    check_physics(hybrid, data.x)
+    fit = fit_least_squares(hybrid, data)
+    if not fit.converged:
+        warnings.warn(
+            f"The least-squares fit of the physics did not converge after {len(fit.loss_curve)} "
+            f"evaluations: {fit.message} Other initial values or bounds may help.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    # The smooth transforms reach a bound in the limit only; least squares may end on one.
+    hybrid.space = ParameterSpace(parts.physics, fit.values, device=parts.device, held=True)
+    n_iter = len(fit.loss_curve)
+    restart = {
+        "loss": fit.loss,
+        "validation_loss": None,
+        "physics_params": user_values(hybrid, {}),
+        "status": fit.message,
+        "n_iter": n_iter,
+    }
+    return Fitted(hybrid, {}, fit.loss, fit.loss_curve, n_iter, [restart])
+
+
+def fit_hybrid(
+    parts: Parts,
+    rows: Rows,
+    settings: Any,
+    *,
+    previous: Fitted | None = None,
+    observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
+) -> Fitted:
+    """Fit physics and network together.
+
+    Parameters
+    ----------
+    parts : Parts
+    rows : Rows
+    settings : HybridRegressor
+        Read for its parameters only.
+    previous : Fitted, default=None
+        A fit to go on from.
+    observe : callable, default=None
+        From the assembled model, its training rows and the number of epochs of every phase to
+        the observer of its training.
+    """
+    random_state = check_random_state(settings.random_state)
+    seeds = dict(zip(("batches", "split"), _draw_seeds(random_state, 2), strict=True))
+    validation_rows = None
+    if settings.early_stopping:
+        rows, validation_rows = rows.split(settings.validation_fraction, seeds["split"])
+    physical = assemble_physics(parts, rows)
+    if previous is not None:
+        start = previous.hybrid.space.values(previous.coordinates)
+        start = {name: value.detach().double().cpu().numpy() for name, value in start.items()}
+    elif settings.physics_init == "least_squares":
+        check_physics(physical, rows.tensors(torch.float64, parts.device).x)
+        start = least_squares_start(physical, parts, rows)
+    else:
+        start = physical.space.start
+    network_seeds = _draw_seeds(random_state, settings.n_restarts)
+    scales = None if previous is None else previous.hybrid.scales
+    hybrid = assemble_hybrid(
+        parts, physical, rows, start, seed=network_seeds[0], scales=scales
+    )
+    if previous is not None:
+        hybrid.network.load_state_dict(previous.hybrid.network.state_dict())
+    data = rows.tensors(parts.dtype, parts.device)
+    validation = None
+    if validation_rows is not None:
+        validation = validation_rows.tensors(parts.dtype, parts.device)
+        data, validation = _same_weighting(data, validation)
+    recipe, refinement = _recipes(settings, hybrid, len(rows.x), seeds["batches"], validation)
+    starts = _starts(hybrid, parts, network_seeds, random_state)
+    observer = None
+    if observe is not None:
+        n_epochs = {"estimate": recipe.schedule.n_epochs}
+        if refinement is not None:
+            n_epochs["refine"] = refinement.schedule.n_epochs
+        observer = observe(hybrid, data, n_epochs)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds["batches"])  # dropout, where a network has it
+        outcome = estimate(
+            Problem(hybrid, data, validation), starts, recipe, refinement, observer
+        )
+    if isinstance(outcome, Result):
+        raise TrainingError(
+            "The loss was non-finite in the first epoch of every restart. Likely causes: a "
+            f"learning_rate ({settings.learning_rate}) or rho ({settings.rho}) that is too large, "
+            "or physics that is not finite for parameters near the start; give bounds with Param."
+        )
+    _warn_of_non_finite(outcome.restarts)
+    load_weights(hybrid, outcome.weights)
+    fitted = _fitted(hybrid, outcome)
+    _set_range(fitted, data.x)
+    _warn_of_collapse(fitted, data, settings)
+    return fitted
+
+
+def load_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> None:
+    """Give the model's network parameters of its own with these values."""
+    for name, parameter in hybrid.network.named_parameters():
+        if name in weights:
+            parameter.data = weights[name].detach().clone()
+            parameter.grad = None
+    hybrid.network.eval()
+
+
+def snapshot(
+    hybrid: Hybrid, coordinates: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> Hybrid:
+    """Return a copy of the model with these parameters, to predict with while training goes on."""
+    copied = copy.copy(hybrid)
+    copied.network = copy.deepcopy(hybrid.network)
+    load_weights(copied, weights)
+    return copied
+
+
+def _draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
+    return random_state.randint(np.iinfo(np.int32).max, size=n_seeds).tolist()
+
+
+def _starts(
+    hybrid: Hybrid, parts: Parts, seeds: list[int], random_state: np.random.RandomState
+) -> list[Start]:
+    """The first restart begins at the start; the others have other networks and other θ."""
+    starts = []
+    for restart, seed in enumerate(seeds):
+        if restart == 0:
+            network = hybrid.network
+            coordinates = {
+                name: torch.zeros(shape).to(hybrid.scales.target_scale)
+                for name, shape in hybrid.space.shapes.items()
+            }
+        else:
+            n_inputs = len(hybrid.scales.feature_offset)
+            n_outputs = int(np.prod(hybrid.target_shape))
+            network = build_network(parts.nn, n_inputs, n_outputs, seed=seed)
+            coordinates = hybrid.space.draw(random_state)
+        network = network.to(parts.device, parts.dtype)
+        weights = {name: p.detach().clone() for name, p in network.named_parameters()}
+        starts.append(Start(weights, coordinates))
+    return starts
+
+
+def _recipes(
+    settings: Any, hybrid: Hybrid, n_rows: int, seed: int, validation: Batch | None
+) -> tuple[Recipe, Recipe | None]:
+    """Recipes of the two phases; the second is None where there is none."""
+
+    def spread(value: float, n_members: int) -> Tensor:
+        return torch.full((n_members,), float(value)).to(hybrid.scales.target_scale)
+
+    def penalties(n_members: int) -> Penalties:
+        return Penalties(
+            spread(settings.l2, n_members),
+            spread(settings.functional_norm, n_members),
+            spread(settings.orthogonality, n_members),
+        )
+
+    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs)
+    sharp = settings.optimizer == "sam" and settings.rho > 0
+    physics_rate = settings.physics_learning_rate
+    if physics_rate is None:
+        physics_rate = 10.0 * settings.learning_rate
+    n_members = settings.n_restarts
+    patience = None
+    if settings.early_stopping:
+        patience = Patience(settings.n_iter_no_change, settings.tol)
+    common = {
+        "schedule": schedule,
+        "perturbation": settings.perturbation,
+        "compile": settings.compile,
+        "seed": seed,
+    }
+    first = Recipe(
+        rho=spread(settings.rho, n_members) if sharp else None,
+        learning_rate=spread(settings.learning_rate, n_members),
+        physics_learning_rate=spread(physics_rate, n_members),
+        penalties=penalties(n_members),
+        perturb=settings.perturb,
+        patience=patience,
+        keep_best=None if validation is None else "each",
+        **common,
+    )
+    if not sharp or settings.refine_rho is None:
+        return first, None
+    second = Recipe(
+        rho=spread(settings.refine_rho, 1) if settings.refine_rho > 0 else None,
+        learning_rate=spread(settings.learning_rate, 1),
+        physics_learning_rate=spread(0.0, 1),
+        penalties=penalties(1),
+        patience=copy.copy(patience),
+        **common,
+    )
+    return first, second
+
+
+def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
+    """Give both weights if one has them: the loss is set up once for both."""
+    if (data.weight is None) == (validation.weight is None):
+        return data, validation
+    return tuple(
+        batch._replace(weight=torch.ones_like(batch.y)) if batch.weight is None else batch
+        for batch in (data, validation)
+    )
+
+
+def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
+    first, second = outcome.restarts, outcome.refinement
+    restarts = [
+        {
+            "loss": float(first.losses[m]),
+            "validation_loss": (
+                None if first.validation_losses is None else float(first.validation_losses[m])
+            ),
+            "physics_params": user_values(hybrid, outcome.restart_coordinates[m]),
+            "status": status.value,
+            "n_iter": first.stopped_epoch[m],
+        }
+        for m, status in enumerate(first.status)
+    ]
+    return Fitted(
+        hybrid=hybrid,
+        coordinates=outcome.coordinates,
+        loss=outcome.loss,
+        loss_curve=outcome.loss_curve,
+        n_iter=first.n_epochs + (0 if second is None else second.n_epochs),
+        restarts=restarts,
+    )
+
+
+def _set_range(fitted: Fitted, x: Tensor) -> None:
+    """Note the range of the network's inputs at the fitted parameters."""
+    inputs = record_network_inputs(fitted.hybrid, x, fitted.coordinates)
+    fitted.hybrid.scales.feature_low = inputs.amin(dim=0)
+    fitted.hybrid.scales.feature_high = inputs.amax(dim=0)
+
+
+def _warn_of_non_finite(result: Result) -> None:
+    for member, status in enumerate(result.status):
+        if status in (Status.NON_FINITE, Status.FAILED):
+            warnings.warn(
+                f"Restart {member}: the loss became non-finite in epoch "
+                f"{result.stopped_epoch[member]}"
+                + (
+                    "; training of it stopped there and its last good parameters were restored. "
+                    if status is Status.NON_FINITE
+                    else ", so it was dropped. "
+                )
+                + "Likely causes: physics parameters that left the region where the physics is "
+                "finite (give bounds with Param), or a learning_rate or rho that is too large.",
+                NonFiniteLossWarning,
+                stacklevel=4,
+            )
+
+
+def _warn_of_collapse(fitted: Fitted, data: Batch, settings: Any) -> None:
+    if fitted.hybrid.physics is None:
+        return
+    shares = measure_shares(fitted.hybrid, data.x, data.y, fitted.coordinates)
+    if shares.network < NOTHING and shares.residual > SOMETHING and settings.optimizer == "sam":
+        warnings.warn(
+            f"The network's part has vanished: it explains {shares.network:.1e} of the target's "
+            f"variance and leaves {shares.residual:.1e} unexplained. rho={settings.rho} is too "
+            f"large for perturbation={settings.perturbation!r}; try a tenth of it.",
+            CollapseWarning,
+            stacklevel=4,
+        )
+    elif shares.physics_share < SMALL_SHARE and fitted.hybrid.space.shapes:
+        warnings.warn(
+            f"The physics' part has vanished: it explains {100 * shares.physics_share:.2f} % of "
+            "what the model explains, so its parameters mean little. Try a larger rho "
+            f"(rho={settings.rho}), a functional_norm, or other initial values.",
+            CollapseWarning,
+            stacklevel=4,
+        )

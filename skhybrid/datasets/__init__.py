@@ -1,0 +1,21 @@
+"""Data sets that come with their physics: simulated ones and measured ones.
+
+Every function returns a :class:`sklearn.utils.Bunch` that also carries the scientific model
+(``physics``) and, where it is known, the truth about its parameters.
+"""
+
+from __future__ import annotations
+
+from skhybrid.datasets._light_tunnel import fetch_light_tunnel, make_light_tunnel, malus
+from skhybrid.datasets._pendulum_acceleration import (
+    make_pendulum_acceleration,
+    pendulum_acceleration,
+)
+
+__all__ = [
+    "fetch_light_tunnel",
+    "make_light_tunnel",
+    "make_pendulum_acceleration",
+    "malus",
+    "pendulum_acceleration",
+]

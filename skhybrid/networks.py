@@ -1,0 +1,89 @@
+"""The network half of a hybrid model: from what the user names to a fresh module."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from skhybrid.exceptions import NetworkError
+
+__all__ = ["build_network"]
+
+
+def build_network(
+    network: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, *, seed: int
+) -> nn.Module:
+    """Return a freshly initialised network that owns its parameters.
+
+    Parameters
+    ----------
+    network : int, sequence of int or torch.nn.Module
+        Hidden sizes of a multilayer perceptron with SiLU activations, or a module. A module is
+        copied and every layer that has ``reset_parameters`` is initialised anew; other parameters
+        keep the values they have.
+    n_inputs, n_outputs : int
+        Numbers of columns in and out.
+    seed : int
+        Seed of the initialisation. The state of torch's global generator is left as it was.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    NetworkError
+        If a layer keeps running statistics: they would be updated twice in each step of
+        sharpness-aware minimisation, at weights the model never has.
+
+    Examples
+    --------
+    >>> from skhybrid.networks import build_network
+    >>> sum(p.numel() for p in build_network((8,), 2, 1, seed=0).parameters())
+    33
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if isinstance(network, nn.Module):
+            module = copy.deepcopy(network)
+            for layer in module.modules():
+                if hasattr(layer, "reset_parameters"):
+                    layer.reset_parameters()
+        else:
+            module = _multilayer_perceptron(hidden_sizes(network), n_inputs, n_outputs)
+    reject_running_statistics(module)
+    return module
+
+
+def hidden_sizes(network: Sequence[int] | int) -> tuple[int, ...]:
+    """Return hidden sizes as a tuple of positive integers."""
+    sizes = (network,) if isinstance(network, numbers.Integral) else tuple(network)
+    if not all(isinstance(size, numbers.Integral) and size > 0 for size in sizes):
+        raise NetworkError(
+            f"nn must be hidden sizes (positive integers such as (64, 64)), a torch.nn.Module or "
+            f"None; got {network!r}."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def reject_running_statistics(module: nn.Module) -> None:
+    """Raise a NetworkError that names the first layer that keeps running statistics."""
+    for name, layer in module.named_modules():
+        if getattr(layer, "running_mean", None) is not None:
+            raise NetworkError(
+                f"Layer {name or 'nn'!r} ({type(layer).__name__}) keeps running statistics, which "
+                "sharpness-aware minimisation would update twice in each step. Use LayerNorm or "
+                "GroupNorm, or track_running_stats=False."
+            )
+
+
+def _multilayer_perceptron(hidden: tuple[int, ...], n_inputs: int, n_outputs: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(n_inputs, size), nn.SiLU()]
+        n_inputs = size
+    return nn.Sequential(*layers, nn.Linear(n_inputs, n_outputs))

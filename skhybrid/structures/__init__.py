@@ -1,0 +1,23 @@
+"""Ways of joining the physics and the network, one file each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from skhybrid.structures.additive import additive
+from skhybrid.structures.hybrid import Hybrid, Scales
+from skhybrid.structures.multiplicative import multiplicative
+from skhybrid.structures.serial import serial
+
+__all__ = ["STRUCTURES", "Hybrid", "Scales", "get_structure"]
+
+STRUCTURES: dict[str, Callable] = {
+    "additive": additive,
+    "multiplicative": multiplicative,
+    "serial": serial,
+}
+
+
+def get_structure(structure: str | Callable) -> Callable:
+    """Return the function ``(x, physics, nn) -> y`` that a name stands for."""
+    return STRUCTURES[structure] if isinstance(structure, str) else structure

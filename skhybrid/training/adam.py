@@ -1,0 +1,62 @@
+"""Adam with a learning rate for every parameter."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+class Adam:
+    """Adam (Kingma and Ba, 2015, algorithm 1) on one flat vector.
+
+    ``torch.optim.Adam`` takes one learning rate for a group of tensors; here every element has
+    its own, because members differ in theirs, physics parameters learn faster than the network,
+    and a member that stopped has none. With one rate for all it takes torch's steps.
+
+    Parameters
+    ----------
+    parameters : Tensor of shape (n_parameters,)
+        Updated in place.
+    learning_rate : Tensor of shape (n_parameters,)
+    beta1, beta2, epsilon : float
+        The defaults of the paper.
+    """
+
+    def __init__(
+        self,
+        parameters: Tensor,
+        learning_rate: Tensor,
+        *,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        self.parameters = parameters
+        self.learning_rate = learning_rate
+        self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.n_steps = 0
+        self._mean = torch.zeros_like(parameters)
+        self._square = torch.zeros_like(parameters)
+        self._denominator = torch.zeros_like(parameters)
+        self._update = torch.zeros_like(parameters)
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, decay: float = 1.0) -> None:
+        """Move the parameters against the gradient, with rates times ``decay``."""
+        self.n_steps += 1
+        mean_correction = 1.0 - self.beta1**self.n_steps
+        square_correction = 1.0 - self.beta2**self.n_steps
+        self._mean.lerp_(gradient, 1.0 - self.beta1)
+        self._square.mul_(self.beta2).addcmul_(gradient, gradient, value=1.0 - self.beta2)
+        torch.sqrt(self._square, out=self._denominator)
+        self._denominator.mul_(1.0 / math.sqrt(square_correction)).add_(self.epsilon)
+        torch.mul(self._mean, self.learning_rate, out=self._update)
+        self.parameters.addcdiv_(self._update, self._denominator, value=-decay / mean_correction)
+
+    @torch.no_grad()
+    def forget(self, chosen: Tensor) -> None:
+        """Set the rates and the moments of the chosen elements to zero."""
+        for state in (self._mean, self._square, self.learning_rate):
+            state.masked_fill_(chosen, 0.0)

@@ -1,0 +1,239 @@
+"""The training loop: the only one, for one fit or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skhybrid.structures import Hybrid
+from skhybrid.training.adam import Adam
+from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Members
+from skhybrid.training.objective import Batch, Objective, rows_of
+from skhybrid.training.penalties import L2, Penalties
+from skhybrid.training.result import Result, Status
+from skhybrid.training.schedule import Schedule
+from skhybrid.training.sharpness import Sharpness
+from skhybrid.training.stopping import BestKeeper, Patience
+
+OnEpoch = Callable[[int, Tensor], bool]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is to be fitted: the model and its data.
+
+    Attributes
+    ----------
+    hybrid : Hybrid
+    data : Batch
+        Training rows, with weights of shape (n, ...) or (n_members, n, ...).
+    validation : Batch or None
+        Held-out rows. Weights of shape (n_members, n, ...) tell which rows each member held out.
+    """
+
+    hybrid: Hybrid
+    data: Batch
+    validation: Batch | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How it is fitted.
+
+    Attributes
+    ----------
+    rho : Tensor of shape (n_members,) or None
+        Radius of sharpness-aware minimisation; None is plain Adam, one gradient per step.
+    learning_rate, physics_learning_rate : Tensor of shape (n_members,)
+        A physics learning rate of zero holds θ.
+    penalties : Penalties
+    schedule : Schedule
+    perturbation, perturb : str
+        See :class:`~skhybrid.training.sharpness.Sharpness`.
+    patience : Patience or None
+        When to stop on the validation loss; None never does.
+    keep_best : {None, "each", "together"}
+        Which parameters to end with: the last ones; each member's own best by validation loss; or
+        all members' at the epoch with the lowest mean validation loss.
+    compile : bool
+    seed : int
+        Of the minibatches.
+    """
+
+    rho: Tensor | None
+    learning_rate: Tensor
+    physics_learning_rate: Tensor
+    penalties: Penalties
+    schedule: Schedule
+    perturbation: str = "layer"
+    perturb: str = "nn"
+    patience: Patience | None = None
+    keep_best: str | None = None
+    compile: bool = False
+    seed: int = 0
+
+
+def train(
+    problem: Problem, members: Members, recipe: Recipe, on_epoch: OnEpoch | None = None
+) -> Result:
+    """Train all members side by side, in place.
+
+    Parameters
+    ----------
+    problem : Problem
+    members : Members
+        Where they start; at the end, what was kept.
+    recipe : Recipe
+    on_epoch : callable, default=None
+        Called as ``on_epoch(epoch, losses)`` after every epoch; True stops training.
+
+    Returns
+    -------
+    Result
+    """
+    data, validation, schedule = problem.data, problem.validation, recipe.schedule
+    objective = _objective(problem.hybrid, members, recipe, data)
+    objective.check_vectorised(rows_of(data, slice(0, schedule.batch_size)))
+    step = _Step(objective, members, recipe)
+    held_out = None if validation is None else _HeldOut(objective, validation, members, recipe)
+    guard = _Guard(members, schedule.n_epochs)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    curve: list[Tensor] = []
+    ending = Status.FINISHED
+    for epoch in range(1, schedule.n_epochs + 1):
+        losses = step.epoch(data, schedule, generator)
+        curve.append(losses)
+        stopped = guard.check(epoch, losses)
+        if stopped is not None:
+            step.stop(stopped)
+            if guard.none_left:
+                break
+        if held_out is not None and held_out.exhausted(epoch, schedule.n_epochs):
+            ending = Status.EARLY_STOPPED
+            break
+        if on_epoch is not None and on_epoch(epoch, losses):
+            ending = Status.CALLBACK_STOPPED
+            break
+    n_epochs = len(curve)
+    kept_epoch = [min(stop, n_epochs) for stop in guard.stopped_epoch]
+    validation_losses = None
+    if held_out is not None:
+        kept_epoch = held_out.keeper.restore(n_epochs)
+        validation_losses = objective.data_losses(validation)
+    return Result(
+        status=[ending if status is Status.FINISHED else status for status in guard.status],
+        losses=objective.data_losses(data),
+        validation_losses=validation_losses,
+        curve=curve,
+        stopped_epoch=[min(stop, n_epochs) for stop in guard.stopped_epoch],
+        n_epochs=n_epochs,
+        kept_epoch=kept_epoch,
+    )
+
+
+def _objective(hybrid: Hybrid, members: Members, recipe: Recipe, data: Batch) -> Objective:
+    per_member = data.weight is not None and data.weight.ndim > data.y.ndim
+    return Objective(
+        hybrid, members, recipe.penalties, weight_per_member=per_member, compile=recipe.compile
+    )
+
+
+class _Step:
+    """One optimiser step of all members, and what belongs to it."""
+
+    def __init__(self, objective: Objective, members: Members, recipe: Recipe) -> None:
+        self.objective = objective
+        self.members = members
+        rates = members.spread(recipe.physics_learning_rate, [PHYSICS])
+        rates += members.spread(recipe.learning_rate, [WEIGHT, BIAS])
+        self.adam = Adam(members.flat, rates)
+        self.l2 = L2(members, recipe.penalties.l2)
+        self.sharpness = None
+        if recipe.rho is not None:
+            self.sharpness = Sharpness(members, recipe.rho, recipe.perturbation, recipe.perturb)
+
+    def epoch(self, data: Batch, schedule: Schedule, generator: torch.Generator) -> Tensor:
+        """Step through all minibatches; return the mean loss of each member, penalties included."""
+        data = _shuffled(data, schedule, generator)
+        size, first = schedule.batch_size, self.adam.n_steps
+        losses = torch.zeros(self.members.n_members).to(self.members.flat)
+        for batch in range(schedule.n_batches):
+            rows = rows_of(data, slice(batch * size, (batch + 1) * size))
+            losses += self(rows, schedule.decay(first + batch))
+        return losses / schedule.n_batches + self.l2()
+
+    def __call__(self, batch: Batch, decay: float) -> Tensor:
+        losses = self.objective(batch)
+        self.members.backward(losses)
+        if self.sharpness is not None:
+            self.sharpness.ascend()
+            self.members.backward(self.objective(batch))
+            self.sharpness.descend()
+        self.l2.add_gradient()
+        self.adam.step(self.members.gradient, decay)
+        return losses.detach()
+
+    def stop(self, stopped: Tensor) -> None:
+        """Leave the parameters of these members as they are from now on."""
+        self.members.stop(stopped)
+        self.adam.forget(self.members.spread(stopped).bool())
+
+
+class _Guard:
+    """Watches for losses and parameters that become non-finite."""
+
+    def __init__(self, members: Members, n_epochs: int) -> None:
+        self.members = members
+        self.status = [Status.FINISHED] * members.n_members
+        self.stopped_epoch = [n_epochs] * members.n_members
+        self._good = members.flat.clone()
+
+    @property
+    def none_left(self) -> bool:
+        """Whether every member has been stopped."""
+        return all(status is not Status.FINISHED for status in self.status)
+
+    def check(self, epoch: int, losses: Tensor) -> Tensor | None:
+        """Restore members that went wrong in this epoch; return which are stopped, if any is new."""
+        finite = torch.isfinite(losses) & self.members.finite()
+        running = torch.tensor(
+            [status is Status.FINISHED for status in self.status], device=finite.device
+        )
+        broken = ~finite & running
+        if bool(broken.any()):
+            self.members.copy_where(self.members.flat, self._good, broken)
+            for member in broken.nonzero().flatten().tolist():
+                self.status[member] = Status.FAILED if epoch == 1 else Status.NON_FINITE
+                self.stopped_epoch[member] = epoch
+        self._good.copy_(self.members.flat)
+        return ~(finite & running) if bool(broken.any()) else None
+
+
+class _HeldOut:
+    """The validation rows: what to keep, and when to stop."""
+
+    def __init__(
+        self, objective: Objective, validation: Batch, members: Members, recipe: Recipe
+    ) -> None:
+        self.objective = objective
+        self.validation = validation
+        self.patience = recipe.patience
+        self.keeper = BestKeeper(members, recipe.keep_best)
+        self.keeper.update(0, objective.data_losses(validation))
+
+    def exhausted(self, epoch: int, n_epochs: int) -> bool:
+        if not self.keeper.due(epoch, n_epochs):
+            return False
+        losses = self.objective.data_losses(self.validation)
+        self.keeper.update(epoch, losses)
+        return self.patience is not None and self.patience.exhausted(epoch, losses)
+
+
+def _shuffled(data: Batch, schedule: Schedule, generator: torch.Generator) -> Batch:
+    if schedule.n_batches == 1:
+        return data
+    order = torch.randperm(len(data.x), generator=generator)
+    return rows_of(data, order.to(data.x.device))

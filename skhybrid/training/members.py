@@ -1,0 +1,147 @@
+"""Many fits side by side: their parameters in one flat vector, seen as tensors with a member axis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+PHYSICS = "physics"
+WEIGHT = "weight"
+BIAS = "bias"
+
+
+@dataclass(frozen=True)
+class Block:
+    """Where one parameter tensor of all members lies in the flat vector.
+
+    ``kind`` is "physics" (scaled physics parameters), "weight" (network tensors of two or more
+    dimensions) or "bias" (network tensors of one dimension or none).
+    """
+
+    name: str
+    kind: str
+    start: int
+    stop: int
+    n_members: int
+
+    def view(self, flat: Tensor) -> Tensor:
+        """Return this block of a flat vector as (n_members, size)."""
+        return flat[self.start : self.stop].view(self.n_members, -1)
+
+
+class Members:
+    """Parameters of one or many fits of the same model.
+
+    All values lie in one flat vector ordered by tensor, then by member. The tensors that autograd
+    sees are views of it: with several members they carry a leading member axis and the model is
+    evaluated by ``torch.vmap``; a single member goes without, since ``vmap`` would double its time.
+
+    Parameters
+    ----------
+    network : torch.nn.Module or None
+        The architecture. With a single member its own parameters become views of the flat vector.
+    weights : sequence of mapping of str to Tensor
+        The network's parameters, a mapping for every member.
+    coordinates : sequence of mapping of str to Tensor
+        The scaled physics parameters, a mapping for every member.
+
+    Attributes
+    ----------
+    flat, gradient : Tensor of shape (n_members * n_parameters,)
+    blocks : list of Block
+    """
+
+    def __init__(
+        self,
+        network: nn.Module | None,
+        weights: Sequence[Mapping[str, Tensor]],
+        coordinates: Sequence[Mapping[str, Tensor]],
+    ) -> None:
+        self.n_members = len(coordinates)
+        live = {} if network is None else dict(network.named_parameters())
+        trainable = [name for name, parameter in live.items() if parameter.requires_grad]
+        stacks = [
+            (name, PHYSICS, torch.stack([member[name] for member in coordinates]))
+            for name in (coordinates[0] if coordinates else ())
+        ]
+        stacks += [
+            (name, WEIGHT if live[name].ndim > 1 else BIAS, torch.stack([w[name] for w in weights]))
+            for name in trainable
+        ]
+        self.blocks: list[Block] = []
+        position = 0
+        for name, kind, stack in stacks:
+            block = Block(name, kind, position, position + stack.numel(), self.n_members)
+            self.blocks.append(block)
+            position = block.stop
+        self.flat = torch.cat([stack.reshape(-1) for _, _, stack in stacks]).detach().clone()
+        self.gradient = torch.zeros_like(self.flat)
+        self.coordinates: dict[str, Tensor] = {}
+        self.weights: dict[str, Tensor] = {}
+        for block, (name, kind, stack) in zip(self.blocks, stacks, strict=True):
+            shape = stack.shape if self.n_members > 1 else stack.shape[1:]
+            view = self.flat[block.start : block.stop].view(shape)
+            if kind == PHYSICS:
+                self.coordinates[name] = view.requires_grad_()
+            elif self.n_members == 1:
+                live[name].data = view
+                self.weights[name] = live[name]
+            else:
+                self.weights[name] = view.requires_grad_()
+        self.leaves = [*self.coordinates.values(), *self.weights.values()]
+        self._stopped: Tensor | None = None
+
+    def backward(self, losses: Tensor) -> None:
+        """Write the gradient of each member's loss into :attr:`gradient`.
+
+        The losses are summed first: a member's loss depends on its own parameters alone.
+        """
+        gradients = torch.autograd.grad(
+            losses if losses.ndim == 0 else losses.sum(), self.leaves, materialize_grads=True
+        )
+        torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
+        if self._stopped is not None:
+            self.gradient.masked_fill_(self._stopped, 0.0)
+
+    def stop(self, stopped: Tensor) -> None:
+        """Let the gradients of these members be zero from now on, whatever their loss."""
+        self._stopped = self.spread(stopped).bool()
+
+    def finite(self) -> Tensor:
+        """Return which members have only finite parameters, of shape (n_members,)."""
+        finite = torch.ones(self.n_members, dtype=torch.bool, device=self.flat.device)
+        for block in self.blocks:
+            finite &= torch.isfinite(block.view(self.flat)).all(dim=1)
+        return finite
+
+    @torch.no_grad()
+    def copy_where(self, target: Tensor, source: Tensor, chosen: Tensor) -> None:
+        """Copy the values of the chosen members from one flat vector to another."""
+        if bool(chosen.all()):
+            target.copy_(source)
+        else:
+            target.copy_(torch.where(self.spread(chosen).bool(), source, target))
+
+    def spread(self, values: Tensor, kinds: Sequence[str] = (PHYSICS, WEIGHT, BIAS)) -> Tensor:
+        """Return a flat vector holding each member's value in the blocks of the given kinds."""
+        flat = torch.zeros_like(self.flat)
+        for block in self.blocks:
+            if block.kind in kinds:
+                block.view(flat).copy_(values.reshape(-1, 1))
+        return flat
+
+    def member_coordinates(self, member: int) -> dict[str, Tensor]:
+        """Return a detached copy of one member's scaled physics parameters."""
+        return self._member(self.coordinates, member)
+
+    def member_weights(self, member: int) -> dict[str, Tensor]:
+        """Return a detached copy of one member's network parameters."""
+        return self._member(self.weights, member)
+
+    def _member(self, tensors: Mapping[str, Tensor], member: int) -> dict[str, Tensor]:
+        if self.n_members == 1:
+            return {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        return {name: tensor.detach()[member].clone() for name, tensor in tensors.items()}

@@ -1,0 +1,90 @@
+"""Which parameters to keep, and when to stop."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skhybrid.training.members import Members
+
+# The validation loss is looked at about so many times in a run, however many epochs it has.
+EVALUATIONS = 100
+
+
+class BestKeeper:
+    """Remembers the parameters with the lowest validation loss.
+
+    Parameters
+    ----------
+    members : Members
+    mode : {None, "each", "together"}
+        None remembers nothing. "each": every member's own best. "together": those of all members
+        at the epoch with the lowest mean loss over the members that hold rows out.
+    """
+
+    def __init__(self, members: Members, mode: str | None) -> None:
+        self.members = members
+        self.mode = mode
+        self.best = torch.full((members.n_members,), math.inf, dtype=torch.float64)
+        self.epochs = [0] * members.n_members
+        self.last_improvement = 0
+        self._kept = members.flat.clone()
+
+    @staticmethod
+    def due(epoch: int, n_epochs: int) -> bool:
+        """Whether the validation loss is to be computed after this epoch."""
+        return epoch % max(1, n_epochs // EVALUATIONS) == 0 or epoch == n_epochs
+
+    def update(self, epoch: int, losses: Tensor) -> None:
+        """Keep the parameters of the members whose validation loss is the lowest so far."""
+        if self.mode is None:
+            return
+        losses = losses.double().cpu()
+        if self.mode == "together":
+            losses = losses.nanmean().expand_as(losses)
+        better = losses < self.best
+        if not bool(better.any()):
+            return
+        self.best = torch.where(better, losses, self.best)
+        self.epochs = [epoch if better[m] else kept for m, kept in enumerate(self.epochs)]
+        self.last_improvement = epoch
+        self.members.copy_where(self._kept, self.members.flat, better)
+
+    def restore(self, last_epoch: int) -> list[int]:
+        """Put the kept parameters back and return the epoch each member's come from."""
+        if self.mode is None:
+            return [last_epoch] * self.members.n_members
+        found = torch.isfinite(self.best)
+        self.members.copy_where(self.members.flat, self._kept, found)
+        return [kept if found[m] else last_epoch for m, kept in enumerate(self.epochs)]
+
+
+@dataclass
+class Patience:
+    """Stop after some epochs in which no member's validation loss improved enough.
+
+    Attributes
+    ----------
+    n_epochs : int
+    tolerance : float
+        Smallest improvement of the validation loss that counts.
+    """
+
+    n_epochs: int
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        self._reference: Tensor | None = None
+        self._since = 0
+
+    def exhausted(self, epoch: int, losses: Tensor) -> bool:
+        """Take note of the losses after an epoch and say whether to stop."""
+        losses = losses.double().cpu()
+        if self._reference is None or bool((losses < self._reference - self.tolerance).any()):
+            reference = losses if self._reference is None else self._reference
+            self._reference = torch.minimum(losses, reference)
+            self._since = epoch
+        return epoch - self._since >= self.n_epochs

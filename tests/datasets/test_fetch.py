@@ -1,0 +1,150 @@
+"""The data folder and the download: what is found, what is asked for, what is left behind."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+from pathlib import Path
+
+import pooch
+import pytest
+
+from skhybrid.datasets._fetch import ZipArchive, fetch_member, find_data_home
+from skhybrid.exceptions import DataNotAvailableError
+
+MEMBERS = {"set_v1/run.csv": "a,b\n1,2\n" * 2000, "set_v1/other.csv": "c\n3\n", "set_v1/no": "-"}
+
+
+def everything_in(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def fetch(archive: ZipArchive, data_home: Path, **options) -> Path:
+    return fetch_member(archive, "set_v1/run.csv", folder="runs", data_home=data_home, **options)
+
+
+@pytest.fixture
+def unreachable(monkeypatch) -> ZipArchive:
+    """An archive at an address where nobody listens."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return ZipArchive(f"http://127.0.0.1:{port}/set_v1.zip", "0" * 32)
+
+
+def test_argument_goes_before_variable_goes_before_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("SKHYBRID_DATA", str(tmp_path / "variable"))
+    assert find_data_home(tmp_path / "argument") == tmp_path / "argument"
+    assert find_data_home(str(tmp_path / "argument")) == tmp_path / "argument"
+    assert find_data_home() == tmp_path / "variable"
+    monkeypatch.setenv("SKHYBRID_DATA", "")
+    assert find_data_home() == Path(pooch.os_cache("skhybrid"))
+    monkeypatch.delenv("SKHYBRID_DATA")
+    assert find_data_home() == Path(pooch.os_cache("skhybrid"))
+
+
+def test_home_folder_is_expanded_and_nothing_is_created(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert find_data_home("~/sets") == tmp_path / "sets"
+    assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["runs/run.csv", "set_v1/run.csv"])
+def test_file_in_either_place_is_found_without_network_or_writing(place, tmp_path, unreachable):
+    path = tmp_path / place
+    path.parent.mkdir()
+    path.write_text("mine")
+    path.chmod(0o444)
+    path.parent.chmod(0o555)
+    tmp_path.chmod(0o555)
+    before = everything_in(tmp_path)
+    try:
+        assert fetch(unreachable, tmp_path) == path
+        assert everything_in(tmp_path) == before
+    finally:
+        tmp_path.chmod(0o755)
+        path.parent.chmod(0o755)
+
+
+def test_download_leaves_only_the_files_asked_for(server, tmp_path, monkeypatch):
+    # Not through the system's temporary folder: moving from there is not atomic.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+    archive = server.serve_zip(MEMBERS)
+    home = tmp_path / "new" / "home"
+    path = fetch(archive, home, also=["set_v1/run.csv", "set_v1/other.csv"])
+    assert path == home / "set_v1" / "run.csv"
+    assert path.read_text() == MEMBERS["set_v1/run.csv"]
+    assert everything_in(home) == ["set_v1", "set_v1/other.csv", "set_v1/run.csv"]
+    assert server.n_requests == 1
+
+
+def test_second_fetch_asks_nobody(server, tmp_path):
+    archive = server.serve_zip(MEMBERS)
+    assert fetch(archive, tmp_path) == fetch(archive, tmp_path)
+    assert server.n_requests == 1
+
+
+def test_error_without_network_says_all_that_helps(unreachable, tmp_path):
+    with pytest.raises(DataNotAvailableError) as raised:
+        fetch(unreachable, tmp_path)
+    message = str(raised.value)
+    for part in (
+        unreachable.url,
+        unreachable.md5,
+        str(tmp_path / "runs" / "run.csv"),
+        str(tmp_path / "set_v1" / "run.csv"),
+        "data_home=",
+        "SKHYBRID_DATA",
+        "the download failed",
+    ):
+        assert part in message
+    assert isinstance(raised.value, OSError)
+    assert everything_in(tmp_path) == []
+
+
+def test_no_download_when_not_wanted(server, tmp_path):
+    archive = server.serve_zip(MEMBERS)
+    with pytest.raises(DataNotAvailableError, match="download_if_missing is False"):
+        fetch(archive, tmp_path / "home", download_if_missing=False)
+    assert server.n_requests == 0
+    assert everything_in(tmp_path) == []
+
+
+def test_wrong_content_names_both_hashes_and_leaves_nothing(server, tmp_path):
+    promised = server.serve_zip({"set_v1/run.csv": "the truth"})
+    served = server.serve_zip({"set_v1/run.csv": "a lie"})
+    with pytest.raises(DataNotAvailableError, match="not the published file") as raised:
+        fetch(promised, tmp_path)
+    assert promised.md5 in str(raised.value)
+    assert served.md5 in str(raised.value)
+    assert everything_in(tmp_path) == []
+
+
+def test_cut_connection_leaves_nothing_and_a_retry_works(server, tmp_path):
+    archive = server.serve_zip(MEMBERS)
+    server.cut_at = len(server.content) // 2
+    with pytest.raises(DataNotAvailableError, match="not available"):
+        fetch(archive, tmp_path)
+    assert everything_in(tmp_path) == []
+    server.cut_at = None
+    assert fetch(archive, tmp_path).read_text() == MEMBERS["set_v1/run.csv"]
+
+
+def test_error_of_the_server_is_told(server, tmp_path):
+    archive = server.serve_zip(MEMBERS)
+    server.status = 503
+    with pytest.raises(DataNotAvailableError, match=r"the download failed \(503"):
+        fetch(archive, tmp_path)
+    assert everything_in(tmp_path) == []
+
+
+def test_folder_that_cannot_be_written_is_named(server, tmp_path):
+    archive = server.serve_zip(MEMBERS)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(DataNotAvailableError, match="cannot hold the download") as raised:
+        fetch(archive, tmp_path / "file" / "home")
+    assert str(tmp_path / "file" / "home") in str(raised.value)
+    assert server.n_requests == 0
