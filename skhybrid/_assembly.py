@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from skhybrid._checks import bind_columns, check_network, check_physics, network_columns
+from skhybrid._checks import bind_columns, check_physics, check_structure, network_columns
 from skhybrid._data import Rows, input_scales, record_network_inputs, target_scales
 from skhybrid._parameter_space import ParameterSpace
-from skhybrid.exceptions import PhysicsInitWarning
 from skhybrid.networks import build_network
 from skhybrid.physics import Physics
 from skhybrid.structures import Hybrid, Scales, get_structure
-from skhybrid.training.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
+from skhybrid.training.least_squares import LOOSE_TOLERANCE, fit_least_squares
 
 # A start needs no more rows and evaluations than these.
 INIT_ROWS = 2000
@@ -115,27 +113,29 @@ def assemble_hybrid(
     hybrid.network = build_network(parts.nn, inputs.shape[1], n_outputs, seed=seed).to(
         device, dtype
     )
-    check_network(hybrid, x)
+    check_structure(hybrid, x)
     return hybrid
 
 
-def least_squares_start(physical: Hybrid, parts: Parts, rows: Rows) -> dict[str, np.ndarray]:
-    """Return physics parameters fitted without a network, or the given ones where that fails."""
+def least_squares_start(
+    physical: Hybrid, parts: Parts, rows: Rows
+) -> tuple[dict[str, np.ndarray], str | None]:
+    """Return physics parameters fitted without a network, or the given ones where that fails.
+
+    Returns
+    -------
+    start : dict of str to array
+    failure : str or None
+        Why the given values are returned, if they are for want of others.
+    """
     given = physical.space.start
     if not physical.space.shapes:
-        return given
+        return given, None
     data = rows.every(INIT_ROWS).tensors(torch.float64, parts.device)
     try:
-        fit: LeastSquaresFit = fit_least_squares(
+        fit = fit_least_squares(
             physical, data, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
         )
     except (ValueError, RuntimeError, TypeError, np.linalg.LinAlgError) as error:
-        warnings.warn(
-            "The least-squares start of the physics parameters failed, so training starts from "
-            f"the given values: {str(error).strip().splitlines()[0]} To do so without this "
-            "warning, set physics_init='given'.",
-            PhysicsInitWarning,
-            stacklevel=4,
-        )
-        return given
-    return fit.values
+        return given, (str(error).strip() or type(error).__name__).splitlines()[0]
+    return fit.values, None

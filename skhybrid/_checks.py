@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import numbers
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -30,12 +31,20 @@ def bind_columns(
     """
     if tuple(names) == ("X",):
         return None
+    hint = " An unknown of the physics goes after a star in its signature: def f(x, *, a=1.0)."
     if feature_names is not None:
-        return [find_feature(name, feature_names, f"physics {model!r}") for name in names]
+        missing = [name for name in names if name not in list(feature_names)]
+        if missing:
+            is_typo = suggestion(missing[0], feature_names) != "."
+            raise PhysicsError(
+                f"physics {model!r} needs {_no_column(missing[0], feature_names)}"
+                + ("" if is_typo else hint)
+            )
+        return [list(feature_names).index(name) for name in names]
     if len(names) > n_features:
         raise PhysicsError(
             f"physics {model!r} reads {len(names)} features ({', '.join(names)}), in this order; "
-            f"X has {n_features}."
+            f"X has only {n_features}.{hint}"
         )
     return list(range(len(names)))
 
@@ -47,30 +56,32 @@ def network_columns(
     if nn_features is None:
         return None
     if len(nn_features) == 0:
-        raise ValueError("nn_features is empty. For a model without a network, set nn=None.")
+        raise NetworkError("nn_features is empty. For a model without a network, set nn=None.")
     columns = []
     for feature in nn_features:
         if isinstance(feature, str):
             if feature_names is None:
-                raise ValueError(
+                raise NetworkError(
                     f"nn_features names {feature!r}, but X has no column names. Give X as a "
                     "DataFrame or nn_features as column numbers."
                 )
-            columns.append(find_feature(feature, feature_names, "nn_features"))
+            if feature not in list(feature_names):
+                raise NetworkError(f"nn_features names {_no_column(feature, feature_names)}")
+            columns.append(list(feature_names).index(feature))
+        elif isinstance(feature, (bool, np.bool_)) or not isinstance(feature, numbers.Integral):
+            raise NetworkError(
+                f"nn_features must hold column names or column numbers; it has {feature!r}."
+            )
         elif -n_features <= feature < n_features:
             columns.append(int(feature) % n_features)
         else:
-            raise ValueError(f"nn_features has column {feature}; X has {n_features} columns.")
+            raise NetworkError(f"nn_features has column {feature}; X has {n_features} columns.")
     return columns
 
 
-def find_feature(name: str, feature_names: Sequence[str], who: str) -> int:
-    """Return the position of a column, or raise an error that names those there are."""
-    feature_names = list(feature_names)
-    if name in feature_names:
-        return feature_names.index(name)
-    raise PhysicsError(
-        f"{who} needs a column {name!r}, which X does not have{suggestion(name, feature_names)} "
+def _no_column(name: str, feature_names: Sequence[str]) -> str:
+    return (
+        f"a column {name!r}, which X does not have{suggestion(name, feature_names)} "
         f"Columns of X: {', '.join(feature_names)}."
     )
 
@@ -81,8 +92,8 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
     Raises
     ------
     PhysicsError
-        If it fails, returns the wrong type or shape or non-finite values, or if a free parameter
-        has no finite gradient.
+        If it fails, changes its inputs, returns the wrong type or shape or values that are not
+        finite, or if a free parameter has no finite gradient.
     """
     physics = hybrid.physics
     if physics is None:
@@ -91,6 +102,7 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
         name: x.new_zeros(shape).requires_grad_() for name, shape in hybrid.space.shapes.items()
     }
     at = f"at {_described(hybrid.space.start)}"
+    before = x.clone()
     with torch.enable_grad():
         try:
             prediction = hybrid.physics_part(x, coordinates)
@@ -98,13 +110,18 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
             raise
         except Exception as error:
             raise PhysicsError(_failure(physics, error, at)) from error
+        if not torch.equal(x, before):
+            raise PhysicsError(
+                f"physics {physics.name!r} changes its inputs in place, and with them the data. "
+                "Write a = a * b instead of a *= b or a.mul_(b), and copy what you index into "
+                "with a.clone()."
+            )
         broken = ~torch.isfinite(prediction.detach()).reshape(len(x), -1).all(dim=1)
         if bool(broken.any()):
-            first = int(broken.nonzero()[0])
             raise PhysicsError(
-                f"physics {physics.name!r} is not finite for {int(broken.sum())} of {len(x)} rows "
-                f"{at}; the first is row {first}: {x[first].tolist()}. Choose another initial "
-                "value or guard the function (torch.clamp, torch.where)."
+                f"physics {physics.name!r} is not finite for {int(broken.sum())} of {len(x)} "
+                f"training rows {at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
+                "another initial value or guard the function (torch.clamp, torch.where)."
             )
         _check_gradients(physics, prediction, coordinates, at)
 
@@ -124,8 +141,8 @@ def _check_gradients(
         if gradient is None:
             raise PhysicsError(
                 f"The output of physics {physics.name!r} has no gradient with respect to "
-                f"parameter {name!r}: it does not use it, or cuts it off (numpy, float(), .item(), "
-                f".detach(), torch.tensor()). If {name!r} is known, set fixed=True."
+                f"parameter {name!r}: it does not use it, or cuts it off (numpy, math, float(), "
+                f".item(), .detach(), torch.tensor()). If {name!r} is known, set fixed=True."
             )
         if not bool(torch.isfinite(gradient).all()):
             raise PhysicsError(
@@ -135,21 +152,48 @@ def _check_gradients(
             )
 
 
-def check_network(hybrid: Hybrid, x: Tensor) -> None:
-    """Evaluate the whole model once and say what is wrong with its network or its structure.
+def check_structure(hybrid: Hybrid, x: Tensor) -> None:
+    """Evaluate the whole model once, with gradients, and say what is wrong with it.
 
     Raises
     ------
     NetworkError
-        If the network fails or its output does not fit the target.
+        If there is nothing to learn, the network fails or its output does not fit the target.
     ValueError
-        If the structure does.
+        If the structure's output does not fit, or does not depend on the physics.
     """
-    if hybrid.network is None:
-        return
+    network = hybrid.network
+    if network is not None and not hybrid.space.shapes:
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
+    coordinates = {
+        name: x.new_zeros(shape).requires_grad_() for name, shape in hybrid.space.shapes.items()
+    }
+    with torch.enable_grad():
+        physics = hybrid.bind_physics(hybrid.space.values(coordinates))
+        prediction = hybrid.join(x, physics, _guarded_network(hybrid))
+        if not bool(torch.isfinite(prediction.detach()).all()):
+            raise NetworkError(
+                "The untrained model's prediction is not finite for some training rows, although "
+                "the physics is: look at structure and nn."
+            )
+        gradients = [None]
+        if coordinates and prediction.requires_grad:
+            gradients = torch.autograd.grad(
+                prediction.sum(), list(coordinates.values()), allow_unused=True
+            )
+    if coordinates and all(gradient is None for gradient in gradients):
+        raise ValueError(
+            "structure returns a prediction that does not depend on the physics, so its "
+            "parameters cannot be learned. Use physics(x) in it, or set physics=None."
+        )
+
+
+def _guarded_network(hybrid: Hybrid) -> Callable[..., Tensor]:
+    """Return the bound network, whose own errors are raised as NetworkError."""
     network = hybrid.bind_network()
 
-    def guarded(*inputs, **options):
+    def guarded(*inputs: Tensor, **options: float) -> Tensor:
         try:
             return network(*inputs, **options)
         except NetworkError:
@@ -157,21 +201,19 @@ def check_network(hybrid: Hybrid, x: Tensor) -> None:
         except Exception as error:
             given = tuple(hybrid.network_inputs(*inputs).shape)
             raise NetworkError(
-                f"nn failed on inputs of shape {given} (rows, standardised features): {error}"
+                f"nn failed on inputs of shape {given}, which are rows and {given[-1]} features "
+                f"(with those that the structure adds): {error}"
             ) from error
 
-    start = {name: x.new_zeros(shape) for name, shape in hybrid.space.shapes.items()}
-    with torch.no_grad():
-        physics = hybrid.bind_physics(hybrid.space.values(start))
-        prediction = hybrid.join(x, physics, guarded)
-    if not bool(torch.isfinite(prediction).all()):
-        raise NetworkError("The untrained model's prediction is not finite for some training rows.")
+    return guarded
 
 
 def _failure(physics: Physics, error: Exception, at: str) -> str:
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "numpy()" in text:
+        text = "it hands a tensor to numpy, which cannot differentiate."
     hint = ""
-    if "numpy()" in text or "__array__" in text or isinstance(error, TypeError):
+    if "numpy" in text or "__array__" in text or isinstance(error, TypeError):
         hint = " Use torch's functions in place of numpy's and math's."
     return f"physics {physics.name!r} failed {at}: {text}{hint}"
 
@@ -181,3 +223,12 @@ def _described(values: Mapping[str, np.ndarray]) -> str:
         return "on the training rows"
     shown = [f"{name}={np.array2string(value, precision=4)}" for name, value in values.items()]
     return ", ".join(shown)
+
+
+def _described_row(hybrid: Hybrid, row: Tensor) -> str:
+    if hybrid.physics_columns is None:
+        return f"X = {row.tolist()}"
+    return ", ".join(
+        f"{name} = {float(row[column]):.6g}"
+        for name, column in zip(hybrid.physics.inputs, hybrid.physics_columns, strict=True)
+    )

@@ -45,6 +45,11 @@ class Rows:
             x, y, missing, sample_weight = x[kept], y[kept], missing[kept], sample_weight[kept]
         if missing.all():
             raise ValueError("Every target is missing: there is nothing to fit.")
+        empty = np.flatnonzero(missing.all(axis=0)) if y.ndim == 2 else ()
+        if len(empty):
+            raise ValueError(
+                f"Target column {empty[0]} is missing in every row; leave it out of y."
+            )
         weight = None
         if missing.any() or (sample_weight is not None and np.ptp(sample_weight) > 0):
             rows = np.ones(len(y)) if sample_weight is None else sample_weight
@@ -72,6 +77,13 @@ class Rows:
 
     def tensors(self, dtype: torch.dtype, device: torch.device | str) -> Batch:
         """Return the rows as torch tensors."""
+        largest = torch.finfo(dtype).max
+        for name, array in (("X", self.x), ("y", self.y)):
+            if np.abs(array).max(initial=0.0) > largest:
+                raise ValueError(
+                    f"{name} has values beyond {largest:.1e}, the largest of {dtype}. Choose "
+                    "smaller units, or dtype='float64'."
+                )
         return Batch(
             *(
                 None if array is None else torch.tensor(array, dtype=dtype, device=device)
@@ -134,6 +146,8 @@ def record_network_inputs(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tens
 def _moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return weighted mean and standard deviation of the columns; a constant one has spread 1."""
     mean = np.average(values, axis=0, weights=weight)
+    # What the first sum lost to rounding; it grows with the number of rows.
+    mean = mean + np.average(values - mean, axis=0, weights=weight)
     variance = np.average((values - mean) ** 2, axis=0, weights=weight)
     spread = np.sqrt(variance)
     # What is left of a constant column is rounding, in proportion to its size.

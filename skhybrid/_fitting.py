@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,22 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from skhybrid._assembly import Parts, assemble_hybrid, assemble_physics, least_squares_start
-from skhybrid._checks import check_physics
+from skhybrid._checks import check_physics, check_structure
 from skhybrid._data import Rows, record_network_inputs
 from skhybrid._parameter_space import ParameterSpace
-from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning, TrainingError
+from skhybrid._warm_start import earlier_start, load_earlier_network, require_no_network
+from skhybrid.exceptions import (
+    CollapseWarning,
+    NonFiniteLossWarning,
+    PhysicsInitWarning,
+    TrainingError,
+)
 from skhybrid.networks import build_network
-from skhybrid.structures import Hybrid
+from skhybrid.structures import Hybrid, Scales
 from skhybrid.training import Batch, Patience, Penalties, Problem, Recipe, Schedule, Status
 from skhybrid.training.estimation import Estimate, Observer, Start, estimate
 from skhybrid.training.least_squares import fit_least_squares
+from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import Result
 from skhybrid.training.sharing import measure_shares
 
@@ -31,6 +38,8 @@ from skhybrid.training.sharing import measure_shares
 NOTHING = 1e-6
 # A residual above this part of the target's variance leaves something to explain.
 SOMETHING = 1e-4
+# With fewer rows than this a variance over rows says nothing.
+MIN_SHARE_ROWS = 10
 # Below this share of the explained variance the physics is not what explains the data.
 SMALL_SHARE = 0.01
 
@@ -65,21 +74,36 @@ class Fitted:
         """All physics parameters in the user's units, in the order of the signature."""
         return user_values(self.hybrid, self.coordinates)
 
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of a fitted estimator."""
+        return {
+            "_fitted": self,
+            "module_": self.hybrid.network,
+            "physics_params_": self.physics_params,
+            "loss_": self.loss,
+            "loss_curve_": self.loss_curve,
+            "n_iter_": self.n_iter,
+            "restarts_": self.restarts,
+        }
+
 
 def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return physics parameters as floats and float64 arrays, in the order of the signature."""
     values = hybrid.space.values(coordinates)
-    arrays = {
-        name: values[name].detach().double().cpu().numpy() for name in hybrid.space.names
-    }
+    arrays = {name: values[name].detach().double().cpu().numpy() for name in hybrid.space.names}
     return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
 
 
-def fit_physics(parts: Parts, rows: Rows) -> Fitted:
+def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> Fitted:
     """Fit the physics alone by least squares."""
     hybrid = assemble_physics(parts, rows)
+    if previous is not None:
+        require_no_network(previous.hybrid)
+        start = earlier_start(previous.hybrid, previous.coordinates, hybrid)
+        hybrid.space = ParameterSpace(parts.physics, start, device=parts.device)
     data = rows.tensors(torch.float64, parts.device)
     check_physics(hybrid, data.x)
+    check_structure(hybrid, data.x)
     fit = fit_least_squares(hybrid, data)
     if not fit.converged:
         warnings.warn(
@@ -129,21 +153,28 @@ def fit_hybrid(
     if settings.early_stopping:
         rows, validation_rows = rows.split(settings.validation_fraction, seeds["split"])
     physical = assemble_physics(parts, rows)
+    failure = None
     if previous is not None:
-        start = previous.hybrid.space.values(previous.coordinates)
-        start = {name: value.detach().double().cpu().numpy() for name, value in start.items()}
+        start = earlier_start(previous.hybrid, previous.coordinates, physical)
     elif settings.physics_init == "least_squares":
-        check_physics(physical, rows.tensors(torch.float64, parts.device).x)
-        start = least_squares_start(physical, parts, rows)
+        start, failure = least_squares_start(physical, parts, rows)
     else:
         start = physical.space.start
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
-    scales = None if previous is None else previous.hybrid.scales
-    hybrid = assemble_hybrid(
-        parts, physical, rows, start, seed=network_seeds[0], scales=scales
-    )
+    scales = None
     if previous is not None:
-        hybrid.network.load_state_dict(previous.hybrid.network.state_dict())
+        scales = previous.hybrid.scales.to(parts.device, parts.dtype)
+    hybrid = assemble_hybrid(parts, physical, rows, start, seed=network_seeds[0], scales=scales)
+    if failure is not None:  # and not the model itself, which has just been checked
+        warnings.warn(
+            "The least-squares start of the physics parameters failed, so training starts from "
+            f"the given values. The reason: {failure} To do so without this warning, set "
+            "physics_init='given'.",
+            PhysicsInitWarning,
+            stacklevel=3,
+        )
+    if previous is not None:
+        load_earlier_network(previous.hybrid, hybrid)
     data = rows.tensors(parts.dtype, parts.device)
     validation = None
     if validation_rows is not None:
@@ -154,14 +185,12 @@ def fit_hybrid(
     observer = None
     if observe is not None:
         n_epochs = {"estimate": recipe.schedule.n_epochs}
-        if refinement is not None:
+        if refinement is not None and (validation is not None or can_refine(len(data.x))):
             n_epochs["refine"] = refinement.schedule.n_epochs
         observer = observe(hybrid, data, n_epochs)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seeds["batches"])  # dropout, where a network has it
-        outcome = estimate(
-            Problem(hybrid, data, validation), starts, recipe, refinement, observer
-        )
+        outcome = estimate(Problem(hybrid, data, validation), starts, recipe, refinement, observer)
     if isinstance(outcome, Result):
         raise TrainingError(
             "The loss was non-finite in the first epoch of every restart. Likely causes: a "
@@ -171,7 +200,7 @@ def fit_hybrid(
     _warn_of_non_finite(outcome.restarts)
     load_weights(hybrid, outcome.weights)
     fitted = _fitted(hybrid, outcome)
-    _set_range(fitted, data.x)
+    hybrid.scales = _with_range(hybrid, data.x, outcome.coordinates)
     _warn_of_collapse(fitted, data, settings)
     return fitted
 
@@ -186,13 +215,18 @@ def load_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> None:
 
 
 def snapshot(
-    hybrid: Hybrid, coordinates: Mapping[str, Tensor], weights: Mapping[str, Tensor]
-) -> Hybrid:
-    """Return a copy of the model with these parameters, to predict with while training goes on."""
+    hybrid: Hybrid,
+    x: Tensor,
+    coordinates: dict[str, Tensor],
+    weights: Mapping[str, Tensor],
+    loss_curve: list[float],
+) -> Fitted:
+    """Return a fit with copies of these parameters, to predict with while training goes on."""
     copied = copy.copy(hybrid)
     copied.network = copy.deepcopy(hybrid.network)
     load_weights(copied, weights)
-    return copied
+    copied.scales = _with_range(copied, x, coordinates)
+    return Fitted(copied, coordinates, loss_curve[-1], loss_curve, len(loss_curve), [])
 
 
 def _draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
@@ -309,11 +343,10 @@ def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
     )
 
 
-def _set_range(fitted: Fitted, x: Tensor) -> None:
-    """Note the range of the network's inputs at the fitted parameters."""
-    inputs = record_network_inputs(fitted.hybrid, x, fitted.coordinates)
-    fitted.hybrid.scales.feature_low = inputs.amin(dim=0)
-    fitted.hybrid.scales.feature_high = inputs.amax(dim=0)
+def _with_range(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor]) -> Scales:
+    """Return the scales with the range of the network's inputs at these parameters."""
+    inputs = record_network_inputs(hybrid, x, coordinates)
+    return replace(hybrid.scales, feature_low=inputs.amin(dim=0), feature_high=inputs.amax(dim=0))
 
 
 def _warn_of_non_finite(result: Result) -> None:
@@ -335,9 +368,11 @@ def _warn_of_non_finite(result: Result) -> None:
 
 
 def _warn_of_collapse(fitted: Fitted, data: Batch, settings: Any) -> None:
-    if fitted.hybrid.physics is None:
+    if fitted.hybrid.physics is None or len(data.x) < MIN_SHARE_ROWS:
         return
-    shares = measure_shares(fitted.hybrid, data.x, data.y, fitted.coordinates)
+    shares = measure_shares(
+        fitted.hybrid, data.x, data.y, fitted.coordinates, target_weight=data.weight
+    )
     if shares.network < NOTHING and shares.residual > SOMETHING and settings.optimizer == "sam":
         warnings.warn(
             f"The network's part has vanished: it explains {shares.network:.1e} of the target's "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,8 +12,8 @@ from torch.nn.functional import softplus
 
 from skhybrid.physics import Param, Physics
 
-# A start that lies on a bound is moved inside by this part of the parameter's scale, because the
-# smooth transforms only reach a bound in the limit.
+# A start closer to a bound than this part of the parameter's scale is moved inside so far, because
+# the smooth transforms only reach a bound in the limit.
 BOUND_MARGIN = 1e-2
 
 
@@ -20,9 +21,10 @@ class ParameterSpace:
     """The free physics parameters θ as functions of coordinates z, with z = 0 at the start.
 
     Open parameters are θ = θ₀ + scale · z. One bound makes it θ = low + scale · softplus(z + z₀),
-    two bounds θ = low + (high − low) · sigmoid(κ z + z₀). ``scale`` is the larger of the
-    magnitudes of the given and the starting value, so that a step of one size means the same
-    relative change whatever the unit.
+    two bounds θ = low + (high − low) · sigmoid(κ z + z₀), with κ ≤ 1 such that θ does not move
+    faster than by its scale at the start. ``scale`` is the larger of the magnitudes of the given
+    and the starting value, so that a step of one size means the same relative change whatever
+    the unit.
 
     Parameters
     ----------
@@ -52,9 +54,7 @@ class ParameterSpace:
             for name, param in params.items()
         }
 
-        def as_tensor(value):
-            return torch.tensor(value, dtype=dtype, device=device)
-
+        as_tensor = functools.partial(torch.tensor, dtype=dtype, device=device)
         self.fixed = {
             name: as_tensor(self.start[name])
             for name, param in params.items()
@@ -115,45 +115,49 @@ class _Transform:
         if self._open:
             self._offset, self._factor = as_tensor(start), as_tensor(self.scale)
             return
-        # An upper bound alone is a lower bound seen in the mirror.
-        self._both, self._bounded = as_tensor(low & high).bool(), as_tensor(low | high).bool()
-        sign = np.where(high & ~low, -1.0, 1.0)
-        width = np.where(low & high, self.high - np.where(low, self.low, 0.0), self.scale)
-        edge = np.where(low, self.low, np.where(high, self.high, start))
-        self._edge, self._sign = as_tensor(edge), as_tensor(sign)
-        self._width, self._scale = as_tensor(width), as_tensor(self.scale)
-        self._steepness = as_tensor(np.minimum(1.0, 4.0 * self.scale / width))
+        # Values are measured from one bound, and an upper one is a lower one seen in the mirror.
+        # Of two it is the one closer to zero, where floating-point numbers are denser.
+        mirrored = high & (~low | (np.abs(self.high) < np.abs(self.low)))
+        self.both, self.bounded = low & high, low | high
+        self.sign = np.where(mirrored, -1.0, 1.0)
+        self.edge = np.where(mirrored, self.high, np.where(low, self.low, start))
+        self.width = np.where(self.both, self.high - self.low, self.scale)
+        # However far apart the bounds are, a step of one moves θ by about its scale, not more.
+        part = self._part(start)
+        steepness = np.minimum(1.0, self.scale / (self.width * part * (1.0 - part)))
+        self.slope = self.sign * np.where(self.both, steepness, 1.0)
+        self._both, self._bounded = as_tensor(self.both).bool(), as_tensor(self.bounded).bool()
+        self._edge, self._slope = as_tensor(self.edge), as_tensor(self.slope)
+        self._reach = as_tensor(self.sign * self.width)
         self._inner_start = self._inner(start)
+
+    def _part(self, value: np.ndarray) -> np.ndarray:
+        """Return the position between two bounds as a number between 0 and 1, exclusive."""
+        margin = BOUND_MARGIN * self.scale / self.width
+        return np.clip(self.sign * (value - self.edge) / self.width, margin, 1.0 - margin)
 
     def _inner(self, value: np.ndarray) -> Tensor:
         """Return the argument of softplus or sigmoid (or the plain offset) at a value."""
-        edge, width = self._edge.double().cpu().numpy(), self._width.double().cpu().numpy()
-        both, sign = self._both.cpu().numpy(), self._sign.double().cpu().numpy()
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            part = np.clip((value - edge) / width, BOUND_MARGIN, 1.0 - BOUND_MARGIN)
-            logit = np.log(part) - np.log1p(-part)
-            gap = np.maximum(sign * (value - edge) / self.scale, BOUND_MARGIN)
-            inverse_softplus = gap + np.log(-np.expm1(-gap))
-        plain = (value - edge) / self.scale
-        bounded = self._bounded.cpu().numpy()
-        return self._as_tensor(
-            np.where(both, logit, np.where(bounded, inverse_softplus, plain))
-        )
+        plain = self.sign * (value - self.edge) / self.scale
+        gap = np.maximum(plain, BOUND_MARGIN)
+        inverse_softplus = gap + np.log(-np.expm1(-gap))
+        part = self._part(value)
+        logit = np.log(part) - np.log1p(-part)
+        one_or_none = np.where(self.bounded, inverse_softplus, plain)
+        return self._as_tensor(np.where(self.both, logit, one_or_none))
 
     def __call__(self, z: Tensor) -> Tensor:
         if self._open:
             return torch.addcmul(self._offset, self._factor, z)
-        inner = self._inner_start + torch.where(self._both, self._steepness, self._sign) * z
-        two_sided = self._width * torch.sigmoid(inner)
-        one_sided = self._sign * self._scale * softplus(inner)
-        step = torch.where(self._both, two_sided, one_sided)
-        return self._edge + torch.where(self._bounded, step, self._scale * inner)
+        inner = self._inner_start + self._slope * z
+        one_or_none = torch.where(self._bounded, softplus(inner), inner)
+        step = torch.where(self._both, torch.sigmoid(inner), one_or_none)
+        return torch.addcmul(self._edge, self._reach, step)
 
     def inverse(self, value: np.ndarray) -> Tensor:
         if self._open:
             return (self._as_tensor(value) - self._offset) / self._factor
-        slope = torch.where(self._both, self._steepness, self._sign)
-        return (self._inner(value) - self._inner_start) / slope
+        return (self._inner(value) - self._inner_start) / self._slope
 
 
 def _scale(given: np.ndarray, start: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

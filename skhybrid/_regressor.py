@@ -9,19 +9,18 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_array,
     check_consistent_length,
     check_is_fitted,
     validate_data,
 )
 
 from skhybrid._assembly import Parts
-from skhybrid._callbacks import CallbackSupportMixin, with_callbacks
 from skhybrid._data import Rows
-from skhybrid._fitting import Fitted, fit_hybrid, fit_physics
+from skhybrid._fitting import fit_hybrid, fit_physics
 from skhybrid._observation import FitObservation
 from skhybrid.networks import hidden_sizes
 from skhybrid.physics import Physics, as_physics
@@ -32,7 +31,174 @@ PREDICTION_ROWS = 8192
 
 
 class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
-    """DOCSTRING"""
+    """Hybrid of a scientific model and a neural network, fitted end to end.
+
+    The prediction joins what is known, f_S(x; θ), with what is learned, f_N(x; φ). A network that
+    is flexible enough fits the data whatever θ is, so θ is estimated with sharpness-aware
+    minimisation [1]_ [2]_: of all networks that fit, the flattest is preferred, and the physics
+    explains what it can. Then θ is held and the network is refined, so that predictions do not pay
+    for it.
+
+    Parameters
+    ----------
+    physics : callable, torch.nn.Module, Physics or None, default=None
+        The scientific model, written with torch operations. Of a function, positional names are
+        features (bound to the columns of a DataFrame by name, of an array by order; a single one
+        named ``X`` gets the whole table) and keyword-only names are the unknowns θ, with their
+        initial values as defaults. :class:`Physics` adds bounds and units. None is a network alone.
+    nn : int, sequence of int, torch.nn.Module or None, default=(64, 64)
+        Hidden sizes of a multilayer perceptron with SiLU activations, or a module of your own,
+        which is copied and initialised anew. It reads standardised features and answers in units
+        of the target's spread. None fits the physics alone, by nonlinear least squares.
+    structure : {"additive", "multiplicative", "serial"} or callable, default="additive"
+        How they are joined: f_S + f_N; f_S · (1 + f_N); f_S + f_N(x, f_S); or any function
+        ``(x, physics, nn) -> y`` of the features, the physics and the network, both to be called:
+        ``physics(x)``, ``nn(x, *more_inputs, scale=None)``.
+    optimizer : {"sam", "adam"}, default="sam"
+        Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
+        and a learning rate that decays to zero along a half cosine.
+    rho : float, default=0.05
+        Radius of sharpness-aware minimisation while θ is estimated. The default is near the best
+        for θ with ``perturbation="layer"`` on all tasks measured; with "global" it must be tuned.
+    perturbation : {"layer", "global", "elementwise"}, default="layer"
+        What the radius means: ‖ε‖ = ρ‖W‖ for every weight tensor; ‖ε‖ = ρ over all weights [2]_;
+        or ρ relative to every single weight [4]_.
+    perturb : {"nn", "all"}, default="nn"
+        Whether only the network is perturbed, or θ too. Curvature in θ is information about θ, so
+        that flattening it would prefer physics that is insensitive to its parameters.
+    refine_rho : float or None, default=0.0
+        Radius of the second phase, in which θ is held and the network is trained on; 0 is plain
+        Adam. It ends at the epoch at which held-out rows are predicted best: the rows of
+        ``early_stopping``, or those of five folds for which copies of the network are trained
+        alongside. With fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no
+        second phase. None leaves it out.
+    l2 : float, default=0.0
+        λ in λ Σ‖W‖² over the network's weights, in a loss that is the mean squared error in units
+        of the target's variance; outside of the perturbation [2]_.
+    functional_norm : float, default=0.0
+        λ in λ · mean(c²), with c the network's contribution in units of the target's spread [5]_.
+    orthogonality : float, default=0.0
+        λ in λ · mean((P c)²), with P the projection on the physics' sensitivities ∂f_S/∂θ in the
+        minibatch [6]_.
+    learning_rate : float, default=5e-3
+        Adam's step size for the network.
+    physics_learning_rate : float or None, default=None
+        Adam's step size for θ in units of its scale; None is ten times ``learning_rate``. With
+        equal rates θ stays near its start for thousands of steps while the network explains the
+        data.
+    max_epochs : int or "auto", default="auto"
+        Epochs of each phase. "auto" is as many as make 3,000 steps, and at least 20.
+    batch_size : int, "auto" or None, default="auto"
+        Largest number of rows in a minibatch; "auto" is 64, None is all rows.
+    n_restarts : int, default=1
+        Fits trained side by side from different networks and different θ (drawn between two
+        bounds, otherwise around the start by half its scale). The one with the lowest validation or
+        training loss is kept; all are in ``restarts_``.
+    early_stopping : bool, default=False
+        Whether to hold out ``validation_fraction`` of the rows, stop when their loss stops
+        improving, and keep the parameters with the lowest.
+    validation_fraction : float, default=0.1
+        Part of the rows that early stopping holds out.
+    n_iter_no_change : int, default=30
+        Epochs without an improvement by ``tol`` after which early stopping ends a phase.
+    tol : float, default=1e-4
+        Smallest improvement that counts, in units of the target's variance.
+    nn_features : sequence of str or int, default=None
+        Columns that the network may see; None is all. A network that cannot see what the physics
+        explains cannot take it over.
+    nn_extrapolation : {"hold", "free"}, default="hold"
+        Outside the training range the physics extrapolates; "hold" clamps the network's inputs to
+        that range at prediction, "free" does not.
+    physics_init : {"least_squares", "given"}, default="least_squares"
+        Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
+        at the given initial values.
+    missing_targets : {"error", "mask"}, default="error"
+        Whether NaN in y is an error or is left out of the loss, target by target.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on from the parameters, the network and the scales of the last fit.
+    dtype : {"float32", "float64"}, default="float32"
+        Precision of training and prediction. Least squares always uses float64.
+    device : str or torch.device, default="cpu"
+        Where to train and predict.
+    n_threads : int or None, default=None
+        Threads of torch during ``fit`` and ``predict``. None is one, the fastest for networks and
+        minibatches of the usual size.
+    compile : bool, default=False
+        Whether to compile loss and gradient with ``torch.compile``. It takes a C++ compiler and
+        some ten seconds, and pays for long fits of large models.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the networks, the minibatches, the restarts and the held-out rows.
+    verbose : int, default=0
+        Whether to print loss, θ and the physics' share about twenty times in each phase.
+
+    Attributes
+    ----------
+    physics_params_ : dict of str to float or ndarray
+        Physics parameters in your units, the fixed ones included.
+    module_ : torch.nn.Module or None
+        The trained network: standardised inputs in, units of the target's spread out.
+    loss_ : float
+        Mean weighted squared error over the training rows, in units of the target's variance.
+    loss_curve_ : list of float
+        Mean loss over the minibatches of every epoch, penalties included, of both phases. For
+        ``nn=None`` the loss at every evaluation.
+    n_iter_ : int
+        Epochs of both phases. For ``nn=None`` evaluations of the physics.
+    restarts_ : list of dict
+        For every restart its "loss", "validation_loss", "physics_params", "status" and "n_iter".
+    n_features_in_ : int
+        Number of features seen in ``fit``.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, if X had any.
+
+    Warns
+    -----
+    CollapseWarning
+        If the network's or the physics' part explains nothing.
+    NonFiniteLossWarning
+        If a restart met a non-finite loss and was stopped.
+    PhysicsInitWarning
+        If the least-squares start failed and the given values are used.
+
+    See Also
+    --------
+    Physics : The scientific model with bounds and units.
+
+    Notes
+    -----
+    A small loss does not make θ right: a missing part that looks like the physics' response to a
+    parameter cannot be told from it by any rule. ``nn_features`` and bounds bring in what you know.
+
+    With sample weights and ``batch_size=None``, a weight of two is the same as a row given twice.
+
+    References
+    ----------
+    .. [1] N. Takeishi, "Sharpness-Aware Hybrid Model Learning for Architecture-Agnostic Parameter
+       Estimation", arXiv:2602.06837, 2026.
+    .. [2] P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur, "Sharpness-aware minimization for
+       efficiently improving generalization", ICLR 2021.
+    .. [3] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [4] J. Kwon, J. Kim, H. Park, I. K. Choi, "ASAM: adaptive sharpness-aware minimization for
+       scale-invariant learning of deep neural networks", ICML 2021.
+    .. [5] Y. Yin et al., "Augmenting physical models with deep networks for complex dynamics
+       forecasting", ICLR 2021.
+    .. [6] B. M. Györök et al., "Orthogonal projection-based regularization for efficient model
+       augmentation", L4DC 2025.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skhybrid import HybridRegressor
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> def pendulum(angle, velocity, *, omega2=1.0):
+    ...     return -omega2 * torch.sin(angle)
+    >>> pendulum_data = make_pendulum_acceleration(missing="drag", random_state=0)
+    >>> model = HybridRegressor(pendulum, random_state=0)
+    >>> model = model.fit(pendulum_data.data, pendulum_data.target)
+    >>> error = model.physics_params_["omega2"] / pendulum_data.physics_params["omega2"] - 1
+    >>> abs(error) < 0.03
+    True
+    """
 
     _parameter_constraints: dict = {
         "physics": [callable, Physics, None],
@@ -82,7 +248,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         l2=0.0,
         functional_norm=0.0,
         orthogonality=0.0,
-        learning_rate=3e-3,
+        learning_rate=5e-3,
         physics_learning_rate=None,
         max_epochs="auto",
         batch_size="auto",
@@ -161,16 +327,19 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
-        rows = self._validate(X, y, sample_weight)
-        parts = self._parts()
-        with _threads(self.n_threads):
-            if self.nn is None:
-                fitted = fit_physics(parts, rows)
-            else:
-                previous = getattr(self, "_fitted", None) if self.warm_start else None
-                observation = FitObservation(self, X, y, sample_weight)
-                fitted = fit_hybrid(parts, rows, self, previous=previous, observe=observation)
-        self._keep(fitted)
+        with _features_restored_on_failure(self):
+            rows = self._validate(X, y, sample_weight)
+            parts = self._parts()
+            previous = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
+            observation = FitObservation(self, X, y, sample_weight)
+            with _threads(self.n_threads):
+                if self.nn is None:
+                    observation.begin(0)
+                    fitted = fit_physics(parts, rows, previous=previous)
+                else:
+                    fitted = fit_hybrid(parts, rows, self, previous=previous, observe=observation)
+        vars(self).update(fitted.attributes())
+        observation.end(fitted)
         return self
 
     def predict(self, X):
@@ -223,10 +392,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Check the data and return them as float64 rows."""
         reset = not (self.warm_start and hasattr(self, "_fitted"))
         if self.missing_targets == "mask":
-            X = validate_data(self, X, dtype=np.float64, reset=reset)
-            y = check_array(
-                y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
-            )
+            check_x = {"dtype": np.float64}
+            check_y = {**check_x, "ensure_2d": False, "ensure_all_finite": "allow-nan"}
+            X, y = validate_data(self, X, y, validate_separately=(check_x, check_y), reset=reset)
             check_consistent_length(X, y)
         else:
             X, y = validate_data(
@@ -252,23 +420,39 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             nn_features=self.nn_features,
             feature_names=getattr(self, "feature_names_in_", None),
             dtype=getattr(torch, self.dtype),
-            device=torch.device(self.device),
+            device=self._device(),
         )
 
-    def _keep(self, fitted: Fitted) -> None:
-        """Set the fitted attributes."""
-        self._fitted = fitted
-        self.module_ = fitted.hybrid.network
-        self.physics_params_ = fitted.physics_params
-        self.loss_ = fitted.loss
-        self.loss_curve_ = fitted.loss_curve
-        self.n_iter_ = fitted.n_iter
-        self.restarts_ = fitted.restarts
+    def _device(self) -> torch.device:
+        try:
+            return torch.device(self.device)
+        except RuntimeError as error:
+            raise InvalidParameterError(
+                f"The 'device' parameter of {type(self).__name__} must be a torch device such as "
+                f"'cpu' or 'cuda'. Got {self.device!r} instead."
+            ) from error
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+@contextlib.contextmanager
+def _features_restored_on_failure(estimator: HybridRegressor) -> Iterator[None]:
+    """Undo what validation notes about the features if what follows fails."""
+    names = ("n_features_in_", "feature_names_in_")
+    before = {name: vars(estimator)[name] for name in names if hasattr(estimator, name)}
+    try:
+        yield
+    except BaseException:
+        for name in names:
+            vars(estimator).pop(name, None)
+        vars(estimator).update(before)
+        raise
 
 
 @contextlib.contextmanager

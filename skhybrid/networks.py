@@ -24,7 +24,7 @@ def build_network(
     network : int, sequence of int or torch.nn.Module
         Hidden sizes of a multilayer perceptron with SiLU activations, or a module. A module is
         copied and every layer that has ``reset_parameters`` is initialised anew; other parameters
-        keep the values they have.
+        keep the values they have, and so do layers that are frozen (``requires_grad`` is False).
     n_inputs, n_outputs : int
         Numbers of columns in and out.
     seed : int
@@ -37,8 +37,9 @@ def build_network(
     Raises
     ------
     NetworkError
-        If a layer keeps running statistics: they would be updated twice in each step of
-        sharpness-aware minimisation, at weights the model never has.
+        If hidden sizes are not positive integers, or if a layer keeps running statistics: they
+        would be updated twice in each step of sharpness-aware minimisation, at weights the model
+        never has.
 
     Examples
     --------
@@ -49,13 +50,14 @@ def build_network(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if isinstance(network, nn.Module):
+            reject_running_statistics(network)
             module = copy.deepcopy(network)
             for layer in module.modules():
-                if hasattr(layer, "reset_parameters"):
+                if hasattr(layer, "reset_parameters") and not _is_frozen(layer):
                     layer.reset_parameters()
+            _settle_lazy_layers(module, n_inputs)
         else:
             module = _multilayer_perceptron(hidden_sizes(network), n_inputs, n_outputs)
-    reject_running_statistics(module)
     return module
 
 
@@ -79,6 +81,22 @@ def reject_running_statistics(module: nn.Module) -> None:
                 "sharpness-aware minimisation would update twice in each step. Use LayerNorm or "
                 "GroupNorm, or track_running_stats=False."
             )
+
+
+def _is_frozen(layer: nn.Module) -> bool:
+    parameters = list(layer.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _settle_lazy_layers(module: nn.Module, n_inputs: int) -> None:
+    """Let layers that wait for their first input take their size from it."""
+    if not any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
+        return
+    try:
+        with torch.no_grad():
+            module(torch.zeros(2, n_inputs))
+    except Exception as error:
+        raise NetworkError(f"nn failed on inputs of shape (2, {n_inputs}): {error}") from error
 
 
 def _multilayer_perceptron(hidden: tuple[int, ...], n_inputs: int, n_outputs: int) -> nn.Module:

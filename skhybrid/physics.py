@@ -53,11 +53,11 @@ class Param:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the parameter."""
-        return np.shape(self.init)
+        return tuple(np.shape(self.init))
 
     def value(self) -> np.ndarray:
         """Return the initial value as a float64 array."""
-        return np.array(self.init, dtype=np.float64)
+        return np.array(_plain(self.init), dtype=np.float64)
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds as float64 arrays of the parameter's shape, infinite where open."""
@@ -102,7 +102,7 @@ class Param:
 
     def __repr__(self) -> str:
         parts = [f"{self.init!r}"]
-        if tuple(self.bounds) != (None, None):
+        if any(side is not None for side in self.bounds):
             parts.append(f"bounds={self.bounds!r}")
         if self.unit is not None:
             parts.append(f"unit={self.unit!r}")
@@ -120,7 +120,8 @@ class Physics:
         The known part of the model, written with torch operations. Of a function, the positional
         arguments are what it reads and the keyword-only arguments are its unknowns, whose
         defaults are the initial values. Of a module, the arguments of ``forward`` are what it
-        reads and its parameters are the unknowns; the module itself is never changed.
+        reads and its parameters are the unknowns, known (fixed) where ``requires_grad`` is False;
+        the module itself is never changed.
     **params : Param, float or array-like
         Initial values (with bounds and units, as :class:`Param`) of the unknowns, by name. They
         replace the defaults of the function.
@@ -158,9 +159,11 @@ class Physics:
     """
 
     def __init__(self, function: Callable | torch.nn.Module, /, **params: Any) -> None:
-        if not callable(function):
+        if isinstance(function, type) or not callable(function):
+            hint = " Pass an instance of the class." if isinstance(function, type) else ""
             raise PhysicsError(
                 f"physics must be a function, a torch.nn.Module or a Physics; got {function!r}."
+                f"{hint}"
             )
         self.function = function
         self.inputs, defaults = _read_signature(function)
@@ -179,16 +182,13 @@ class Physics:
                     f"Parameter {name!r} of {self.name} has no initial value. Give it a default "
                     f"in the signature or write Physics({self.name}, {name}=Param(...))."
                 )
-            self.params[name] = given if isinstance(given, Param) else Param(given)
+            self.params[name] = given if isinstance(given, Param) else Param(_plain(given))
             self.params[name].validate(name)
 
     @property
     def name(self) -> str:
         """Name of the function or of the module's class."""
-        function = self.function
-        while isinstance(function, functools.partial):
-            function = function.func
-        return getattr(function, "__name__", type(function).__name__)
+        return _name(self.function)
 
     @property
     def free(self) -> tuple[str, ...]:
@@ -233,15 +233,22 @@ def as_physics(physics: Any) -> Physics | None:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return '. Did you mean ...?' where a known name is close, otherwise a full stop."""
-    close = difflib.get_close_matches(str(name), [str(other) for other in known], n=1)
-    return f". Did you mean {close[0]!r}?" if close else "."
+    lowered = {str(other).lower(): str(other) for other in known}
+    close = difflib.get_close_matches(str(name).lower(), lowered, n=1)
+    return f". Did you mean {lowered[close[0]]!r}?" if close else "."
+
+
+def _name(function: Callable) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return getattr(function, "__name__", type(function).__name__)
 
 
 def _read_signature(function: Callable) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """Return the names of the inputs, and the unknowns with their default values."""
     if isinstance(function, torch.nn.Module):
         defaults = {
-            name: parameter.detach().cpu().double().numpy()
+            name: Param(_plain(parameter), fixed=not parameter.requires_grad)
             for name, parameter in function.named_parameters()
         }
         return _input_names(inspect.signature(function.forward), function), defaults
@@ -255,12 +262,20 @@ def _read_signature(function: Callable) -> tuple[tuple[str, ...], Mapping[str, A
     bound = function.keywords if isinstance(function, functools.partial) else {}
     defaults = {}
     for parameter in signature.parameters.values():
-        if parameter.kind is not parameter.KEYWORD_ONLY or parameter.name in bound:
+        if parameter.name in bound:
             continue
         value = parameter.default
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            if value is not parameter.empty:
+                raise PhysicsError(
+                    f"Argument {parameter.name!r} of {_name(function)} has a default value, but "
+                    "positional arguments are features. If it is an unknown, put it after a star: "
+                    f"def {_name(function)}(..., *, {parameter.name}={value!r})."
+                )
+            continue
         if isinstance(value, (bool, str)) or value is None:
             raise PhysicsError(
-                f"Keyword-only argument {parameter.name!r} of {function.__name__} has the default "
+                f"Keyword-only argument {parameter.name!r} of {_name(function)} has the default "
                 f"{value!r}, which is not a number. Keyword-only arguments are the unknowns; bind "
                 "options with functools.partial."
             )
@@ -275,8 +290,8 @@ def _input_names(
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise PhysicsError(
-                f"The physics {getattr(function, '__name__', function)!r} takes "
-                f"{parameter}, so its inputs and unknowns have no names. Name them one by one."
+                f"The physics {_name(function)!r} takes {parameter}, so its inputs and unknowns "
+                "have no names. Name them one by one."
             )
         if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name not in (bound or ()):
             names.append(parameter.name)
@@ -286,4 +301,4 @@ def _input_names(
 def _plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().double().numpy()
-    return float(value) if isinstance(value, numbers.Number) and np.isreal(value) else value
+    return float(value) if isinstance(value, numbers.Real) else value

@@ -165,19 +165,28 @@ class Hybrid:
         return torch.addcmul(self.scales.feature_offset, x, self.scales.feature_factor)
 
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
-        """Return the output if it has the shape of the target, or has it but for a single column."""
+        """Return the output in the shape of the target, or raise an error that says why not."""
         if not isinstance(output, Tensor):
-            raise error(
-                f"{who} must return a torch.Tensor; it returned {type(output).__name__}. "
-                "Use torch's functions in place of numpy's."
-            )
+            raise error(f"{who} must return a torch.Tensor; it returned {_described_type(output)}")
+        if output.is_complex():
+            raise error(f"{who} must return real numbers; it returned complex ones.")
         expected = (*x.shape[:-1], *self.target_shape)
         if output.shape == expected:
             return output
         if self.target_shape in ((), (1,)) and output.shape in (x.shape[:-1], (*x.shape[:-1], 1)):
             return output.reshape(expected)
         targets = "one target" if not self.target_shape else f"{self.target_shape[0]} targets"
+        hint = "" if output.ndim else " Multiply a single number by torch.ones_like of a feature."
         raise error(
             f"{who} must return shape {tuple(expected)} for {len(x)} rows and {targets}; it "
-            f"returned {tuple(output.shape)}."
+            f"returned {tuple(output.shape)}.{hint}"
         )
+
+
+def _described_type(output: object) -> str:
+    """Return what it is in place of a tensor, and what to do about it."""
+    if output is None:
+        return "None. Is a return statement missing?"
+    if isinstance(output, (tuple, list)):
+        return f"a {type(output).__name__}. Several targets go into one torch.stack(..., dim=-1)."
+    return f"{type(output).__name__}. Use torch's functions in place of numpy's and math's."

@@ -84,9 +84,7 @@ def estimate(
     Estimate, or the Result of the first phase if no restart has usable parameters
     """
     hybrid = problem.hybrid
-    members = Members(
-        hybrid.network, [s.weights for s in starts], [s.coordinates for s in starts]
-    )
+    members = Members(hybrid.network, [s.weights for s in starts], [s.coordinates for s in starts])
     stopped = False
 
     def watch(phase: str, watched: Members) -> Callable[[int, Tensor], bool] | None:
@@ -109,9 +107,7 @@ def estimate(
     restart_coordinates = [members.member_coordinates(m) for m in range(members.n_members)]
     kept = members
     if members.n_members > 1:
-        kept = Members(
-            hybrid.network, [members.member_weights(best)], [restart_coordinates[best]]
-        )
+        kept = Members(hybrid.network, [members.member_weights(best)], [restart_coordinates[best]])
     second = None
     healthy = first.status[best] is not Status.NON_FINITE
     n_rows = len(problem.data.x)

@@ -88,8 +88,12 @@ def fit_least_squares(
         gtol=tolerance,
         max_nfev=max_evaluations,
     )
+    # The method stays strictly inside the bounds, by a rounding error where one is active.
+    low, high = residuals.bounds
+    on_bound = np.where(solution.active_mask < 0, low, high)
+    vector = np.where(solution.active_mask == 0, solution.x, on_bound)
     return LeastSquaresFit(
-        values={**hybrid.space.start, **residuals.unflatten(solution.x)},
+        values={**hybrid.space.start, **residuals.unflatten(vector)},
         loss=residuals.loss(solution.fun),
         loss_curve=residuals.loss_curve,
         converged=solution.status > 0,
@@ -128,7 +132,8 @@ class _Residuals:
         return residuals
 
     def loss(self, residuals: np.ndarray) -> float:
-        return float(np.mean(residuals**2))
+        with np.errstate(over="ignore"):
+            return float(np.mean(residuals**2))
 
     def jacobian(self, vector: np.ndarray) -> np.ndarray:
         """Return the Jacobian, a column for each parameter element by forward differentiation."""

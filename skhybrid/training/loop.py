@@ -99,7 +99,7 @@ def train(
     objective.check_vectorised(rows_of(data, slice(0, schedule.batch_size)))
     step = _Step(objective, members, recipe)
     held_out = None if validation is None else _HeldOut(objective, validation, members, recipe)
-    guard = _Guard(members, schedule.n_epochs)
+    guard = _Guard(objective, data, members, schedule.n_epochs)
     generator = torch.Generator().manual_seed(recipe.seed)
     curve: list[Tensor] = []
     ending = Status.FINISHED
@@ -118,10 +118,12 @@ def train(
             ending = Status.CALLBACK_STOPPED
             break
     n_epochs = len(curve)
-    kept_epoch = [min(stop, n_epochs) for stop in guard.stopped_epoch]
+    # The last step may have gone where the loss is not finite; the next epoch would see it.
+    guard.check(n_epochs + 1, objective.data_losses(data))
+    kept_epoch = [min(kept, n_epochs) for kept in guard.kept_epoch]
     validation_losses = None
     if held_out is not None:
-        kept_epoch = held_out.keeper.restore(n_epochs)
+        kept_epoch = held_out.keeper.restore(kept_epoch)
         validation_losses = objective.data_losses(validation)
     return Result(
         status=[ending if status is Status.FINISHED else status for status in guard.status],
@@ -185,11 +187,14 @@ class _Step:
 class _Guard:
     """Watches for losses and parameters that become non-finite."""
 
-    def __init__(self, members: Members, n_epochs: int) -> None:
+    def __init__(self, objective: Objective, data: Batch, members: Members, n_epochs: int) -> None:
+        self.objective = objective
+        self.data = data
         self.members = members
         self.status = [Status.FINISHED] * members.n_members
         self.stopped_epoch = [n_epochs] * members.n_members
-        self._good = members.flat.clone()
+        self.kept_epoch = [n_epochs] * members.n_members
+        self._last, self._earlier = members.flat.clone(), members.flat.clone()
 
     @property
     def none_left(self) -> bool:
@@ -197,19 +202,30 @@ class _Guard:
         return all(status is not Status.FINISHED for status in self.status)
 
     def check(self, epoch: int, losses: Tensor) -> Tensor | None:
-        """Restore members that went wrong in this epoch; return which are stopped, if any is new."""
+        """Restore members that went wrong in this epoch; return all stopped ones if any is new."""
         finite = torch.isfinite(losses) & self.members.finite()
         running = torch.tensor(
             [status is Status.FINISHED for status in self.status], device=finite.device
         )
         broken = ~finite & running
         if bool(broken.any()):
-            self.members.copy_where(self.members.flat, self._good, broken)
-            for member in broken.nonzero().flatten().tolist():
-                self.status[member] = Status.FAILED if epoch == 1 else Status.NON_FINITE
-                self.stopped_epoch[member] = epoch
-        self._good.copy_(self.members.flat)
+            self._restore(broken, epoch)
+        self._earlier.copy_(self._last)
+        self._last.copy_(self.members.flat)
         return ~(finite & running) if bool(broken.any()) else None
+
+    def _restore(self, broken: Tensor, epoch: int) -> None:
+        """Give broken members their newest parameters at which the loss is finite.
+
+        A step leads to finite parameters at which the loss is not; it is seen an epoch later.
+        """
+        self.members.copy_where(self.members.flat, self._last, broken)
+        too_late = broken & ~torch.isfinite(self.objective.data_losses(self.data))
+        self.members.copy_where(self.members.flat, self._earlier, too_late)
+        for member in broken.nonzero().flatten().tolist():
+            self.status[member] = Status.FAILED if epoch == 1 else Status.NON_FINITE
+            self.stopped_epoch[member] = epoch
+            self.kept_epoch[member] = max(0, epoch - (2 if too_late[member] else 1))
 
 
 class _HeldOut:

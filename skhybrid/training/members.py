@@ -1,4 +1,4 @@
-"""Many fits side by side: their parameters in one flat vector, seen as tensors with a member axis."""
+"""Many fits side by side: one flat vector of parameters, seen as tensors with a member axis."""
 
 from __future__ import annotations
 

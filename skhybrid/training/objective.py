@@ -60,13 +60,18 @@ class Objective:
     ) -> None:
         self.hybrid = hybrid
         self.members = members
+        self._penalties = penalties
         penalty_weights = (penalties.functional_norm, penalties.orthogonality)
         single = members.n_members == 1
         self._penalty_weights = tuple(w[0] if single else w for w in penalty_weights)
         self._inverse_scale = 1.0 / hybrid.scales.target_scale
         self._weight_per_member = weight_per_member
-        loss = self._penalised_loss if penalties.on_contribution else self._data_loss
-        self._training_loss = self._over_members(loss)
+        self._loss = (
+            self._penalised_loss
+            if penalties.has_functional_norm or penalties.has_orthogonality
+            else self._data_loss
+        )
+        self._training_loss = self._over_members(self._loss)
         if compile:
             self._training_loss = torch.compile(self._training_loss, dynamic=False)
         self._evaluation_loss = self._over_members(self._data_loss)
@@ -96,7 +101,7 @@ class Objective:
         try:
             self.members.backward(self(batch))
         except (RuntimeError, ValueError) as error:
-            loss = self._training_loss = self._one_by_one(self._penalised_loss)
+            loss = self._training_loss = self._one_by_one(self._loss)
             self._evaluation_loss = self._one_by_one(self._data_loss)
             self.members.backward(loss(*self._arguments(batch)))
             reason = str(error).strip().splitlines()[0]
@@ -162,11 +167,13 @@ class Objective:
 
         prediction = self.hybrid(x, coordinates, weights)
         contribution = prediction * unit - physics(coordinates)
-        return (
-            _mean_square(prediction - y, self._inverse_scale, weight)
-            + functional_norm_weight * functional_norm(contribution)
-            + orthogonality_weight * orthogonality(contribution, physics, dict(coordinates))
-        )
+        loss = _mean_square(prediction - y, self._inverse_scale, weight)
+        if self._penalties.has_functional_norm:
+            loss = loss + functional_norm_weight * functional_norm(contribution)
+        if self._penalties.has_orthogonality:
+            overlap = orthogonality(contribution, physics, dict(coordinates))
+            loss = loss + orthogonality_weight * overlap
+        return loss
 
 
 def rows_of(data: Batch, rows: slice | Tensor) -> Batch:

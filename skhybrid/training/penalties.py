@@ -1,4 +1,4 @@
-"""Regularisers beside flatness: small weights, a small correction, a correction beside the physics."""
+"""Regularisers beside flatness: small weights, a small correction, one beside the physics."""
 
 from __future__ import annotations
 
@@ -40,9 +40,14 @@ class Penalties:
         return Penalties(*(value.expand(n_members) for value in vars(self).values()))
 
     @property
-    def on_contribution(self) -> bool:
-        """Whether a penalty needs the network's contribution."""
-        return bool((self.functional_norm != 0).any() or (self.orthogonality != 0).any())
+    def has_functional_norm(self) -> bool:
+        """Whether any member has a functional norm."""
+        return bool((self.functional_norm != 0).any())
+
+    @property
+    def has_orthogonality(self) -> bool:
+        """Whether any member has an orthogonality penalty, whose sensitivities cost most."""
+        return bool((self.orthogonality != 0).any())
 
 
 class L2:

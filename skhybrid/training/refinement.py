@@ -1,4 +1,4 @@
-"""The second phase: θ is held and the network refined, for as long as held-out rows gain from it."""
+"""The second phase: θ is held, the network refined for as long as held-out rows gain by it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -46,10 +47,16 @@ def measure_shares(
     y: Tensor,
     coordinates: Mapping[str, Tensor],
     weights: Mapping[str, Tensor] | None = None,
+    target_weight: Tensor | None = None,
 ) -> Shares:
-    """Measure the shares on at most :data:`MAX_ROWS` evenly spaced rows."""
-    rows = slice(None, None, max(1, len(x) // MAX_ROWS))
+    """Measure the shares on at most :data:`MAX_ROWS` evenly spaced rows.
+
+    ``target_weight``, of the shape of y, counts for the residual: a missing target has none.
+    """
+    rows = slice(None, None, math.ceil(len(x) / MAX_ROWS))
     x, y = x[rows], y[rows]
+    importance = torch.ones_like(y) if target_weight is None else target_weight[rows]
+    importance = importance / importance.mean()
     unit = 1.0 / hybrid.scales.target_scale
     physics = hybrid.physics_part(x, coordinates)
     prediction = hybrid(x, coordinates, weights)
@@ -60,5 +67,5 @@ def measure_shares(
     return Shares(
         physics=variance(physics),
         network=variance(prediction - physics),
-        residual=float(((prediction - y) * unit).square().nanmean()),
+        residual=float((((prediction - y) * unit).square() * importance).mean()),
     )

@@ -44,8 +44,7 @@ class Sharpness:
         blocks = [block for block in members.blocks if block.kind in kinds]
         self._saved = torch.empty_like(members.flat)
         self._perturbed = [
-            (block.kind, block.view(members.flat), block.view(members.gradient))
-            for block in blocks
+            (block.kind, block.view(members.flat), block.view(members.gradient)) for block in blocks
         ]
 
     @torch.no_grad()

@@ -53,13 +53,17 @@ class BestKeeper:
         self.last_improvement = epoch
         self.members.copy_where(self._kept, self.members.flat, better)
 
-    def restore(self, last_epoch: int) -> list[int]:
-        """Put the kept parameters back and return the epoch each member's come from."""
+    def restore(self, current: list[int]) -> list[int]:
+        """Put the kept parameters back and return the epoch each member's come from.
+
+        ``current`` are the epochs of the members' present parameters, which stay where no
+        validation loss was finite.
+        """
         if self.mode is None:
-            return [last_epoch] * self.members.n_members
+            return current
         found = torch.isfinite(self.best)
         self.members.copy_where(self.members.flat, self._kept, found)
-        return [kept if found[m] else last_epoch for m, kept in enumerate(self.epochs)]
+        return [kept if found[m] else current[m] for m, kept in enumerate(self.epochs)]
 
 
 @dataclass
@@ -77,14 +81,13 @@ class Patience:
     tolerance: float
 
     def __post_init__(self) -> None:
-        self._reference: Tensor | None = None
+        self._reference = torch.tensor(math.inf, dtype=torch.float64)
         self._since = 0
 
     def exhausted(self, epoch: int, losses: Tensor) -> bool:
         """Take note of the losses after an epoch and say whether to stop."""
         losses = losses.double().cpu()
-        if self._reference is None or bool((losses < self._reference - self.tolerance).any()):
-            reference = losses if self._reference is None else self._reference
-            self._reference = torch.minimum(losses, reference)
+        if bool((losses < self._reference - self.tolerance).any()):
+            self._reference = torch.fmin(losses, self._reference)
             self._since = epoch
         return epoch - self._since >= self.n_epochs

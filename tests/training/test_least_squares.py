@@ -1,0 +1,257 @@
+"""The physics alone: certified problems, bounds, weights, and what cannot be differentiated."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from nist_problems import PROBLEMS, load
+from numpy.testing import assert_allclose
+from sklearn.exceptions import ConvergenceWarning
+from small_fits import make_hybrid
+
+from skhybrid import HybridRegressor, Param, Physics, _fitting
+from skhybrid.training import least_squares
+from skhybrid.training.least_squares import fit_least_squares
+from skhybrid.training.objective import Batch
+
+
+def fit(physics, x, y, **parameters):
+    return HybridRegressor(physics=physics, nn=None, **parameters).fit(np.reshape(x, (-1, 1)), y)
+
+
+def found(model) -> np.ndarray:
+    return np.array(list(model.physics_params_.values()))
+
+
+# The certified problems
+
+
+@pytest.mark.parametrize("start", [0, 1], ids=["far", "near"])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_certified_parameters_are_found_to_six_digits(name, start):
+    problem = load(name)
+    initial = {f"b{i}": value for i, value in enumerate(problem.starts[start], start=1)}
+    model = fit(Physics(problem.model, **initial), problem.x, problem.y)
+    assert list(model.physics_params_) == list(initial)
+    error = np.abs(found(model) - problem.certified) / np.abs(problem.certified)
+    assert -np.log10(error.max() + 1e-16) >= 6
+    residual = np.sum((model.predict(problem.x[:, None]) - problem.y) ** 2)
+    assert residual == pytest.approx(problem.residual_sum_of_squares, rel=1e-6)
+    expected = problem.residual_sum_of_squares / len(problem.y) / problem.y.var()
+    assert model.loss_ == pytest.approx(expected, rel=1e-6)
+
+
+# Bounds
+
+
+def line(x, *, level=0.0, slope=0.0):
+    return level + slope * x
+
+
+X = np.linspace(0.0, 1.0, 21)
+FALLING = 1.0 - 0.5 * X
+
+
+@pytest.mark.parametrize(
+    ("slope", "on_bound"),
+    [
+        (Param(1.0, bounds=(0.0, None)), 0.0),
+        (Param(1.0, bounds=(0.0, 10.0)), 0.0),
+        (Param(0.0, bounds=(0.0, None)), 0.0),
+        (Param(0.3, bounds=(0.3, 5.0)), 0.3),
+        (Param(0.7, bounds=(0.1, 5.0)), 0.1),
+        (Param(-3.0, bounds=(None, -0.9)), -0.9),
+        (Param(-3.0, bounds=(-7.0, -0.9)), -0.9),
+    ],
+    ids=repr,
+)
+def test_a_fit_may_end_on_a_bound_exactly(slope, on_bound):
+    model = fit(Physics(line, slope=slope), X, FALLING)
+    assert model.physics_params_["slope"] == on_bound
+    # The other parameter is the best one for it.
+    assert model.physics_params_["level"] == pytest.approx(0.75 - 0.5 * on_bound, rel=1e-7)
+    assert_allclose(
+        model.predict(X[:, None]), model.physics_params_["level"] + on_bound * X, rtol=1e-12
+    )
+
+
+def test_bounds_that_do_not_bind_change_nothing():
+    slope, level = Param(-2.0, bounds=(-3.0, 0.0)), Param(3.0, bounds=(None, 4.0))
+    model = fit(Physics(line, slope=slope, level=level), X, FALLING)
+    assert model.physics_params_ == pytest.approx({"level": 1.0, "slope": -0.5}, rel=1e-9)
+
+
+def test_bounds_of_the_elements_of_an_array():
+    def polynomial(x, *, coefficients):
+        return sum(c * x**power for power, c in enumerate(coefficients))
+
+    low = np.array([-np.inf, 0.0, -np.inf])
+    coefficients = Param([0.5, 0.5, 0.5], bounds=(low, None))
+    y = 1.0 - 2.0 * X + 3.0 * X**2
+    model = fit(Physics(polynomial, coefficients=coefficients), X, y)
+    columns = np.stack([np.ones(21), X**2], axis=1)
+    level, square = np.linalg.lstsq(columns, y, rcond=None)[0]
+    assert model.physics_params_["coefficients"][1] == 0.0
+    assert_allclose(model.physics_params_["coefficients"], [level, 0.0, square], rtol=1e-7)
+
+
+def test_fixed_parameters_stay():
+    level = Param(2.0, fixed=True)
+    model = fit(Physics(line, level=level), X, FALLING)
+    assert model.physics_params_["level"] == 2.0
+    slope = np.sum(X * (FALLING - 2.0)) / np.sum(X**2)
+    assert model.physics_params_["slope"] == pytest.approx(slope, rel=1e-9)
+
+
+def test_nothing_to_fit():
+    model = fit(Physics(line, level=Param(2.0, fixed=True), slope=Param(0.0, fixed=True)), X, X)
+    assert model.physics_params_ == {"level": 2.0, "slope": 0.0}
+    assert model.loss_ == pytest.approx(np.mean((2.0 - X) ** 2) / X.var())
+    assert model.loss_curve_ == [model.loss_]
+
+
+# Weights and targets
+
+
+def test_weights():
+    rng = np.random.default_rng(0)
+    y, weight = rng.normal(size=21), rng.uniform(size=21)
+    weight[3] = 0.0
+    model = HybridRegressor(physics=line, nn=None).fit(X[:, None], y, sample_weight=weight)
+    slope, level = np.polyfit(X, y, 1, w=np.sqrt(weight))
+    assert found(model) == pytest.approx([level, slope], rel=1e-9)
+    unweighted = fit(line, X, y)
+    assert abs(unweighted.physics_params_["slope"] - slope) > 0.01
+    mean = np.average(y, weights=weight)
+    error = np.average((level + slope * X - y) ** 2, weights=weight)
+    expected = error / np.average((y - mean) ** 2, weights=weight)
+    assert model.loss_ == pytest.approx(expected, rel=1e-9)
+
+
+def pair(x, *, shared=1.0, own=(1.0, 1.0)):
+    return torch.stack([shared * x + own[0], 100.0 * shared * x + own[1]], dim=-1)
+
+
+def test_two_targets_count_in_units_of_their_spread():
+    rng = np.random.default_rng(1)
+    y = np.stack([X, 300.0 * X], axis=1) + rng.normal(size=(21, 2)) * [0.1, 30.0]
+    model = fit(pair, X, y)
+    scale = y.std(axis=0)
+    rows = [
+        np.stack([factor * X, np.ones(21) * (target == 0), np.ones(21) * (target == 1)], axis=1)
+        / scale[target]
+        for target, factor in enumerate([1.0, 100.0])
+    ]
+    targets = (y / scale).T.reshape(-1)
+    shared, *own = np.linalg.lstsq(np.concatenate(rows), targets, rcond=None)[0]
+    assert model.physics_params_["shared"] == pytest.approx(shared, rel=1e-9)
+    assert_allclose(model.physics_params_["own"], own, rtol=1e-8)
+    assert model.predict(X[:, None]).shape == (21, 2)
+
+
+def test_missing_targets_have_no_say():
+    y = np.stack([2.0 * X + 0.5, 200.0 * X + 3.0], axis=1)
+    y[4:9, 0] = np.nan
+    y[7, 1] = np.nan
+    model = fit(pair, X, y, missing_targets="mask")
+    assert model.physics_params_["shared"] == pytest.approx(2.0, rel=1e-9)
+    assert_allclose(model.physics_params_["own"], [0.5, 3.0], rtol=1e-9)
+    assert model.loss_ == pytest.approx(0.0, abs=1e-20)
+
+
+# Derivatives
+
+
+class Exponential(torch.autograd.Function):
+    """An operation with a backward derivative only."""
+
+    n_backward = 0
+
+    @staticmethod
+    def forward(ctx, value):
+        result = torch.exp(value)
+        ctx.save_for_backward(result)
+        return result
+
+    @staticmethod
+    def backward(ctx, gradient):
+        Exponential.n_backward += 1
+        (result,) = ctx.saved_tensors
+        return gradient * result
+
+
+def falling(x, *, level=1.0, rate=1.0):
+    return level * torch.exp(-rate * x)
+
+
+def falling_backward_only(x, *, level=1.0, rate=1.0):
+    return level * Exponential.apply(-rate * x)
+
+
+def test_an_operation_without_a_forward_derivative_is_differentiated_backwards():
+    rng = np.random.default_rng(2)
+    y = 2.0 * np.exp(-3.0 * X) + 0.05 * rng.normal(size=21)
+    Exponential.n_backward = 0
+    backward_only = fit(falling_backward_only, X, y)
+    assert Exponential.n_backward > 0
+    assert_allclose(found(backward_only), found(fit(falling, X, y)), rtol=1e-8)
+
+
+def test_least_squares_knows_the_jacobian(monkeypatch):
+    jacobians = []
+    solve = least_squares.scipy.optimize.least_squares
+
+    def spy(residuals, start, *, jac, **options):
+        jacobians.append((residuals, jac))
+        return solve(residuals, start, jac=jac, **options)
+
+    monkeypatch.setattr(least_squares.scipy.optimize, "least_squares", spy)
+    for physics in (falling, falling_backward_only):
+        fit(physics, X, FALLING)
+    for residuals, jacobian in jacobians:
+        at = np.array([1.3, 0.4])
+        step = 1e-6
+        numeric = [
+            (residuals(at + step * side) - residuals(at - step * side)) / (2 * step)
+            for side in np.eye(2)
+        ]
+        assert_allclose(jacobian(at), np.stack(numeric, axis=1), rtol=1e-7, atol=1e-8)
+
+
+# How it ends
+
+
+def test_without_convergence_there_is_a_warning_and_what_was_reached(monkeypatch):
+    problem = load("MGH09")
+    physics = Physics(problem.model, b1=25.0, b2=39.0, b3=41.5, b4=39.0)
+    limited = fit_least_squares
+
+    def impatient(hybrid, data):
+        return limited(hybrid, data, max_evaluations=5)
+
+    monkeypatch.setattr(_fitting, "fit_least_squares", impatient)
+    with pytest.warns(ConvergenceWarning, match="did not converge after 5 evaluations"):
+        model = fit(physics, problem.x, problem.y)
+    assert len(model.loss_curve_) == model.n_iter_ == 5
+    assert model.loss_ == pytest.approx(min(model.loss_curve_))
+
+
+def test_the_losses_along_the_way_end_with_the_one_reported():
+    model = fit(line, X, FALLING + 0.1 * X**2)
+    assert model.loss_curve_[0] == pytest.approx(
+        np.mean((FALLING + 0.1 * X**2) ** 2) / np.var(FALLING + 0.1 * X**2)
+    )
+    assert model.loss_ == pytest.approx(min(model.loss_curve_), rel=1e-12)
+    assert model.n_iter_ == len(model.loss_curve_)
+
+
+def test_a_start_where_the_physics_is_undefined_is_an_error():
+    def root(x, *, floor=-1.0):
+        return torch.sqrt(x + floor)
+
+    x = torch.linspace(0.0, 1.0, 9, dtype=torch.float64)
+    data = Batch(x[:, None], x, None)
+    hybrid = make_hybrid(data, root)
+    with pytest.raises(ValueError, match="finite"):
+        fit_least_squares(hybrid, data)

@@ -1,0 +1,183 @@
+"""Penalties: values against formulas, gradients, and a weight for every member."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_fits import make_data, make_hybrid, make_members, make_penalties, make_starts
+from torch.testing import assert_close
+
+from skhybrid.training.members import WEIGHT
+from skhybrid.training.objective import Objective
+from skhybrid.training.penalties import L2, functional_norm, orthogonality
+
+TIME = torch.linspace(0.0, 2.0, 25, dtype=torch.float64)
+
+
+def physics(coordinates):
+    """Level and rate; their sensitivities are exp(-rate t) and -level t exp(-rate t)."""
+    return coordinates["level"] * torch.exp(-coordinates["rate"] * TIME)
+
+
+def at(level=1.5, rate=0.7):
+    return {
+        "level": torch.tensor(level, dtype=torch.float64, requires_grad=True),
+        "rate": torch.tensor(rate, dtype=torch.float64, requires_grad=True),
+    }
+
+
+def sensitivities(level=1.5, rate=0.7):
+    time = TIME.numpy()
+    return np.stack([np.exp(-rate * time), -level * time * np.exp(-rate * time)], axis=1)
+
+
+def some_rows(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(len(TIME), generator=generator, dtype=torch.float64)
+
+
+def test_l2_value_and_gradient_of_each_member():
+    hybrid = make_hybrid(make_data(), hidden=(4, 3))
+    starts = make_starts(hybrid, 3, (4, 3))
+    members = make_members(hybrid, starts)
+    strength = [0.0, 0.1, 2.0]
+    l2 = L2(members, torch.tensor(strength))
+    generator = torch.Generator().manual_seed(0)
+    members.gradient.copy_(torch.randn(members.flat.shape, generator=generator))
+    before = members.gradient.clone()
+    l2.add_gradient()
+    for member, start in enumerate(starts):
+        matrices = [w.numpy() for w in start.weights.values() if w.ndim == 2]
+        assert len(matrices) == 3
+        expected = strength[member] * sum(np.sum(w**2) for w in matrices)
+        assert float(l2()[member]) == pytest.approx(expected, rel=1e-6)
+        for block in members.blocks:
+            added = block.view(members.gradient - before)[member]
+            expected = torch.zeros_like(added)
+            if block.kind == WEIGHT:
+                expected = 2.0 * strength[member] * start.weights[block.name].reshape(-1)
+            assert_close(added, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_without_l2_there_is_nothing_to_do():
+    hybrid = make_hybrid(make_data())
+    members = make_members(hybrid, make_starts(hybrid, 1))
+    l2 = L2(members, torch.zeros(1))
+    l2.add_gradient()
+    assert l2() == 0.0
+    assert not bool(members.gradient.any())
+
+
+def test_functional_norm_is_the_mean_square():
+    contribution = some_rows().reshape(5, 5)
+    expected = np.mean(contribution.numpy() ** 2)
+    assert float(functional_norm(contribution)) == pytest.approx(expected)
+
+
+def test_orthogonality_is_the_mean_square_of_the_projection():
+    contribution = some_rows()
+    basis, _ = np.linalg.qr(sensitivities())
+    expected = np.mean((basis @ (basis.T @ contribution.numpy())) ** 2)
+    assert float(orthogonality(contribution, physics, at())) == pytest.approx(expected, rel=1e-3)
+
+
+def test_orthogonality_of_a_contribution_beside_the_physics_is_zero():
+    basis, _ = np.linalg.qr(sensitivities())
+    rows = some_rows().numpy()
+    beside = torch.tensor(rows - basis @ (basis.T @ rows))
+    assert float(orthogonality(beside, physics, at())) == pytest.approx(0.0, abs=1e-12)
+    assert float(beside.square().mean()) > 0.1
+
+
+@pytest.mark.parametrize("mixture", [(1.0, 0.0), (0.0, 1.0), (0.8, -2.0)])
+def test_orthogonality_of_a_contribution_the_physics_can_make_is_its_mean_square(mixture):
+    within = torch.tensor(sensitivities() @ np.array(mixture))
+    expected = float(within.square().mean())
+    assert float(orthogonality(within, physics, at())) == pytest.approx(expected, rel=1e-4)
+
+
+def test_orthogonality_is_defined_where_parameters_act_alike_or_not_at_all():
+    def redundant(coordinates):
+        once = coordinates["a"] + coordinates["b"] + 0.0 * coordinates["c"]
+        return once * TIME
+
+    coordinates = {name: torch.tensor(1.0, dtype=torch.float64) for name in "abc"}
+    penalty = orthogonality(3.0 * TIME, redundant, coordinates)
+    assert float(penalty) == pytest.approx(float((3.0 * TIME).square().mean()), rel=1e-4)
+    assert float(orthogonality(TIME, lambda at: 0.0 * at["a"] * TIME, coordinates)) == 0.0
+
+
+def test_orthogonality_turns_the_contribution_and_not_the_physics():
+    coordinates = at()
+    contribution = some_rows().requires_grad_()
+    orthogonality(contribution, physics, coordinates).backward()
+    assert coordinates["level"].grad is None
+    assert coordinates["rate"].grad is None
+    basis, _ = np.linalg.qr(sensitivities())
+    expected = 2.0 * basis @ (basis.T @ contribution.detach().numpy()) / len(TIME)
+    assert_close(contribution.grad, torch.tensor(expected), rtol=1e-2, atol=1e-4)
+
+
+def test_orthogonality_with_two_targets_and_without_parameters():
+    def both(coordinates):
+        return torch.stack([physics(coordinates), 0.0 * TIME], dim=1)
+
+    contribution = torch.stack([some_rows(0), some_rows(1)], dim=1)
+    single = orthogonality(some_rows(0), physics, at())
+    assert float(orthogonality(contribution, both, at())) == pytest.approx(float(single) / 2)
+    assert float(orthogonality(some_rows(), physics, {})) == 0.0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("structure", ["additive", "multiplicative", "serial"])
+def test_penalties_of_a_fit_have_a_weight_for_every_member(structure, weighted):
+    data = make_data()
+    weight = None
+    if weighted:
+        weight = torch.linspace(0.0, 2.0, len(data.y), dtype=torch.float64)
+    data = data._replace(weight=weight)
+    hybrid = make_hybrid(data, structure="additive")
+    starts = make_starts(hybrid, 3)
+    if structure == "multiplicative":
+        hybrid = make_hybrid(data, structure=structure)
+    elif structure == "serial":
+        hybrid.structure = lambda x, physics, nn: physics(x) * (1 + nn(x, scale=1.0)) + nn(x)
+    members = make_members(hybrid, starts)
+    norms, overlaps = [0.0, 0.3, 1.0], [2.0, 0.0, 0.5]
+    penalties = make_penalties(3, functional_norm=norms, orthogonality=overlaps)
+    losses = Objective(hybrid, members, penalties)(data).detach()
+    plain = Objective(hybrid, members, make_penalties(3)).data_losses(data)
+    for member, start in enumerate(starts):
+        with torch.no_grad():
+            prediction = hybrid(data.x, start.coordinates, start.weights)
+        unit = 1.0 / hybrid.scales.target_scale * (1.0 if weight is None else weight.sqrt())
+        known = hybrid.physics_part(data.x, start.coordinates)
+        contribution = ((prediction - known) * unit).numpy()
+        time = data.x[:, 0].numpy()
+        rate = 0.8 + 0.8 * float(start.coordinates["rate"])
+        level = 1.5 + 1.5 * float(start.coordinates["level"][0])
+        columns = [-0.8 * level * time * np.exp(-rate * time), 1.5 * np.exp(-rate * time)]
+        columns = np.stack([*columns, np.full_like(time, 0.5)], axis=1)
+        unit = unit.numpy()[:, None] if weighted else float(unit)
+        basis, _ = np.linalg.qr(columns * unit)
+        if weighted:
+            assert np.all(contribution[weight.numpy() == 0] == 0)
+        expected = (
+            float(plain[member])
+            + norms[member] * np.mean(contribution**2)
+            + overlaps[member] * np.mean((basis @ (basis.T @ contribution)) ** 2)
+        )
+        assert float(losses[member]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_expand_and_which_penalties_there_are():
+    penalties = make_penalties(l2=1.0, functional_norm=2.0)
+    several = penalties.expand(3)
+    assert several.l2.tolist() == [1.0] * 3
+    assert several.functional_norm.tolist() == [2.0] * 3
+    assert several.orthogonality.tolist() == [0.0] * 3
+    assert several.has_functional_norm and not several.has_orthogonality
+    assert make_penalties(2, orthogonality=[0.0, 0.1]).has_orthogonality
+    nothing = make_penalties(2, l2=1.0)
+    assert not nothing.has_functional_norm and not nothing.has_orthogonality

@@ -1,0 +1,58 @@
+"""Epochs, minibatches and the decay of the learning rate."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from skhybrid.training import schedule as schedule_module
+from skhybrid.training.schedule import Schedule
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "expected"),
+    [
+        (100, None, (1, 100)),
+        (100, 100, (1, 100)),
+        (100, 1000, (1, 100)),
+        (100, 50, (2, 50)),
+        (100, 32, (4, 25)),
+        (100, 1, (100, 1)),
+        (101, 50, (3, 33)),
+        (1, 64, (1, 1)),
+    ],
+)
+def test_minibatches_are_equally_large_and_no_larger_than_asked_for(n_rows, batch_size, expected):
+    schedule = Schedule.for_rows(n_rows, batch_size, 7)
+    assert (schedule.n_batches, schedule.batch_size) == expected
+    assert schedule.n_epochs == 7
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 63, 64, 65, 127, 1000, 4097])
+@pytest.mark.parametrize("batch_size", [None, "auto", 1, 5, 64])
+def test_rows_left_over_are_fewer_than_there_are_batches(n_rows, batch_size):
+    schedule = Schedule.for_rows(n_rows, batch_size, "auto")
+    left_over = n_rows - schedule.n_batches * schedule.batch_size
+    assert 0 <= left_over < schedule.n_batches
+
+
+def test_automatic_values(monkeypatch):
+    monkeypatch.setattr(schedule_module, "AUTO_STEPS", 1000)
+    monkeypatch.setattr(schedule_module, "AUTO_MIN_EPOCHS", 20)
+    monkeypatch.setattr(schedule_module, "AUTO_BATCH_SIZE", 64)
+    assert Schedule.for_rows(640, "auto", "auto") == Schedule(100, 10, 64)
+    assert Schedule.for_rows(10, "auto", "auto") == Schedule(1000, 1, 10)
+    assert Schedule.for_rows(192, "auto", "auto") == Schedule(334, 3, 64)
+    assert Schedule.for_rows(64_000, "auto", "auto") == Schedule(20, 1000, 64)
+    assert Schedule.for_rows(640, "auto", 3) == Schedule(3, 10, 64)
+
+
+def test_the_rate_decays_from_one_to_zero_along_a_half_cosine():
+    schedule = Schedule(n_epochs=5, n_batches=4, batch_size=3)
+    decay = [schedule.decay(step) for step in range(21)]
+    assert decay[0] == 1.0
+    assert decay[10] == pytest.approx(0.5)
+    assert decay[20] == pytest.approx(0.0, abs=1e-15)
+    assert decay[5] == pytest.approx(0.5 + 0.5**1.5)
+    assert all(later < earlier for earlier, later in pairwise(decay))
