@@ -86,10 +86,15 @@ class Rows:
                 )
         return Batch(
             *(
-                None if array is None else torch.tensor(array, dtype=dtype, device=device)
+                None if array is None else as_tensor(array, dtype, device)
                 for array in (self.x, self.y, self.weight)
             )
         )
+
+
+def as_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    """Return a copy of an array as a tensor, also of an array that runs backwards in memory."""
+    return torch.tensor(np.ascontiguousarray(array), dtype=dtype, device=device)
 
 
 def target_scales(rows: Rows) -> Scales:

@@ -110,7 +110,7 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
             f"The least-squares fit of the physics did not converge after {len(fit.loss_curve)} "
             f"evaluations: {fit.message} Other initial values or bounds may help.",
             ConvergenceWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
     # The smooth transforms reach a bound in the limit only; least squares may end on one.
     hybrid.space = ParameterSpace(parts.physics, fit.values, device=parts.device, held=True)
@@ -171,7 +171,7 @@ def fit_hybrid(
             f"the given values. The reason: {failure} To do so without this warning, set "
             "physics_init='given'.",
             PhysicsInitWarning,
-            stacklevel=3,
+            stacklevel=5,
         )
     if previous is not None:
         load_earlier_network(previous.hybrid, hybrid)
@@ -262,7 +262,8 @@ def _recipes(
     """Recipes of the two phases; the second is None where there is none."""
 
     def spread(value: float, n_members: int) -> Tensor:
-        return torch.full((n_members,), float(value)).to(hybrid.scales.target_scale)
+        scale = hybrid.scales.target_scale
+        return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
 
     def penalties(n_members: int) -> Penalties:
         return Penalties(
@@ -363,7 +364,7 @@ def _warn_of_non_finite(result: Result) -> None:
                 + "Likely causes: physics parameters that left the region where the physics is "
                 "finite (give bounds with Param), or a learning_rate or rho that is too large.",
                 NonFiniteLossWarning,
-                stacklevel=4,
+                stacklevel=6,
             )
 
 
@@ -379,7 +380,7 @@ def _warn_of_collapse(fitted: Fitted, data: Batch, settings: Any) -> None:
             f"variance and leaves {shares.residual:.1e} unexplained. rho={settings.rho} is too "
             f"large for perturbation={settings.perturbation!r}; try a tenth of it.",
             CollapseWarning,
-            stacklevel=4,
+            stacklevel=6,
         )
     elif shares.physics_share < SMALL_SHARE and fitted.hybrid.space.shapes:
         warnings.warn(
@@ -387,5 +388,5 @@ def _warn_of_collapse(fitted: Fitted, data: Batch, settings: Any) -> None:
             "what the model explains, so its parameters mean little. Try a larger rho "
             f"(rho={settings.rho}), a functional_norm, or other initial values.",
             CollapseWarning,
-            stacklevel=4,
+            stacklevel=6,
         )

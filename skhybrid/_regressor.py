@@ -19,7 +19,7 @@ from sklearn.utils.validation import (
 )
 
 from skhybrid._assembly import Parts
-from skhybrid._data import Rows
+from skhybrid._data import Rows, as_tensor
 from skhybrid._fitting import fit_hybrid, fit_physics
 from skhybrid._observation import FitObservation
 from skhybrid.networks import hidden_sizes
@@ -383,7 +383,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         parts = []
         with torch.no_grad(), _threads(self.n_threads):
             for start in range(0, len(X), PREDICTION_ROWS):
-                x = torch.tensor(X[start : start + PREDICTION_ROWS], dtype=dtype, device=device)
+                x = as_tensor(X[start : start + PREDICTION_ROWS], dtype, device)
                 prediction = hybrid(x, coordinates, hold=hold)
                 parts.append((prediction.cpu(), hybrid.physics_part(x, coordinates).cpu()))
         return tuple(torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))

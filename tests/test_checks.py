@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from skhybrid._checks import bind_columns, check_structure, check_physics, network_columns
+from skhybrid._checks import bind_columns, check_physics, check_structure, network_columns
 from skhybrid._parameter_space import ParameterSpace
 from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.physics import Param, Physics

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
 from small_fits import make_hybrid
 
-from skhybrid import HybridRegressor, Param, Physics, _fitting
+from skhybrid import HybridRegressor, Param, Physics
 from skhybrid.training import least_squares
 from skhybrid.training.least_squares import fit_least_squares
 from skhybrid.training.objective import Batch
@@ -27,6 +27,7 @@ def found(model) -> np.ndarray:
 # The certified problems
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize("start", [0, 1], ids=["far", "near"])
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_certified_parameters_are_found_to_six_digits(name, start):
@@ -219,18 +220,29 @@ def test_least_squares_knows_the_jacobian(monkeypatch):
         assert_allclose(jacobian(at), np.stack(numeric, axis=1), rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_the_units_of_the_parameters_make_no_difference(unit):
+    def in_other_units(x, *, level=1.0, rate=1.0 / unit):
+        return falling(x, level=level, rate=rate * unit)
+
+    y = 2.0 * np.exp(-3.0 * X) + 0.05 * np.random.default_rng(2).normal(size=21)
+    model, other = fit(falling, X, y), fit(in_other_units, X, y)
+    assert_allclose(found(other) * [1.0, unit], found(model), rtol=1e-7)
+    assert_allclose(other.loss_curve_[:6], model.loss_curve_[:6], rtol=1e-5)
+
+
 # How it ends
 
 
 def test_without_convergence_there_is_a_warning_and_what_was_reached(monkeypatch):
     problem = load("MGH09")
     physics = Physics(problem.model, b1=25.0, b2=39.0, b3=41.5, b4=39.0)
-    limited = fit_least_squares
+    solve = least_squares.scipy.optimize.least_squares
 
-    def impatient(hybrid, data):
-        return limited(hybrid, data, max_evaluations=5)
+    def impatient(residuals, start, **options):
+        return solve(residuals, start, **{**options, "max_nfev": 5})
 
-    monkeypatch.setattr(_fitting, "fit_least_squares", impatient)
+    monkeypatch.setattr(least_squares.scipy.optimize, "least_squares", impatient)
     with pytest.warns(ConvergenceWarning, match="did not converge after 5 evaluations"):
         model = fit(physics, problem.x, problem.y)
     assert len(model.loss_curve_) == model.n_iter_ == 5

@@ -1,0 +1,516 @@
+"""The estimator: its parameters, what it keeps, and what it predicts."""
+
+from __future__ import annotations
+
+import copy
+import re
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import is_regressor
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import estimator_html_repr, get_tags
+from sklearn.utils._param_validation import InvalidParameterError
+from small_models import (
+    ForceModule,
+    Interrupt,
+    drive,
+    drive_squared,
+    drive_two,
+    make_model,
+    make_table,
+    twice_corrected,
+)
+
+import skhybrid
+from skhybrid import HybridRegressor, Param, Physics
+from skhybrid.exceptions import CollapseWarning, NetworkError
+
+pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
+
+X, Y = make_table()
+NEW_X, _ = make_table(15, seed=1)
+STRUCTURES = ["additive", "multiplicative", "serial", twice_corrected]
+
+
+# The package.
+
+
+def test_import_does_without_torch():
+    code = "import skhybrid, sys; dir(skhybrid); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_names_of_the_package():
+    assert set(skhybrid.__all__) <= set(dir(skhybrid))
+    for name in skhybrid.__all__:
+        assert getattr(skhybrid, name) is not None
+    with pytest.raises(AttributeError, match="has no attribute 'HybridRegresor'"):
+        skhybrid.HybridRegresor  # noqa: B018
+
+
+# Parameters.
+
+BAD = {
+    "physics": ["malus", 3.0],
+    "nn": ["64", 0, -8, 2.5],
+    "structure": ["parallel", 1],
+    "optimizer": ["adamw", None],
+    "rho": [-0.1, "big", float("nan"), float("inf"), None],
+    "perturbation": ["layers", None],
+    "perturb": ["physics", None],
+    "refine_rho": [-0.1, "small", float("nan")],
+    "l2": [-1e-4, "none", None],
+    "functional_norm": [-1.0, None],
+    "orthogonality": [-1.0, None],
+    "learning_rate": [0.0, -1e-3, "fast"],
+    "physics_learning_rate": [-1e-3, "fast"],
+    "max_epochs": [0, 1.5, "long", None],
+    "batch_size": [0, 1.5, "half"],
+    "n_restarts": [0, 1.5, None],
+    "early_stopping": ["yes", None],
+    "validation_fraction": [0.0, 1.0, 1.5, None],
+    "n_iter_no_change": [0, 2.5, None],
+    "tol": [-1e-4, None],
+    "nn_features": ["force", 0],
+    "nn_extrapolation": ["clamp", None],
+    "physics_init": ["ols", None],
+    "missing_targets": ["drop", None],
+    "warm_start": ["yes", None],
+    "dtype": ["float16", torch.float64, None],
+    "device": ["gpu", 0, None],
+    "n_threads": [0, 1.5],
+    "compile": ["yes", None],
+    "random_state": ["seed", -1],
+    "verbose": [-1, "loud"],
+}
+
+
+def test_every_parameter_is_tried():
+    assert BAD.keys() == HybridRegressor().get_params().keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+)
+def test_bad_parameter(name, value):
+    model = make_model(**{name: value})
+    with pytest.raises(InvalidParameterError, match=f"The {name!r} parameter of HybridRegressor"):
+        model.fit(X, Y)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+@pytest.mark.parametrize("nn", [(8, 0), (8, 2.5), [8, "8"]])
+def test_bad_hidden_sizes(nn):
+    with pytest.raises(NetworkError, match="nn must be hidden sizes"):
+        make_model(nn=nn).fit(X, Y)
+
+
+def test_nothing_to_fit():
+    with pytest.raises(ValueError, match="physics and nn are both None"):
+        HybridRegressor(nn=None).fit(X, Y)
+
+
+def test_parameters_round_trip():
+    model = make_model(structure="serial", nn=(3, 3))
+    parameters = model.get_params()
+    other = HybridRegressor()
+    assert other.set_params(**parameters) is other
+    assert other.get_params() == parameters
+    with pytest.raises(ValueError, match="Invalid parameter 'roh'"):
+        model.set_params(roh=0.1)
+
+
+def test_every_parameter_is_documented():
+    text = HybridRegressor.__doc__.split("Attributes\n    ---")[0]
+    documented = [
+        name.strip()
+        for names in re.findall(r"^    (\w[\w, ]*) : ", text, flags=re.MULTILINE)
+        for name in names.split(",")
+    ]
+    assert documented == list(HybridRegressor._parameter_constraints)
+
+
+def test_tags():
+    model = make_model()
+    assert is_regressor(model)
+    assert get_tags(model).target_tags.multi_output
+    assert not get_tags(model).input_tags.allow_nan
+
+
+def test_text_and_html_name_the_physics():
+    physics = Physics(drive, gain=Param(1.5, bounds=(0.0, None), unit="N"))
+    model = make_model(physics=physics, rho=0.2)
+    shown = "Physics(drive, gain=Param(1.5, bounds=(0.0, None), unit='N'), offset=Param(0.1))"
+    assert repr(physics) == shown
+    assert shown in " ".join(repr(model).split())
+    assert "rho=0.2" in repr(model)
+    assert "n_restarts" not in repr(model)
+    for estimator in (model, make_model(), model.fit(X, Y)):
+        html = estimator_html_repr(estimator)
+        assert "HybridRegressor" in html
+        assert "drive" in html
+
+
+# What one may count on.
+
+
+def same_fit(first, second) -> bool:
+    return (
+        first.physics_params_ == second.physics_params_
+        and first.loss_curve_ == second.loss_curve_
+        and np.array_equal(first.predict(NEW_X), second.predict(NEW_X))
+    )
+
+
+@pytest.mark.parametrize("n_restarts", [1, 2])
+def test_random_state_decides(n_restarts):
+    settings = {"max_epochs": 3, "batch_size": 8, "refine_rho": 0.0, "dtype": "float32"}
+    model = make_model(n_restarts=n_restarts, **settings)
+    first, again = (copy.copy(model).fit(X, Y) for _ in range(2))
+    other = copy.copy(model).set_params(random_state=1).fit(X, Y)
+    assert same_fit(first, again)
+    assert not np.array_equal(first.predict(X), other.predict(X))
+    assert same_fit(first, first.fit(X, Y))
+
+
+@pytest.mark.parametrize("random_state", [0, np.random.RandomState(0)], ids=["int", "generator"])
+@pytest.mark.parametrize("n_threads", [None, 2])
+def test_global_state_is_left_alone(n_threads, random_state):
+    def state():
+        return torch.random.get_rng_state().tolist(), repr(np.random.get_state())
+
+    before, threads, dtype = state(), torch.get_num_threads(), torch.get_default_dtype()
+    torch.set_num_threads(3)
+    try:
+        model = make_model(n_threads=n_threads, random_state=random_state, refine_rho=0.0)
+        model.fit(X, Y).predict(X)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    assert state() == before
+    assert torch.get_default_dtype() is dtype
+    assert torch.is_grad_enabled()
+
+
+def test_random_state_none_varies():
+    model = make_model(random_state=None)
+    assert not np.array_equal(model.fit(X, Y).predict(X), model.fit(X, Y).predict(X))
+
+
+def test_arguments_are_left_alone():
+    table, target, weight = X.copy(), Y.copy(), np.ones(len(Y))
+    network = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.Tanh(), torch.nn.Linear(4, 1))
+    physics = ForceModule()
+    modules = network, physics
+    before = [copy.deepcopy(module.state_dict()) for module in modules]
+    model = make_model(physics=physics, nn=network).fit(table, target, weight)
+    for module, state in zip(modules, before, strict=True):
+        assert all(torch.equal(value, state[name]) for name, value in module.state_dict().items())
+        assert all(p.grad is None and p.requires_grad for p in module.parameters())
+        assert module.training
+    assert model.physics is physics
+    assert model.nn is network
+    assert model.module_ is not network
+    assert model.physics_params_["gain"] == pytest.approx(2.0, abs=0.2)
+    assert same_fit(model, copy.copy(model).fit(table, target, weight))
+    pd.testing.assert_frame_equal(table, X)
+    np.testing.assert_array_equal(target, Y)
+
+
+def test_module_and_function_are_the_same_physics():
+    by_function = make_model().fit(X, Y)
+    by_module = make_model(physics=ForceModule()).fit(X, Y)
+    np.testing.assert_allclose(by_module.predict(X), by_function.predict(X), atol=1e-6)
+
+
+# Fits that fail.
+
+
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_failed_fit_leaves_the_estimator_as_it_was(nn):
+    model = make_model(nn=nn)
+    unfitted = dict(vars(model))
+    with pytest.raises(ValueError, match="needs a column 'force'"):
+        model.fit(X.rename(columns={"force": "farce"}), Y)
+    assert vars(model) == unfitted
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+    prediction, fitted = model.fit(X, Y).predict(X), dict(vars(model))
+    with pytest.raises(ValueError, match="needs a column 'force'"):
+        model.fit(X[["angle"]], Y)
+    assert vars(model) == fitted
+    np.testing.assert_array_equal(model.predict(X), prediction)
+
+
+def test_interrupted_fit_leaves_the_estimator_as_it_was():
+    model = make_model().fit(X, Y)
+    prediction, threads = model.predict(X), torch.get_num_threads()
+    state = torch.random.get_rng_state()
+    with pytest.raises(KeyboardInterrupt):
+        model.set_callbacks(Interrupt(1)).fit(X.to_numpy()[:, ::-1], Y)
+    np.testing.assert_array_equal(model.predict(X), prediction)
+    assert list(model.feature_names_in_) == ["force", "angle"]
+    assert torch.get_num_threads() == threads
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+# Data.
+
+
+def test_columns_are_found_by_name_whatever_their_order():
+    model, turned = make_model(nn=None).fit(X, Y), make_model(nn=None).fit(X[["angle", "force"]], Y)
+    assert turned.physics_params_ == pytest.approx(model.physics_params_, rel=1e-9)
+    by_position = make_model(nn=None).fit(X.to_numpy(), Y)
+    assert by_position.physics_params_ == model.physics_params_
+    with pytest.raises(ValueError, match="feature names should match those that were passed"):
+        model.predict(X[["angle", "force"]])
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.predict(X.to_numpy())
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_parts"])
+def test_prediction_needs_a_fit_and_the_features_of_it(method):
+    model = make_model()
+    with pytest.raises(NotFittedError):
+        getattr(model, method)(X)
+    model.fit(X.to_numpy(), Y)
+    with pytest.raises(ValueError, match="X has 1 features, but HybridRegressor is expecting 2"):
+        getattr(model, method)(X.to_numpy()[:, :1])
+    with pytest.raises(ValueError, match="contains NaN"):
+        getattr(model, method)(np.full((2, 2), np.nan))
+
+
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_prediction_has_the_shape_of_the_target(nn):
+    model = make_model(nn=nn)
+    flat = model.fit(X, Y).predict(X)
+    assert flat.shape == Y.shape
+    column = model.fit(X, Y[:, None]).predict(X)
+    assert column.shape == (len(Y), 1)
+    np.testing.assert_allclose(column[:, 0], flat, rtol=1e-9)
+    for target in (pd.Series(Y, name="y"), Y.tolist(), Y.astype(np.float32).astype(float)):
+        np.testing.assert_allclose(model.fit(X, target).predict(X), flat, atol=1e-5)
+    assert model.fit(X, pd.DataFrame({"y": Y})).predict(X).shape == (len(Y), 1)
+
+
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_two_targets(nn):
+    model = make_model(physics=drive_two, nn=nn)
+    targets = pd.DataFrame({"first": Y, "second": 3.0 * Y})
+    model.fit(X, targets)
+    assert model.predict(X).shape == (len(Y), 2)
+    assert [part.shape for part in model.predict_parts(X)] == [(len(Y), 2)] * 2
+    gain = model.physics_params_["gain"]
+    assert gain.shape == (2,)
+    assert gain[1] == pytest.approx(3.0 * gain[0], rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_dtype_of_the_prediction(dtype, nn):
+    model = make_model(nn=nn, dtype=dtype).fit(X.astype(np.float32), Y)
+    # Physics alone is fitted in double precision whatever was asked for.
+    expected = "float64" if nn is None else dtype
+    assert model.predict(X).dtype == expected
+    assert all(part.dtype == expected for part in model.predict_parts(X))
+    assert isinstance(model.physics_params_["gain"], float)
+
+
+def test_many_rows_are_predicted_in_portions(monkeypatch):
+    model = make_model().fit(X, Y)
+    at_once = model.predict(X)
+    monkeypatch.setattr("skhybrid._regressor.PREDICTION_ROWS", 7)
+    np.testing.assert_allclose(model.predict(X), at_once, rtol=1e-12)
+
+
+# Weights and missing targets.
+
+
+@pytest.mark.parametrize("structure", STRUCTURES)
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "l2": 1e-3}, {"nn": None}], ids=str)
+def test_weight_of_two_is_the_row_twice(structure, settings):
+    weight = np.random.default_rng(0).integers(0, 4, len(Y))
+    weighted = make_model(structure=structure, **settings).fit(X, Y, sample_weight=weight)
+    repeated = make_model(structure=structure, **settings)
+    repeated.fit(X.loc[X.index.repeat(weight)], np.repeat(Y, weight))
+    np.testing.assert_allclose(weighted.predict(X), repeated.predict(X), rtol=1e-6)
+    assert weighted.loss_ == pytest.approx(repeated.loss_, rel=1e-6)
+    unweighted = make_model(structure=structure, **settings).fit(X, Y)
+    assert not np.allclose(weighted.predict(X), unweighted.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_rows_without_any_target_are_as_if_they_were_not_there(nn):
+    targets = np.column_stack([Y, 3.0 * Y])
+    targets[3, 0] = targets[17, 1] = np.nan
+    empty = [5, 21, 30]
+    targets[empty] = np.nan
+    model = make_model(physics=drive_two, nn=nn, missing_targets="mask", nn_extrapolation="free")
+    masked = copy.copy(model).fit(X, targets)
+    dropped = copy.copy(model).fit(X.drop(index=empty), np.delete(targets, empty, axis=0))
+    np.testing.assert_allclose(masked.predict(X), dropped.predict(X), rtol=1e-6)
+    assert masked.loss_ == pytest.approx(dropped.loss_, rel=1e-6)
+    assert np.isfinite(masked.predict(X)).all()
+    with pytest.raises(ValueError, match="contains NaN"):
+        model.set_params(missing_targets="error").fit(X, targets)
+
+
+def test_mask_without_anything_missing_changes_nothing():
+    assert same_fit(make_model().fit(X, Y), make_model(missing_targets="mask").fit(X, Y))
+
+
+def test_mask_still_needs_a_target():
+    with pytest.raises(ValueError, match="requires y to be passed, but the target y is None"):
+        make_model(missing_targets="mask").fit(X, None)
+
+
+# Parts.
+
+
+@pytest.mark.parametrize("nn", [(6,), None])
+@pytest.mark.parametrize("structure", STRUCTURES)
+def test_parts_add_up(structure, nn):
+    model = make_model(structure=structure, nn=nn).fit(X, Y)
+    physics, network = model.predict_parts(NEW_X)
+    np.testing.assert_allclose(physics + network, model.predict(NEW_X), rtol=1e-12)
+    by_hand = drive(NEW_X["force"].to_numpy(), **model.physics_params_)
+    np.testing.assert_allclose(physics, by_hand, rtol=1e-12)
+    assert (nn is None) == np.array_equal(network, np.zeros(len(NEW_X)))
+
+
+def test_without_physics_the_physics_part_is_the_mean():
+    weight = np.linspace(1.0, 3.0, len(Y))
+    model = make_model(physics=None).fit(X, Y, weight)
+    physics, network = model.predict_parts(NEW_X)
+    np.testing.assert_allclose(physics, np.average(Y, weights=weight))
+    assert np.ptp(network) > 0.1
+    assert model.physics_params_ == {}
+
+
+def test_module_is_the_network():
+    model = make_model(nn=(4, 3)).fit(X, Y)
+    assert [tuple(p.shape) for p in model.module_.parameters()][::2] == [(4, 2), (3, 4), (1, 3)]
+    assert not model.module_.training
+    assert make_model(nn=None).fit(X, Y).module_ is None
+
+
+@pytest.mark.parametrize("structure", ["additive", "serial"])
+def test_network_sees_only_its_features(structure):
+    by_name = make_model(nn_features=["angle"], structure=structure).fit(X, Y)
+    by_number = make_model(nn_features=[1], structure=structure).fit(X, Y)
+    from_the_end = make_model(nn_features=np.array([-1]), structure=structure).fit(X, Y)
+    assert same_fit(by_name, by_number)
+    assert same_fit(by_name, from_the_end)
+    moved = X.assign(force=X["force"].to_numpy()[::-1])
+    network, network_moved = (by_name.predict_parts(table)[1] for table in (X, moved))
+    # In series it reads the physics' answer, which does depend on the force.
+    assert np.allclose(network, network_moved, atol=1e-12) == (structure == "additive")
+    turned = X.assign(angle=X["angle"].to_numpy()[::-1])
+    assert not np.allclose(network, by_name.predict_parts(turned)[1], atol=1e-3)
+
+
+def test_network_holds_outside_the_training_range():
+    model = make_model().fit(X, Y)
+    assert model.nn_extrapolation == "hold"
+    outside = pd.DataFrame({"force": [9.0, -9.0, 1.0], "angle": [1.0, 9.0, 1.0]})
+    edge = outside.clip(X.min(), X.max(), axis=1)
+    physics, held = model.predict_parts(outside)
+    np.testing.assert_allclose(held, model.predict_parts(edge)[1], atol=1e-12)
+    np.testing.assert_allclose(physics, drive(outside["force"], **model.physics_params_))
+    inside = model.predict(NEW_X.clip(X.min(), X.max(), axis=1))
+    model.set_params(nn_extrapolation="free")
+    free = model.predict_parts(outside)[1]
+    assert (np.abs(free - held)[:2] > 0.01).all()
+    assert free[2] == held[2]
+    np.testing.assert_array_equal(model.predict(NEW_X.clip(X.min(), X.max(), axis=1)), inside)
+
+
+# Physics parameters.
+
+
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_fixed_parameter_stays_and_is_reported(nn):
+    physics = Physics(drive, gain=Param(1.7, fixed=True), offset=0.0)
+    model = make_model(physics=physics, nn=nn).fit(X, Y)
+    assert model.physics_params_["gain"] == 1.7
+    assert model.physics_params_["offset"] != 0.0
+    assert list(model.physics_params_) == ["gain", "offset"]
+
+
+@pytest.mark.parametrize("physics_init", ["least_squares", "given"])
+@pytest.mark.parametrize("nn", [(6,), None])
+def test_bounds_hold(nn, physics_init):
+    bounds = {"gain": (0.0, 1.5), "offset": (None, 0.2)}
+    physics = Physics(drive, gain=Param(1.0, (0.0, 1.5)), offset=Param(0.1, (None, 0.2)))
+    settings = {"learning_rate": 0.1, "physics_init": physics_init, "max_epochs": 60}
+    model = make_model(physics=physics, nn=nn, **settings).fit(X, Y)
+    assert 1.3 < model.physics_params_["gain"] <= bounds["gain"][1]
+    assert model.physics_params_["offset"] <= bounds["offset"][1]
+
+
+# How a fit went.
+
+
+@pytest.mark.parametrize(("refine_rho", "n_phases"), [(None, 1), (0.0, 2), (0.01, 2)])
+def test_curve_covers_all_epochs(refine_rho, n_phases):
+    model = make_model(refine_rho=refine_rho, max_epochs=12).fit(X, Y)
+    assert model.n_iter_ == len(model.loss_curve_) == 12 * n_phases
+    assert all(isinstance(loss, float) for loss in model.loss_curve_)
+    residual = (Y - model.predict(X)) / Y.std()
+    assert model.loss_ == pytest.approx(np.mean(residual**2), rel=1e-9)
+    assert model.restarts_[0]["n_iter"] == 12
+
+
+def test_physics_alone_tells_how_it_went():
+    model = make_model(nn=None, nn_extrapolation="free", nn_features=[1], n_restarts=2).fit(X, Y)
+    assert model.n_iter_ == len(model.loss_curve_) > 1
+    residual = (Y - model.predict(X)) / Y.std()
+    assert model.loss_ == pytest.approx(np.mean(residual**2), rel=1e-9)
+    assert min(model.loss_curve_) == pytest.approx(model.loss_)
+    assert len(model.restarts_) == 1
+    slope, offset = np.polyfit(X["force"], Y, 1)
+    assert model.physics_params_ == pytest.approx({"gain": slope, "offset": offset}, rel=1e-6)
+
+
+def test_best_restart_is_kept():
+    model = make_model(n_restarts=3, max_epochs=15).fit(X, Y)
+    keys = {"loss", "validation_loss", "physics_params", "status", "n_iter"}
+    assert [set(restart) for restart in model.restarts_] == [keys] * 3
+    losses = [restart["loss"] for restart in model.restarts_]
+    assert len(set(losses)) == 3
+    best = model.restarts_[int(np.argmin(losses))]
+    assert model.loss_ == best["loss"]
+    assert model.physics_params_ == best["physics_params"]
+    residual = (Y - model.predict(X)) / Y.std()
+    assert model.loss_ == pytest.approx(np.mean(residual**2), rel=1e-9)
+    assert all(restart["validation_loss"] is None for restart in model.restarts_)
+    alone = make_model(max_epochs=15).fit(X, Y)
+    assert alone.loss_ == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_early_stopping():
+    stopping = {"early_stopping": True, "n_iter_no_change": 5, "max_epochs": 100}
+    # No improvement is large enough to count but the first, over nothing.
+    model = make_model(tol=1e3, **stopping).fit(X, Y)
+    assert model.n_iter_ == 6
+    assert model.restarts_[0]["validation_loss"] > 0.0
+    assert make_model(tol=0.0, **{**stopping, "n_iter_no_change": 200}).fit(X, Y).n_iter_ == 100
+    weighted = make_model(tol=1e3, **stopping).fit(X, Y, np.linspace(1.0, 2.0, len(Y)))
+    assert weighted.n_iter_ == 6
+
+
+def test_warning_points_to_the_line_that_called_fit():
+    model = make_model(rho=50.0, perturbation="global", learning_rate=0.05, max_epochs=200)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        make_model(physics=drive_squared, rho=0.0, physics_init="given", n_restarts=2).fit(X, Y)
+        model.fit(X, Y)
+    assert {warning.filename for warning in caught} <= {__file__}
+    assert any(warning.category is CollapseWarning for warning in caught)
