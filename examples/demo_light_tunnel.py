@@ -98,13 +98,13 @@ def print_table(results, origin):
     """Print the means over seeds, one line for each model and start."""
     n_seeds = results["seed"].nunique()
     table = Table(title=f"Light tunnel ({origin}), mean over {n_seeds} seed(s)")
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     several_starts = results["start"].nunique() > 1
     if several_starts:
-        table.add_column("start of gains", justify="right")
+        table.add_column("start", justify="right")
     for condition in CONDITIONS:
-        table.add_column(f"{condition}\nRMSE, counts", justify="right")
-    table.add_column("gains\nred, green, blue", justify="right")
+        table.add_column(f"{condition}\nRMSE, counts", justify="right", no_wrap=True)
+    table.add_column("gains\nred, green, blue", justify="right", no_wrap=True)
     table.add_column("cosine with\nsimulator", justify="right")
     table.add_column("seconds", justify="right")
     for (start, name), group in results.groupby(["start", "model"], sort=False):
@@ -116,7 +116,7 @@ def print_table(results, origin):
         cells.append(f"{mean['cosine']:.4f}" if known else "none")
         cells.append(f"{mean['seconds']:.1f}")
         table.add_row(*cells)
-    Console(width=110).print(table)
+    Console(width=120).print(table)
 
 
 def print_meaning(results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -30,6 +31,7 @@ def make_model(**settings) -> HybridRegressor:
     return HybridRegressor(**exact, **settings)
 
 
+@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
 @parametrize_with_checks(
     [
         make_model(optimizer="sam"),
