@@ -32,28 +32,29 @@ class Rows:
 
     @classmethod
     def of(cls, x: np.ndarray, y: np.ndarray, sample_weight: np.ndarray | None) -> Rows:
-        """Leave out rows without weight and give missing targets none."""
+        """Leave out rows without weight or without any target; give missing targets no weight."""
         missing = np.isnan(y)
         if sample_weight is not None:
             if np.any(sample_weight < 0):
                 raise ValueError(
                     f"sample_weight must not be negative; its smallest is {sample_weight.min()}."
                 )
-            kept = sample_weight > 0
-            if not kept.any():
+            if not sample_weight.any():
                 raise ValueError("sample_weight is zero for every row: there is nothing to fit.")
-            x, y, missing, sample_weight = x[kept], y[kept], missing[kept], sample_weight[kept]
-        if missing.all():
+        else:
+            sample_weight = np.ones(len(y))
+        kept = (sample_weight > 0) & ~missing.reshape(len(y), -1).all(axis=1)
+        if not kept.any():
             raise ValueError("Every target is missing: there is nothing to fit.")
+        x, y, missing, sample_weight = x[kept], y[kept], missing[kept], sample_weight[kept]
         empty = np.flatnonzero(missing.all(axis=0)) if y.ndim == 2 else ()
         if len(empty):
             raise ValueError(
                 f"Target column {empty[0]} is missing in every row; leave it out of y."
             )
         weight = None
-        if missing.any() or (sample_weight is not None and np.ptp(sample_weight) > 0):
-            rows = np.ones(len(y)) if sample_weight is None else sample_weight
-            weight = rows.reshape(-1, *[1] * (y.ndim - 1)) * ~missing
+        if missing.any() or np.ptp(sample_weight) > 0:
+            weight = sample_weight.reshape(-1, *[1] * (y.ndim - 1)) * ~missing
             weight = weight / weight.mean()
         return cls(x, np.where(missing, 0.0, y), weight)
 

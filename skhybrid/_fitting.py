@@ -18,6 +18,7 @@ from skhybrid._assembly import Parts, assemble_hybrid, assemble_physics, least_s
 from skhybrid._checks import check_physics, check_structure
 from skhybrid._data import Rows, record_network_inputs
 from skhybrid._parameter_space import ParameterSpace
+from skhybrid._random import seeded
 from skhybrid._warm_start import earlier_start, load_earlier_network, require_no_network
 from skhybrid.exceptions import (
     CollapseWarning,
@@ -188,8 +189,7 @@ def fit_hybrid(
         if refinement is not None and (validation is not None or can_refine(len(data.x))):
             n_epochs["refine"] = refinement.schedule.n_epochs
         observer = observe(hybrid, data, n_epochs)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds["batches"])  # dropout, where a network has it
+    with seeded(seeds["batches"]):  # for dropout, where a network has it
         outcome = estimate(Problem(hybrid, data, validation), starts, recipe, refinement, observer)
     if isinstance(outcome, Result):
         raise TrainingError(

@@ -116,8 +116,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Whether NaN in y is an error or is left out of the loss, target by target.
     warm_start : bool, default=False
         Whether ``fit`` goes on from the parameters, the network and the scales of the last fit.
+        The physics parameters, the structure, ``nn``, ``nn_features`` and the shape of one target
+        must be as they were.
     dtype : {"float32", "float64"}, default="float32"
-        Precision of training and prediction. Least squares always uses float64.
+        Precision in which the model is trained and evaluated. Least squares always uses float64.
     device : str or torch.device, default="cpu"
         Where to train and predict.
     n_threads : int or None, default=None
@@ -148,7 +150,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         For every restart its "loss", "validation_loss", "physics_params", "status" and "n_iter".
     n_features_in_ : int
         Number of features seen in ``fit``.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Column names, if X had any.
 
     Warns
@@ -324,6 +326,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ------
         PhysicsError, NetworkError
             If the physics or the network cannot be used on these data.
+        ValueError
+            If the data cannot be used, or if ``warm_start=True`` and the model is not made of the
+            same parts as that of the last fit.
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
@@ -352,7 +357,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            In the target's units and of the dtype of the fit.
+            In the target's units.
         """
         return self._predict(X)[0]
 
@@ -386,7 +391,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 x = as_tensor(X[start : start + PREDICTION_ROWS], dtype, device)
                 prediction = hybrid(x, coordinates, hold=hold)
                 parts.append((prediction.cpu(), hybrid.physics_part(x, coordinates).cpu()))
-        return tuple(torch.cat(tensors).numpy() for tensors in zip(*parts, strict=True))
+        return tuple(torch.cat(tensors).double().numpy() for tensors in zip(*parts, strict=True))
 
     def _validate(self, X, y, sample_weight) -> Rows:
         """Check the data and return them as float64 rows."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from skhybrid._random import seeded
 from skhybrid.exceptions import NetworkError
 
 __all__ = ["build_network"]
@@ -47,8 +48,7 @@ def build_network(
     >>> sum(p.numel() for p in build_network((8,), 2, 1, seed=0).parameters())
     33
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         if isinstance(network, nn.Module):
             reject_running_statistics(network)
             module = copy.deepcopy(network)

@@ -54,8 +54,16 @@ def test_missing_targets_are_zero_and_have_no_weight():
 
 
 def test_missing_targets_and_weights_multiply():
+    y = np.array([[1.0, NAN], [2.0, 3.0], [4.0, 5.0]])
+    rows = Rows.of(np.eye(3), y, np.array([1.0, 2.0, 2.0]))
+    np.testing.assert_allclose(rows.weight, np.array([[1, 0], [2, 2], [2, 2]]) / 1.5)
+
+
+def test_a_row_without_any_target_is_left_out():
     rows = Rows.of(np.eye(3), np.array([1.0, NAN, 2.0]), np.array([1.0, 5.0, 3.0]))
-    np.testing.assert_allclose(rows.weight, [0.75, 0.0, 2.25])
+    np.testing.assert_array_equal(rows.x, np.eye(3)[[0, 2]])
+    np.testing.assert_array_equal(rows.y, [1.0, 2.0])
+    np.testing.assert_allclose(rows.weight, [0.5, 1.5])
 
 
 @pytest.mark.parametrize(

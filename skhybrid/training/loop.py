@@ -124,7 +124,7 @@ def train(
     validation_losses = None
     if held_out is not None:
         kept_epoch = held_out.keeper.restore(kept_epoch)
-        validation_losses = objective.data_losses(validation)
+        validation_losses = held_out.losses()
     return Result(
         status=[ending if status is Status.FINISHED else status for status in guard.status],
         losses=objective.data_losses(data),
@@ -237,13 +237,21 @@ class _HeldOut:
         self.objective = objective
         self.validation = validation
         self.patience = recipe.patience
+        self._idle = None
+        if validation.weight is not None and validation.weight.ndim > validation.y.ndim:
+            self._idle = ~validation.weight.flatten(1).any(dim=1)
         self.keeper = BestKeeper(members, recipe.keep_best)
-        self.keeper.update(0, objective.data_losses(validation))
+        self.keeper.update(0, self.losses())
+
+    def losses(self) -> Tensor:
+        """Return the held-out loss of every member, NaN for those that hold nothing out."""
+        losses = self.objective.data_losses(self.validation)
+        return losses if self._idle is None else losses.masked_fill(self._idle, torch.nan)
 
     def exhausted(self, epoch: int, n_epochs: int) -> bool:
         if not self.keeper.due(epoch, n_epochs):
             return False
-        losses = self.objective.data_losses(self.validation)
+        losses = self.losses()
         self.keeper.update(epoch, losses)
         return self.patience is not None and self.patience.exhausted(epoch, losses)
 

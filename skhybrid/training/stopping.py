@@ -22,7 +22,10 @@ class BestKeeper:
     members : Members
     mode : {None, "each", "together"}
         None remembers nothing. "each": every member's own best. "together": those of all members
-        at the epoch with the lowest mean loss over the members that hold rows out.
+        at the epoch with the lowest mean loss over the members that hold rows out (the loss of the
+        others is NaN); but the last ones where several hold rows out and their losses rose since
+        by no more than one standard error, paired by member. Late parameters are those of a small
+        learning rate, and the minimum over many noisy epochs flatters itself.
     """
 
     def __init__(self, members: Members, mode: str | None) -> None:
@@ -30,8 +33,8 @@ class BestKeeper:
         self.mode = mode
         self.best = torch.full((members.n_members,), math.inf, dtype=torch.float64)
         self.epochs = [0] * members.n_members
-        self.last_improvement = 0
         self._kept = members.flat.clone()
+        self._best_losses = self._last_losses = self.best
 
     @staticmethod
     def due(epoch: int, n_epochs: int) -> bool:
@@ -42,7 +45,7 @@ class BestKeeper:
         """Keep the parameters of the members whose validation loss is the lowest so far."""
         if self.mode is None:
             return
-        losses = losses.double().cpu()
+        self._last_losses = losses = losses.double().cpu()
         if self.mode == "together":
             losses = losses.nanmean().expand_as(losses)
         better = losses < self.best
@@ -50,7 +53,7 @@ class BestKeeper:
             return
         self.best = torch.where(better, losses, self.best)
         self.epochs = [epoch if better[m] else kept for m, kept in enumerate(self.epochs)]
-        self.last_improvement = epoch
+        self._best_losses = self._last_losses
         self.members.copy_where(self._kept, self.members.flat, better)
 
     def restore(self, current: list[int]) -> list[int]:
@@ -59,11 +62,17 @@ class BestKeeper:
         ``current`` are the epochs of the members' present parameters, which stay where no
         validation loss was finite.
         """
-        if self.mode is None:
+        if self.mode is None or (self.mode == "together" and self._last_is_as_good()):
             return current
         found = torch.isfinite(self.best)
         self.members.copy_where(self.members.flat, self._kept, found)
         return [kept if found[m] else current[m] for m, kept in enumerate(self.epochs)]
+
+    def _last_is_as_good(self) -> bool:
+        """Whether the last losses exceed the best ones by one paired standard error at the most."""
+        rise = self._last_losses - self._best_losses
+        rise = rise[torch.isfinite(rise)]
+        return len(rise) > 1 and bool(rise.mean() <= rise.std() / math.sqrt(len(rise)))
 
 
 @dataclass

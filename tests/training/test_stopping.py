@@ -40,7 +40,6 @@ def test_without_a_mode_the_last_parameters_stay():
 def test_each_member_has_its_own_best_epoch():
     flat, epochs, keeper = keep("each", LOSSES)
     assert (flat, epochs) == ([1.0, 13.0], [1, 3])
-    assert keeper.last_improvement == 3
     assert keeper.best.tolist() == pytest.approx([1.0, 1.8])
 
 
@@ -48,8 +47,19 @@ def test_together_the_mean_decides():
     assert keep("together", LOSSES)[:2] == ([3.0, 13.0], [3, 3])
 
 
+def test_together_the_last_epoch_is_kept_unless_it_is_worse_by_a_standard_error():
+    best = [1.0, 2.0, 3.0]
+    start = [5.0, 5.0, 5.0]
+    within = [1.3, 1.9, 3.0]  # mean rise 0.067, standard error 0.120
+    beyond = [1.1, 2.15, 3.1]  # mean rise 0.117, standard error 0.017
+    assert keep("together", [start, best, within])[1] == [2, 2, 2]
+    assert keep("together", [start, best, beyond])[1] == [1, 1, 1]
+    # Nothing is known of the error of a single loss.
+    assert keep("together", [[5.0], [1.0], [1.01]])[1] == [1]
+
+
 def test_together_means_over_the_members_that_hold_rows_out():
-    assert keep("together", [[NAN, 2.0, 2.0], [NAN, 1.0, 2.0], [NAN, 1.5, 2.0]])[:2] == (
+    assert keep("together", [[NAN, 2.0, 2.0], [NAN, 1.0, 2.0], [NAN, 1.5, 2.4]])[:2] == (
         [1.0, 11.0, 21.0],
         [1, 1, 1],
     )
