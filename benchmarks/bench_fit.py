@@ -20,7 +20,7 @@ from rich.table import Table
 from skhybrid import HybridRegressor
 from skhybrid.datasets import make_light_tunnel, make_pendulum_acceleration
 
-RHO, LEARNING_RATE, BATCH_SIZE = 0.05, 5e-3, 64
+RHO, LEARNING_RATE, BATCH_SIZE = 0.05, 6e-3, 64
 
 
 def pendulum_task():

@@ -77,9 +77,9 @@ def main():
     adam = results[results["model"] == "Adam"].groupby(["task", "physics_init"])["RMSE"].mean()
     table = Table(title=f"Pendulum acceleration, {len(arguments.seeds)} seeds")
     for column in ("task", "physics_init", "model"):
-        table.add_column(column)
-    headings = [f"mean error of omega2\nfrom {start:g}, %" for start in STARTS]
-    headings += ["largest\n|error|, %", "RMSE\nrad s^-2", "RMSE /\nAdam's", "seconds"]
+        table.add_column(column, no_wrap=True)
+    headings = [f"error of θ\nfrom {start:g}, %" for start in STARTS]
+    headings += ["largest\nerror, %", "RMSE\nrad s^-2", "RMSE /\nAdam's", "seconds"]
     for heading in headings:
         table.add_column(heading, justify="right")
     for (task, init, model), group in groups:
@@ -95,7 +95,7 @@ def main():
             f"{rmse / adam[task, init]:.2f}",
             f"{group['seconds'].mean():.1f}",
         )
-    Console(width=140).print(table)
+    Console(width=150).print(table)
     if arguments.output is not None:
         results.to_csv(arguments.output, index=False, float_format="%.5g")
         print(f"Every fit: {arguments.output}")

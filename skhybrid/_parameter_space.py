@@ -22,9 +22,9 @@ class ParameterSpace:
 
     Open parameters are θ = θ₀ + scale · z. One bound makes it θ = low + scale · softplus(z + z₀),
     two bounds θ = low + (high − low) · sigmoid(κ z + z₀), with κ ≤ 1 such that θ does not move
-    faster than by its scale at the start. ``scale`` is the larger of the magnitudes of the given
-    and the starting value, so that a step of one size means the same relative change whatever
-    the unit.
+    faster than by its scale at the start. ``scale`` is the magnitude of
+    the starting value, and at least a tenth of the given one's, so that a step of one size means
+    the same relative change whatever the unit.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ class _Transform:
 
 def _scale(given: np.ndarray, start: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     """Magnitude of each element; of an element that is zero, that of the whole parameter."""
-    scale = np.maximum(np.abs(given), np.abs(start))
+    scale = np.maximum(np.abs(start), 0.1 * np.abs(given))
     whole = float(np.sqrt(np.mean(scale**2))) or 1.0
     scale = np.where(scale > 0.01 * whole, scale, whole)
     return np.minimum(scale, np.where(np.isfinite(high - low), high - low, np.inf))

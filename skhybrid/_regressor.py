@@ -70,7 +70,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Radius of the second phase, in which θ is held and the network is trained on; 0 is plain
         Adam. It ends at the epoch at which held-out rows are predicted best: the rows of
         ``early_stopping``, or those of five folds for which copies of the network are trained
-        alongside. With fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no
+        alongside, unless the last epoch is as good within one standard error; then it is that. With
+        fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no
         second phase. None leaves it out.
     l2 : float, default=0.0
         λ in λ Σ‖W‖² over the network's weights, in a loss that is the mean squared error in units
@@ -80,7 +81,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     orthogonality : float, default=0.0
         λ in λ · mean((P c)²), with P the projection on the physics' sensitivities ∂f_S/∂θ in the
         minibatch [6]_.
-    learning_rate : float, default=5e-3
+    learning_rate : float, default=6e-3
         Adam's step size for the network.
     physics_learning_rate : float or None, default=None
         Adam's step size for θ in units of its scale; None is ten times ``learning_rate``. With
@@ -250,7 +251,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         l2=0.0,
         functional_norm=0.0,
         orthogonality=0.0,
-        learning_rate=5e-3,
+        learning_rate=6e-3,
         physics_learning_rate=None,
         max_epochs="auto",
         batch_size="auto",

@@ -178,11 +178,12 @@ def test_scale_is_the_magnitude(param, expected):
     np.testing.assert_allclose(make_space(param).transforms["a"].scale, expected)
 
 
-def test_given_start_replaces_the_initial_value_and_keeps_the_larger_scale():
+def test_start_replaces_the_initial_value_and_sets_the_scale():
     space = make_space(Param(2.0, bounds=(0.0, None)), start=0.1)
     value, _ = value_and_slope(space, origin(space))
     assert_close(value, torch.tensor(0.1, dtype=torch.float64))
-    assert space.transforms["a"].scale == 2.0
+    assert space.transforms["a"].scale == pytest.approx(0.2)  # a tenth of the initial value's
+    assert make_space(Param(2.0), start=7.0).transforms["a"].scale == 7.0
     assert make_space(Param(2.0), start=-7.0).transforms["a"].scale == 7.0
 
 
