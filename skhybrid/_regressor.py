@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from numbers import Integral, Real
 
 import numpy as np
@@ -360,7 +360,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             In the target's units.
         """
-        return self._predict(X)[0]
+        hold = self.nn_extrapolation == "hold"
+        (prediction,) = self._evaluate(X, lambda model, x, z: (model(x, z, hold=hold),))
+        return prediction
 
     def predict_parts(self, X):
         """Predict what each part of the model contributes.
@@ -377,22 +379,26 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             What the network adds to it: the prediction less the physics' part, whatever the
             structure.
         """
-        prediction, physics = self._predict(X)
+        hold = self.nn_extrapolation == "hold"
+        physics, prediction = self._evaluate(
+            X, lambda model, x, z: (model.physics_part(x, z), model(x, z, hold=hold))
+        )
         return physics, prediction - physics
 
-    def _predict(self, X):
+    def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]]):
+        """Return arrays of what a function of (model, rows, scaled parameters) says of all rows."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        hybrid, coordinates = self._fitted.hybrid, self._fitted.coordinates
-        hold = self.nn_extrapolation == "hold" and hybrid.network is not None
-        dtype, device = hybrid.scales.target_scale.dtype, hybrid.scales.target_scale.device
-        parts = []
+        model, coordinates = self._fitted.hybrid, self._fitted.coordinates
+        dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
+        portions = []
         with torch.no_grad(), _threads(self.n_threads):
             for start in range(0, len(X), PREDICTION_ROWS):
                 x = as_tensor(X[start : start + PREDICTION_ROWS], dtype, device)
-                prediction = hybrid(x, coordinates, hold=hold)
-                parts.append((prediction.cpu(), hybrid.physics_part(x, coordinates).cpu()))
-        return tuple(torch.cat(tensors).double().numpy() for tensors in zip(*parts, strict=True))
+                portions.append(outputs(model, x, coordinates))
+        return tuple(
+            torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True)
+        )
 
     def _validate(self, X, y, sample_weight) -> Rows:
         """Check the data and return them as float64 rows."""

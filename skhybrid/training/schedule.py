@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# About so many steps settle θ and the network on every task measured (benchmarks/bench_budget.py);
-# more rows than that many batches hold are still seen this many times.
+# So many steps settle θ to a few per cent on every task measured, twice as many not much better
+# (benchmarks/bench_budget.py). Of large tables every row is still seen at least so many times.
 AUTO_STEPS = 3000
 AUTO_MIN_EPOCHS = 20
 AUTO_BATCH_SIZE = 64
