@@ -164,13 +164,13 @@ def main():
     results = pd.DataFrame(rows)
     medians = results.groupby(["task", "variant"], sort=False).median()
     table = Table(title=f"One fit, medians of {arguments.repeats} interleaved runs, one thread")
-    table.add_column("task")
-    table.add_column("variant")
+    table.add_column("task", no_wrap=True)
+    table.add_column("variant", no_wrap=True)
     for column in medians.columns:
         table.add_column(column, justify="right")
     for (task, variant), median in medians.iterrows():
         table.add_row(task, variant, *(f"{value:.4g}" for value in median))
-    Console(width=120).print(table)
+    Console(width=140).print(table)
     if arguments.output is not None:
         results.to_csv(arguments.output, index=False, float_format="%.5g")
         print(f"Every run: {arguments.output}")
