@@ -79,7 +79,7 @@ left.plot(places, table["loss"], "o-", color="#0072B2")
 left.set(yscale="log", ylabel="mean square error (rad² s⁻⁴)", title="Loss on held-out folds")
 right.errorbar(places, table["omega2"], table["spread"], fmt="o-", color="#D55E00", capsize=4)
 right.axhline(truth, color="black", linewidth=0.8)
-right.annotate("truth", (places[-1], truth), va="bottom", ha="right")
+right.annotate("truth", (places[0], truth), va="bottom", ha="center")
 right.set(ylabel="ω₀² (s⁻²), mean and spread of folds", title="Physics parameter")
 for axes in (left, right):
     axes.set_xticks(places, table["rho"])

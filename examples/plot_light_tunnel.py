@@ -72,8 +72,9 @@ for name, (X_test, y_test) in tests.items():
 # %%
 # What the network adds
 # ---------------------
-# ``predict_parts`` takes the prediction apart. The network's part, drawn over the light that the
-# physics expects, is no noise: with little drive the LEDs give less light than the law expects.
+# ``predict_parts`` takes the prediction apart. The network takes light away, and more of it with
+# every step of the first third of the drive: real LEDs start late, which a law that is proportional
+# to the drive does not know.
 
 physics_part, network_part = hybrid.predict_parts(tests["in range"][0])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
@@ -86,16 +87,21 @@ left.plot(
     markersize=2,
     label="physics + network",
 )
-left.axline((0, 0), slope=1, color="black", linewidth=0.8)
+left.axline((0, 0), slope=1, color="black", linewidth=0.8, label="equal")
 left.set(xlabel="measured (counts)", ylabel="predicted (counts)", title="Unseen rows")
 left.legend(frameon=False, markerscale=5)
-right.plot(physics_part, network_part, ".", color="#0072B2", markersize=2)
+drive = tests["in range"][0]["red"]
+right.plot(drive, network_part, ".", color="#56B4E9", markersize=2, label="every row")
+bins = np.arange(0, 91, 5)
+means = [network_part[(drive >= low) & (drive < low + 5)].mean() for low in bins[:-1]]
+right.plot(bins[:-1] + 2.5, means, color="#0072B2", linewidth=2, label="mean")
 right.axhline(0, color="black", linewidth=0.8)
 right.set(
-    xlabel="physics' part (counts)",
+    xlabel="drive of the red LED (steps of 0 to 255)",
     ylabel="network's part (counts)",
     title="What the network adds",
 )
+right.legend(frameon=False, markerscale=5, loc="lower right")
 figure.suptitle("Infrared sensor of the light tunnel")
 figure.tight_layout()
 plt.show()

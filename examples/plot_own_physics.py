@@ -54,9 +54,10 @@ physics = Physics(
 # %%
 # Four models
 # -----------
-# Least squares blames the sun on the wind and the deficit. A network that sees everything may take
-# over part of what the deficit does. If you know that only the sun is missing, say so:
-# ``nn_features`` shows the network nothing else.
+# Least squares gives the deficit the credit for what the sun does. A network that sees everything
+# does not mend that, however it is trained: the sun's part can be told as a story about the deficit,
+# and flat does not mean true. If you know that only the sun is missing, say so: ``nn_features``
+# shows the network nothing else.
 
 models = {
     "physics alone": HybridRegressor(physics, nn=None),
@@ -77,8 +78,8 @@ table.round(3)
 # %%
 # What the network found
 # ----------------------
-# With a right θ the network's part is the sun's contribution; a constant offset may stand on either
-# side where the physics has no constant of its own.
+# The network that sees radiation only has found the sun's contribution, but for the small part that
+# the error of a still takes.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
 colours = ["#999999", "#56B4E9", "#E69F00", "#D55E00"]
