@@ -55,9 +55,9 @@ physics = Physics(
 # Four models
 # -----------
 # Least squares gives the deficit the credit for what the sun does. A network that sees everything
-# does not mend that, however it is trained: the sun's part can be told as a story about the deficit,
-# and flat does not mean true. If you know that only the sun is missing, say so: ``nn_features``
-# shows the network nothing else.
+# does not mend that, however it is trained: the sun's part can be told as a story about the
+# deficit, and flat does not mean true. If you know that only the sun is missing, say so:
+# ``nn_features`` shows the network nothing else.
 
 models = {
     "physics alone": HybridRegressor(physics, nn=None),
