@@ -33,7 +33,7 @@ from skhybrid.training.estimation import Estimate, Observer, Start, estimate
 from skhybrid.training.least_squares import fit_least_squares
 from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import Result
-from skhybrid.training.sharing import measure_shares
+from skhybrid.training.sharing import Shares
 
 # A part of the model whose variance is below this part of the target's explains nothing.
 NOTHING = 1e-6
@@ -201,7 +201,7 @@ def fit_hybrid(
     load_weights(hybrid, outcome.weights)
     fitted = _fitted(hybrid, outcome)
     hybrid.scales = _with_range(hybrid, data.x, outcome.coordinates)
-    _warn_of_collapse(fitted, data, settings)
+    _warn_of_collapse(hybrid, outcome.shares, len(data.x), settings)
     return fitted
 
 
@@ -368,24 +368,23 @@ def _warn_of_non_finite(result: Result) -> None:
             )
 
 
-def _warn_of_collapse(fitted: Fitted, data: Batch, settings: Any) -> None:
-    if fitted.hybrid.physics is None or len(data.x) < MIN_SHARE_ROWS:
+def _warn_of_collapse(hybrid: Hybrid, shares: Shares, n_rows: int, settings: Any) -> None:
+    """Warn if one part explained nothing when θ was settled, whatever the refinement made of it."""
+    if hybrid.physics is None or n_rows < MIN_SHARE_ROWS:
         return
-    shares = measure_shares(
-        fitted.hybrid, data.x, data.y, fitted.coordinates, target_weight=data.weight
-    )
     if shares.network < NOTHING and shares.residual > SOMETHING and settings.optimizer == "sam":
         warnings.warn(
-            f"The network's part has vanished: it explains {shares.network:.1e} of the target's "
-            f"variance and leaves {shares.residual:.1e} unexplained. rho={settings.rho} is too "
-            f"large for perturbation={settings.perturbation!r}; try a tenth of it.",
+            f"The network's part vanished while theta was estimated: it explained "
+            f"{shares.network:.1e} of the target's variance and left {shares.residual:.1e} "
+            f"unexplained. rho={settings.rho} is too large for "
+            f"perturbation={settings.perturbation!r}; try a tenth of it.",
             CollapseWarning,
             stacklevel=6,
         )
-    elif shares.physics_share < SMALL_SHARE and fitted.hybrid.space.shapes:
+    elif shares.physics_share < SMALL_SHARE and hybrid.space.shapes:
         warnings.warn(
-            f"The physics' part has vanished: it explains {100 * shares.physics_share:.2f} % of "
-            "what the model explains, so its parameters mean little. Try a larger rho "
+            f"The physics' part vanished: it explained {100 * shares.physics_share:.2f} % of what "
+            "the model explains, so its parameters mean little. Try a larger rho "
             f"(rho={settings.rho}), a functional_norm, or other initial values.",
             CollapseWarning,
             stacklevel=6,

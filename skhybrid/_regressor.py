@@ -80,7 +80,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         λ in λ · mean(c²), with c the network's contribution in units of the target's spread [5]_.
     orthogonality : float, default=0.0
         λ in λ · mean((P c)²), with P the projection on the physics' sensitivities ∂f_S/∂θ in the
-        minibatch [6]_.
+        minibatch [6]_. The sensitivities make a step several times slower.
     learning_rate : float, default=6e-3
         Adam's step size for the network.
     physics_learning_rate : float or None, default=None
@@ -437,12 +437,21 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _device(self) -> torch.device:
         try:
-            return torch.device(self.device)
+            device = torch.device(self.device)
         except RuntimeError as error:
             raise InvalidParameterError(
                 f"The 'device' parameter of {type(self).__name__} must be a torch device such as "
                 f"'cpu' or 'cuda'. Got {self.device!r} instead."
             ) from error
+        try:
+            torch.empty(0, device=device)
+        except (AssertionError, RuntimeError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"device={self.device!r} cannot be used on this computer: {reason}. "
+                "Choose device='cpu'."
+            ) from error
+        return device
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_fitted")

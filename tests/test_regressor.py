@@ -27,6 +27,7 @@ from small_models import (
 
 import skhybrid
 from skhybrid import HybridRegressor, Param, Physics
+from skhybrid.datasets import make_pendulum_acceleration, pendulum_acceleration
 from skhybrid.exceptions import CollapseWarning, NetworkError
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
@@ -508,6 +509,35 @@ def test_early_stopping():
 
 def test_warning_points_to_the_line_that_called_fit():
     weak = Physics(drive, gain=Param(1e-3, bounds=(0.0, 2e-3)))
-    with pytest.warns(CollapseWarning, match="The physics' part has vanished") as caught:
+    with pytest.warns(CollapseWarning, match="The physics' part vanished") as caught:
         make_model(physics=weak).fit(X, Y)
-    assert {warning.filename for warning in caught} == {__file__}
+    ours = {w.filename for w in caught if issubclass(w.category, CollapseWarning)}
+    assert ours == {__file__}
+
+
+@pytest.mark.parametrize("refine_rho", [None, 0.0])
+def test_a_network_that_vanished_is_reported_even_if_the_refinement_revives_it(refine_rho):
+    data = make_pendulum_acceleration(200, missing="wiggly", random_state=0)
+    model = HybridRegressor(
+        pendulum_acceleration,
+        nn=(16, 16),
+        rho=3.0,
+        perturbation="global",
+        refine_rho=refine_rho,
+        max_epochs=100,
+        random_state=0,
+    )
+    with pytest.warns(CollapseWarning, match=r"network's part vanished .* rho=3.0 is too large"):
+        model.fit(data.data, data.target)
+    _, network = model.predict_parts(data.data)
+    if refine_rho is None:
+        assert network.std() < 1e-3 * data.target.std()
+    else:
+        assert network.std() > 0.05 * data.target.std()
+
+
+def test_a_device_that_is_not_there():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ValueError, match="device='cuda' cannot be used on this computer"):
+        make_model(device="cuda").fit(X, Y)

@@ -12,6 +12,7 @@ from skhybrid.training.loop import Problem, Recipe, train
 from skhybrid.training.members import Members
 from skhybrid.training.refinement import can_refine, refine
 from skhybrid.training.result import Result, Status
+from skhybrid.training.sharing import Shares, measure_shares
 
 # phase name, epoch within the phase, members, losses per member -> stop?
 Observer = Callable[[str, int, Members, Tensor], bool]
@@ -45,6 +46,8 @@ class Estimate:
         Scaled physics parameters of every restart.
     refinement : Result or None
         Outcome of the second phase.
+    shares : Shares
+        What each part explained when θ was settled, at the end of the first phase.
     """
 
     coordinates: dict[str, Tensor]
@@ -55,6 +58,7 @@ class Estimate:
     restarts: Result
     restart_coordinates: list[dict[str, Tensor]]
     refinement: Result | None
+    shares: Shares
 
 
 def estimate(
@@ -108,11 +112,14 @@ def estimate(
     kept = members
     if members.n_members > 1:
         kept = Members(hybrid.network, [members.member_weights(best)], [restart_coordinates[best]])
+    x, y, weight = problem.data
+    shares = measure_shares(
+        hybrid, x, y, kept.member_coordinates(0), kept.member_weights(0), target_weight=weight
+    )
     second = None
     healthy = first.status[best] is not Status.NON_FINITE
-    n_rows = len(problem.data.x)
     if refinement is not None and healthy and not stopped:
-        if problem.validation is not None or can_refine(n_rows):
+        if problem.validation is not None or can_refine(len(x)):
             kept, second = refine(problem, kept, refinement, watch)
             curve += [float(losses[0]) for losses in second.curve]
             loss = float(second.losses[0])
@@ -125,6 +132,7 @@ def estimate(
         restarts=first,
         restart_coordinates=restart_coordinates,
         refinement=second,
+        shares=shares,
     )
 
 
