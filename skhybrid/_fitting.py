@@ -19,30 +19,17 @@ from skhybrid._checks import check_physics, check_structure
 from skhybrid._data import Rows, record_network_inputs
 from skhybrid._parameter_space import ParameterSpace
 from skhybrid._random import seeded
+from skhybrid._recipes import make_recipes
+from skhybrid._verdict import warn_of_collapse, warn_of_non_finite
 from skhybrid._warm_start import earlier_start, load_earlier_network, require_no_network
-from skhybrid.exceptions import (
-    CollapseWarning,
-    NonFiniteLossWarning,
-    PhysicsInitWarning,
-    TrainingError,
-)
+from skhybrid.exceptions import PhysicsInitWarning, TrainingError
 from skhybrid.networks import build_network
 from skhybrid.structures import Hybrid, Scales
-from skhybrid.training import Batch, Patience, Penalties, Problem, Recipe, Schedule, Status
+from skhybrid.training import Batch, Problem
 from skhybrid.training.estimation import Estimate, Observer, Start, estimate
 from skhybrid.training.least_squares import fit_least_squares
 from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import Result
-from skhybrid.training.sharing import Shares
-
-# A part of the model whose variance is below this part of the target's explains nothing.
-NOTHING = 1e-6
-# A residual above this part of the target's variance leaves something to explain.
-SOMETHING = 1e-4
-# With fewer rows than this a variance over rows says nothing.
-MIN_SHARE_ROWS = 10
-# Below this share of the explained variance the physics is not what explains the data.
-SMALL_SHARE = 0.01
 
 
 @dataclass
@@ -181,7 +168,7 @@ def fit_hybrid(
     if validation_rows is not None:
         validation = validation_rows.tensors(parts.dtype, parts.device)
         data, validation = _same_weighting(data, validation)
-    recipe, refinement = _recipes(settings, hybrid, len(rows.x), seeds["batches"], validation)
+    recipe, refinement = make_recipes(settings, hybrid, len(rows.x), seeds["batches"], validation)
     starts = _starts(hybrid, parts, network_seeds, random_state)
     observer = None
     if observe is not None:
@@ -197,11 +184,11 @@ def fit_hybrid(
             f"learning_rate ({settings.learning_rate}) or rho ({settings.rho}) that is too large, "
             "or physics that is not finite for parameters near the start; give bounds with Param."
         )
-    _warn_of_non_finite(outcome.restarts)
+    warn_of_non_finite(outcome)
     load_weights(hybrid, outcome.weights)
     fitted = _fitted(hybrid, outcome)
     hybrid.scales = _with_range(hybrid, data.x, outcome.coordinates)
-    _warn_of_collapse(hybrid, outcome.shares, len(data.x), settings)
+    warn_of_collapse(hybrid, outcome.shares, len(data.x), settings)
     return fitted
 
 
@@ -256,60 +243,6 @@ def _starts(
     return starts
 
 
-def _recipes(
-    settings: Any, hybrid: Hybrid, n_rows: int, seed: int, validation: Batch | None
-) -> tuple[Recipe, Recipe | None]:
-    """Recipes of the two phases; the second is None where there is none."""
-
-    def spread(value: float, n_members: int) -> Tensor:
-        scale = hybrid.scales.target_scale
-        return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
-
-    def penalties(n_members: int) -> Penalties:
-        return Penalties(
-            spread(settings.l2, n_members),
-            spread(settings.functional_norm, n_members),
-            spread(settings.orthogonality, n_members),
-        )
-
-    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs)
-    sharp = settings.optimizer == "sam" and settings.rho > 0
-    physics_rate = settings.physics_learning_rate
-    if physics_rate is None:
-        physics_rate = 10.0 * settings.learning_rate
-    n_members = settings.n_restarts
-    patience = None
-    if settings.early_stopping:
-        patience = Patience(settings.n_iter_no_change, settings.tol)
-    common = {
-        "schedule": schedule,
-        "perturbation": settings.perturbation,
-        "compile": settings.compile,
-        "seed": seed,
-    }
-    first = Recipe(
-        rho=spread(settings.rho, n_members) if sharp else None,
-        learning_rate=spread(settings.learning_rate, n_members),
-        physics_learning_rate=spread(physics_rate, n_members),
-        penalties=penalties(n_members),
-        perturb=settings.perturb,
-        patience=patience,
-        keep_best=None if validation is None else "each",
-        **common,
-    )
-    if not sharp or settings.refine_rho is None:
-        return first, None
-    second = Recipe(
-        rho=spread(settings.refine_rho, 1) if settings.refine_rho > 0 else None,
-        learning_rate=spread(settings.learning_rate, 1),
-        physics_learning_rate=spread(0.0, 1),
-        penalties=penalties(1),
-        patience=copy.copy(patience),
-        **common,
-    )
-    return first, second
-
-
 def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
     """Give both weights if one has them: the loss is set up once for both."""
     if (data.weight is None) == (validation.weight is None):
@@ -348,44 +281,3 @@ def _with_range(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor]) -> Sc
     """Return the scales with the range of the network's inputs at these parameters."""
     inputs = record_network_inputs(hybrid, x, coordinates)
     return replace(hybrid.scales, feature_low=inputs.amin(dim=0), feature_high=inputs.amax(dim=0))
-
-
-def _warn_of_non_finite(result: Result) -> None:
-    for member, status in enumerate(result.status):
-        if status in (Status.NON_FINITE, Status.FAILED):
-            warnings.warn(
-                f"Restart {member}: the loss became non-finite in epoch "
-                f"{result.stopped_epoch[member]}"
-                + (
-                    "; training of it stopped there and its last good parameters were restored. "
-                    if status is Status.NON_FINITE
-                    else ", so it was dropped. "
-                )
-                + "Likely causes: physics parameters that left the region where the physics is "
-                "finite (give bounds with Param), or a learning_rate or rho that is too large.",
-                NonFiniteLossWarning,
-                stacklevel=6,
-            )
-
-
-def _warn_of_collapse(hybrid: Hybrid, shares: Shares, n_rows: int, settings: Any) -> None:
-    """Warn if one part explained nothing when θ was settled, whatever the refinement made of it."""
-    if hybrid.physics is None or n_rows < MIN_SHARE_ROWS:
-        return
-    if shares.network < NOTHING and shares.residual > SOMETHING and settings.optimizer == "sam":
-        warnings.warn(
-            f"The network's part vanished while theta was estimated: it explained "
-            f"{shares.network:.1e} of the target's variance and left {shares.residual:.1e} "
-            f"unexplained. rho={settings.rho} is too large for "
-            f"perturbation={settings.perturbation!r}; try a tenth of it.",
-            CollapseWarning,
-            stacklevel=6,
-        )
-    elif shares.physics_share < SMALL_SHARE and hybrid.space.shapes:
-        warnings.warn(
-            f"The physics' part vanished: it explained {100 * shares.physics_share:.2f} % of what "
-            "the model explains, so its parameters mean little. Try a larger rho "
-            f"(rho={settings.rho}), a functional_norm, or other initial values.",
-            CollapseWarning,
-            stacklevel=6,
-        )

@@ -1,0 +1,83 @@
+"""From the estimator's parameters to how the two phases are trained."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skhybrid.structures import Hybrid
+from skhybrid.training import Batch, Patience, Penalties, Recipe, Schedule
+
+# θ learns so much faster than the network: with equal rates it stays near its start for thousands
+# of steps, while the network explains the data.
+PHYSICS_RATE_FACTOR = 10.0
+
+
+def make_recipes(
+    settings: Any, hybrid: Hybrid, n_rows: int, seed: int, validation: Batch | None
+) -> tuple[Recipe, Recipe | None]:
+    """Return the recipes of the two phases, of which the second may be None.
+
+    Parameters
+    ----------
+    settings : HybridRegressor
+        Read for its parameters only.
+    hybrid : Hybrid
+    n_rows : int
+        Number of training rows.
+    seed : int
+        Of the minibatches.
+    validation : Batch or None
+        Held-out rows.
+    """
+
+    def spread(value: float, n_members: int) -> Tensor:
+        scale = hybrid.scales.target_scale
+        return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
+
+    def penalties(n_members: int) -> Penalties:
+        return Penalties(
+            spread(settings.l2, n_members),
+            spread(settings.functional_norm, n_members),
+            spread(settings.orthogonality, n_members),
+        )
+
+    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs)
+    sharp = settings.optimizer == "sam" and settings.rho > 0
+    physics_rate = settings.physics_learning_rate
+    if physics_rate is None:
+        physics_rate = PHYSICS_RATE_FACTOR * settings.learning_rate
+    n_members = settings.n_restarts
+    patience = None
+    if settings.early_stopping:
+        patience = Patience(settings.n_iter_no_change, settings.tol)
+    common = {
+        "schedule": schedule,
+        "perturbation": settings.perturbation,
+        "compile": settings.compile,
+        "seed": seed,
+    }
+    first = Recipe(
+        rho=spread(settings.rho, n_members) if sharp else None,
+        learning_rate=spread(settings.learning_rate, n_members),
+        physics_learning_rate=spread(physics_rate, n_members),
+        penalties=penalties(n_members),
+        perturb=settings.perturb,
+        patience=patience,
+        keep_best=None if validation is None else "each",
+        **common,
+    )
+    if not sharp or settings.refine_rho is None:
+        return first, None
+    second = Recipe(
+        rho=spread(settings.refine_rho, 1) if settings.refine_rho > 0 else None,
+        learning_rate=spread(settings.learning_rate, 1),
+        physics_learning_rate=spread(0.0, 1),
+        penalties=penalties(1),
+        patience=copy.copy(patience),
+        **common,
+    )
+    return first, second
