@@ -45,7 +45,7 @@ class Parts:
 
 
 def assemble_physics(parts: Parts, rows: Rows) -> Hybrid:
-    """Return the model with a silent network, in float64, checked on its rows."""
+    """Return the model with a silent network, in float64, its columns found."""
     n_features = rows.x.shape[1]
     columns = None
     if parts.physics is not None:
@@ -53,7 +53,7 @@ def assemble_physics(parts: Parts, rows: Rows) -> Hybrid:
             parts.physics.inputs, parts.feature_names, n_features, parts.physics.name
         )
     seen = network_columns(parts.nn_features, parts.feature_names, n_features)
-    hybrid = Hybrid(
+    return Hybrid(
         parts.physics,
         ParameterSpace(parts.physics, device=parts.device),
         None,
@@ -63,7 +63,6 @@ def assemble_physics(parts: Parts, rows: Rows) -> Hybrid:
         network_columns=None if seen is None else torch.tensor(seen, device=parts.device),
         target_shape=rows.y.shape[1:],
     )
-    return hybrid
 
 
 def assemble_hybrid(

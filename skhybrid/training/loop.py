@@ -56,8 +56,7 @@ class Recipe:
     patience : Patience or None
         When to stop on the validation loss; None never does.
     keep_best : {None, "each", "together"}
-        Which parameters to end with: the last ones; each member's own best by validation loss; or
-        all members' at the epoch with the lowest mean validation loss.
+        Which parameters to end with; see :class:`~skhybrid.training.stopping.BestKeeper`.
     compile : bool
     seed : int
         Of the minibatches.

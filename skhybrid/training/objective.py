@@ -106,8 +106,9 @@ class Objective:
             self.members.backward(loss(*self._arguments(batch)))
             reason = str(error).strip().splitlines()[0]
             warnings.warn(
-                "The model cannot be vectorised over several fits, so they are trained one after "
-                f"the other, which is slower. torch.vmap says: {reason}",
+                "The model cannot be vectorised over several fits (restarts, or the fold copies of "
+                "the second phase), so they are trained one after the other, which is slower. "
+                f"torch.vmap says: {reason}",
                 SerialMembersWarning,
                 stacklevel=2,
             )

@@ -34,8 +34,8 @@ def refine(
     Beside the member that sees all rows, a copy is trained for each of five folds without the rows
     of its fold. All start from the member's network; the parameters kept are those of the epoch at
     which the mean held-out loss of the copies is lowest, the start included, or the last ones if
-    these are as good within one standard error. Where the problem has
-    validation rows these decide and no copies are trained.
+    these are as good within one standard error. Where the problem has validation rows, these decide
+    and no copies are trained.
 
     Parameters
     ----------
