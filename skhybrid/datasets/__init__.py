@@ -6,6 +6,7 @@ Every function returns a :class:`sklearn.utils.Bunch` that also carries the scie
 
 from __future__ import annotations
 
+from skhybrid.datasets._cascaded_tanks import cascaded_tanks, fetch_cascaded_tanks
 from skhybrid.datasets._light_tunnel import fetch_light_tunnel, make_light_tunnel, malus
 from skhybrid.datasets._pendulum_acceleration import (
     make_pendulum_acceleration,
@@ -13,6 +14,8 @@ from skhybrid.datasets._pendulum_acceleration import (
 )
 
 __all__ = [
+    "cascaded_tanks",
+    "fetch_cascaded_tanks",
     "fetch_light_tunnel",
     "make_light_tunnel",
     "make_pendulum_acceleration",
