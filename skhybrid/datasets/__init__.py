@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from skhybrid.datasets._cascaded_tanks import cascaded_tanks, fetch_cascaded_tanks
 from skhybrid.datasets._light_tunnel import fetch_light_tunnel, make_light_tunnel, malus
+from skhybrid.datasets._pendulum import forced_pendulum, make_pendulum, pendulum
 from skhybrid.datasets._pendulum_acceleration import (
     make_pendulum_acceleration,
     pendulum_acceleration,
@@ -17,8 +18,11 @@ __all__ = [
     "cascaded_tanks",
     "fetch_cascaded_tanks",
     "fetch_light_tunnel",
+    "forced_pendulum",
     "make_light_tunnel",
+    "make_pendulum",
     "make_pendulum_acceleration",
     "malus",
+    "pendulum",
     "pendulum_acceleration",
 ]
