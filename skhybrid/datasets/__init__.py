@@ -7,6 +7,7 @@ Every function returns a :class:`sklearn.utils.Bunch` that also carries the scie
 from __future__ import annotations
 
 from skhybrid.datasets._cascaded_tanks import cascaded_tanks, fetch_cascaded_tanks
+from skhybrid.datasets._chemostat import fetch_chemostat, rotifer_algae
 from skhybrid.datasets._light_tunnel import fetch_light_tunnel, make_light_tunnel, malus
 from skhybrid.datasets._pendulum import forced_pendulum, make_pendulum, pendulum
 from skhybrid.datasets._pendulum_acceleration import (
@@ -17,6 +18,7 @@ from skhybrid.datasets._pendulum_acceleration import (
 __all__ = [
     "cascaded_tanks",
     "fetch_cascaded_tanks",
+    "fetch_chemostat",
     "fetch_light_tunnel",
     "forced_pendulum",
     "make_light_tunnel",
@@ -25,4 +27,5 @@ __all__ = [
     "malus",
     "pendulum",
     "pendulum_acceleration",
+    "rotifer_algae",
 ]
