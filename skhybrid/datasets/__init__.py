@@ -8,22 +8,34 @@ from __future__ import annotations
 
 from skhybrid.datasets._cascaded_tanks import cascaded_tanks, fetch_cascaded_tanks
 from skhybrid.datasets._chemostat import fetch_chemostat, rotifer_algae
+from skhybrid.datasets._duffing import duffing, make_duffing
 from skhybrid.datasets._light_tunnel import fetch_light_tunnel, make_light_tunnel, malus
+from skhybrid.datasets._lotka_volterra import lotka_volterra, make_lotka_volterra
+from skhybrid.datasets._lynx_hare import load_lynx_hare
 from skhybrid.datasets._pendulum import forced_pendulum, make_pendulum, pendulum
 from skhybrid.datasets._pendulum_acceleration import (
     make_pendulum_acceleration,
     pendulum_acceleration,
 )
+from skhybrid.datasets._wind_tunnel import fan_pressure, fan_speeds, make_wind_tunnel
 
 __all__ = [
     "cascaded_tanks",
+    "duffing",
+    "fan_pressure",
+    "fan_speeds",
     "fetch_cascaded_tanks",
     "fetch_chemostat",
     "fetch_light_tunnel",
     "forced_pendulum",
+    "load_lynx_hare",
+    "lotka_volterra",
+    "make_duffing",
     "make_light_tunnel",
+    "make_lotka_volterra",
     "make_pendulum",
     "make_pendulum_acceleration",
+    "make_wind_tunnel",
     "malus",
     "pendulum",
     "pendulum_acceleration",

@@ -60,11 +60,11 @@ def test_energy_without_friction_is_kept():
 
 
 def test_friction_takes_the_energy_it_should():
-    swings = make_pendulum(3, n_times=2000, dt=0.005, random_state=1)
+    swings = make_pendulum(3, n_times=800, dt=0.01, random_state=1)
     states = np.concatenate([swings.data[:, None], swings.target], axis=1)
     power = 0.2 * states[..., 1] ** 2
-    lost = 0.005 * (power[:, 1:] + power[:, :-1]).sum(axis=1) / 2  # trapezoidal rule
-    assert_allclose(energy(states[:, 0]) - energy(states[:, -1]), lost, rtol=1e-5)
+    lost = 0.01 * (power[:, 1:] + power[:, :-1]).sum(axis=1) / 2  # trapezoidal rule
+    assert_allclose(energy(states[:, 0]) - energy(states[:, -1]), lost, rtol=2e-5)
 
 
 def test_drive_against_another_solver():

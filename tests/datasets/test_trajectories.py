@@ -14,6 +14,8 @@ from skhybrid.datasets._trajectories import integrate
 
 # Of each generator: options that keep it small, and the shape of a state.
 GENERATORS = {
+    "make_duffing": ({}, (2,)),
+    "make_lotka_volterra": ({}, (2,)),
     "make_pendulum": ({}, (2,)),
 }
 BUNCH_KEYS = {
