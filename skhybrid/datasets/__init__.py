@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from skhybrid.datasets._cascaded_tanks import cascaded_tanks, fetch_cascaded_tanks
 from skhybrid.datasets._chemostat import fetch_chemostat, rotifer_algae
+from skhybrid.datasets._damped_wave import make_damped_wave, wave
 from skhybrid.datasets._duffing import duffing, make_duffing
 from skhybrid.datasets._light_tunnel import fetch_light_tunnel, make_light_tunnel, malus
 from skhybrid.datasets._lotka_volterra import lotka_volterra, make_lotka_volterra
@@ -17,10 +18,12 @@ from skhybrid.datasets._pendulum_acceleration import (
     make_pendulum_acceleration,
     pendulum_acceleration,
 )
+from skhybrid.datasets._reaction_diffusion import diffusion, make_reaction_diffusion
 from skhybrid.datasets._wind_tunnel import fan_pressure, fan_speeds, make_wind_tunnel
 
 __all__ = [
     "cascaded_tanks",
+    "diffusion",
     "duffing",
     "fan_pressure",
     "fan_speeds",
@@ -30,14 +33,17 @@ __all__ = [
     "forced_pendulum",
     "load_lynx_hare",
     "lotka_volterra",
+    "make_damped_wave",
     "make_duffing",
     "make_light_tunnel",
     "make_lotka_volterra",
     "make_pendulum",
     "make_pendulum_acceleration",
+    "make_reaction_diffusion",
     "make_wind_tunnel",
     "malus",
     "pendulum",
     "pendulum_acceleration",
     "rotifer_algae",
+    "wave",
 ]

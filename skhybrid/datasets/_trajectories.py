@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import Interval
 
 # Of one step. The trajectories are then good to 1e-10, which the tests of the data sets check.
 _TOLERANCE = 1e-12
-_NUMBERS_AT_A_TIME = 2**15
+_NUMBERS_AT_A_TIME = 2**13  # more do not fit into the cache of a processor
 
 POSITIVE = [Interval(Real, 0, None, closed="neither")]
 NOT_NEGATIVE = [Interval(Real, 0, None, closed="left")]
