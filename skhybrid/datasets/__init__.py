@@ -18,8 +18,10 @@ from skhybrid.datasets._pendulum_acceleration import (
     make_pendulum_acceleration,
     pendulum_acceleration,
 )
+from skhybrid.datasets._pendulum_images import make_pendulum_images
 from skhybrid.datasets._reaction_diffusion import diffusion, make_reaction_diffusion
 from skhybrid.datasets._wind_tunnel import fan_pressure, fan_speeds, make_wind_tunnel
+from skhybrid.datasets._wind_tunnel_measured import fetch_wind_tunnel
 
 __all__ = [
     "cascaded_tanks",
@@ -30,6 +32,7 @@ __all__ = [
     "fetch_cascaded_tanks",
     "fetch_chemostat",
     "fetch_light_tunnel",
+    "fetch_wind_tunnel",
     "forced_pendulum",
     "load_lynx_hare",
     "lotka_volterra",
@@ -39,6 +42,7 @@ __all__ = [
     "make_lotka_volterra",
     "make_pendulum",
     "make_pendulum_acceleration",
+    "make_pendulum_images",
     "make_reaction_diffusion",
     "make_wind_tunnel",
     "malus",

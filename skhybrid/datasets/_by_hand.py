@@ -78,9 +78,8 @@ def read_numbers(path: Path, names: Sequence[str], *, remedy: str) -> np.ndarray
         If a column is not there, or holds something other than numbers.
     """
     with open(path, encoding="utf-8-sig", newline="") as file:
-        header, *rows = [
-            [cell.strip() for cell in row] for row in csv.reader(file) if any(row)
-        ] or [[]]
+        header, *rows = [row for row in csv.reader(file, skipinitialspace=True) if any(row)] or [[]]
+    header = [name.strip() for name in header]
     missing = [name for name in names if name not in header]
     if missing:
         raise DataNotAvailableError(
@@ -89,7 +88,7 @@ def read_numbers(path: Path, names: Sequence[str], *, remedy: str) -> np.ndarray
     columns = [header.index(name) for name in names]
     try:
         return np.array(
-            [[float(row[column] or "nan") for column in columns] for row in rows]
+            [[float(row[column].strip() or "nan") for column in columns] for row in rows]
         ).reshape(-1, len(names))
     except (ValueError, IndexError) as error:
         raise DataNotAvailableError(f"{path} cannot be read ({error}). {remedy}") from error
