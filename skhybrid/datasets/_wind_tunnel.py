@@ -108,9 +108,9 @@ def fan_speeds(
     Notes
     -----
     The published law is I w' = tau(L) - K w^2. From speeds alone only two of its constants can be
-    told, tau(1) / I and tau(1) / K; those are ``acceleration`` and ``omega_max``^2. Loads below 0.1
-    act like 0.1. For the drag stands w |w|, so that a speed below 0, which an inexact step can
-    reach, comes back.
+    told, tau(1) / I and tau(1) / K; those are ``acceleration`` and ``omega_max`` squared. Loads
+    below 0.1 act like 0.1. For the drag stands ``w * abs(w)``, so that a speed below 0, which an
+    inexact step can reach, comes back.
 
     Examples
     --------
