@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 import subprocess
 import sys
 
@@ -541,3 +542,13 @@ def test_a_device_that_is_not_there():
         pytest.skip("there is a GPU")
     with pytest.raises(ValueError, match="device='cuda' cannot be used on this computer"):
         make_model(device="cuda").fit(X, Y)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("n_restarts", [1, 3])
+def test_a_compiled_fit_takes_the_same_steps(n_restarts):
+    settings = {"optimizer": "sam", "n_restarts": n_restarts, "max_epochs": 10}
+    plain = make_model(**settings).fit(X, Y)
+    compiled = make_model(compile=True, **settings).fit(X, Y)
+    np.testing.assert_allclose(compiled.loss_curve_, plain.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(compiled.predict(X), plain.predict(X), rtol=1e-9)
