@@ -5,6 +5,8 @@ drag is missing from clean data, from noisy data, and from few and very noisy da
 term is missing. Fits with defaults, from two initial values, beside plain Adam and beside training
 by SAM without the refinement. The prediction is judged on 1,000 clean rows not used in training.
 
+The default seeds were not looked at while the defaults of the estimator were chosen.
+
     python benchmarks/static_tasks.py --output benchmarks/results/static_tasks.csv
 """
 
@@ -58,7 +60,7 @@ def fit_one(task, options, start, seed, physics_init):
 def main():
     """Run the comparison from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102, 103, 104])
     parser.add_argument(
         "--inits", nargs="+", default=["least_squares", "given"], help="physics_init"
     )
