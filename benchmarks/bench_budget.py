@@ -1,7 +1,7 @@
 """How long to train, and how fast? What the defaults of max_epochs and learning_rate rest on.
 
-Two of the static tasks, fitted with several learning rates and numbers of steps: the error of θ, and that
-of the prediction beside plain Adam's with the same learning rate and number of steps.
+Two of the static tasks, fitted with several learning rates and numbers of steps: the error of θ,
+and that of the prediction beside plain Adam's with the same learning rate and number of steps.
 
     python benchmarks/bench_budget.py --output benchmarks/results/bench_budget.csv
 """
