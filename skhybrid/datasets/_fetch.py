@@ -103,14 +103,32 @@ def fetch_member(
         downloaded is not the published archive.
     """
     home = find_data_home(data_home)
-    places = (home / folder / Path(member).name, home / member)
-    for place in places:
-        if place.is_file():
-            return place
+    places = places_of(member, folder=folder, home=home)
+    found = first_file(places)
+    if found is not None:
+        return found
     if not download_if_missing:
-        raise _not_available("download_if_missing is False", archive, places)
+        raise not_available("download_if_missing is False", archive, places)
     _download(archive, dict.fromkeys([member, *also]), home, places)
     return home / member
+
+
+def places_of(member: str, *, folder: str, home: Path) -> tuple[Path, ...]:
+    """Return where a file of an archive may lie: in skhybrid's folder, or as it was unpacked."""
+    return (home / folder / Path(member).name, home / member)
+
+
+def first_file(places: Iterable[Path]) -> Path | None:
+    """Return the first of the places at which there is a file."""
+    return next((place for place in places if place.is_file()), None)
+
+
+def unpack(opened: zipfile.ZipFile, members: Iterable[str], scratch: Path, home: Path) -> None:
+    """Unpack members of an archive in ``scratch``; move them to ``home`` when all are there."""
+    unpacked = {member: Path(opened.extract(member, scratch)) for member in members}
+    for member, path in unpacked.items():
+        (home / member).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, home / member)
 
 
 def _download(
@@ -130,25 +148,23 @@ def _download(
                 path=scratch,
             )
             with zipfile.ZipFile(archive_path) as opened:
-                unpacked = {member: Path(opened.extract(member, scratch)) for member in members}
-            for member, path in unpacked.items():
-                (home / member).parent.mkdir(parents=True, exist_ok=True)
-                os.replace(path, home / member)
+                unpack(opened, members, Path(scratch), home)
     except RequestException as error:
-        raise _not_available(f"the download failed ({error})", archive, places) from error
+        raise not_available(f"the download failed ({error})", archive, places) from error
     except ValueError as error:  # pooch names both hashes, the expected and the one it got
-        raise _not_available(
+        raise not_available(
             f"what was downloaded is not the published file ({error})", archive, places
         ) from error
     except OSError as error:
-        raise _not_available(
+        raise not_available(
             f"{home} cannot hold the download ({error})", archive, places
         ) from error
 
 
-def _not_available(
+def not_available(
     reason: str, archive: ZipArchive, places: tuple[Path, ...]
 ) -> DataNotAvailableError:
+    """Return the error that says what is missing, why, and what a person can do."""
     return DataNotAvailableError(
         f"The data set is not available: none of the files {', '.join(map(str, places))} exists, "
         f"and {reason}. Either try again with a connection to {archive.url} (MD5 {archive.md5}), "

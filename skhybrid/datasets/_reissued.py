@@ -8,7 +8,14 @@ import warnings
 import zipfile
 from pathlib import Path, PurePosixPath
 
-from skhybrid.datasets._fetch import DATA_HOME_VARIABLE, ZipArchive, find_data_home
+from skhybrid.datasets._fetch import (
+    ZipArchive,
+    find_data_home,
+    first_file,
+    not_available,
+    places_of,
+    unpack,
+)
 from skhybrid.exceptions import DataNotAvailableError
 
 
@@ -60,18 +67,13 @@ def fetch_table(
         If the archive has changed and was accepted, with both sums.
     """
     home = find_data_home(data_home)
-    places = (home / folder / PurePosixPath(member).name, home / member)
-    for place in places:
-        if place.is_file():
-            return place
+    places = places_of(member, folder=folder, home=home)
+    found = first_file(places)
+    if found is not None:
+        return found
 
     def error(reason: str) -> DataNotAvailableError:
-        return DataNotAvailableError(
-            f"The data set is not available: none of the files {', '.join(map(str, places))} "
-            f"exists, and {reason}. Either try again with a connection to {archive.url} (MD5 "
-            f"{archive.md5}), or download and unpack that archive yourself and name the folder it "
-            f"lies in with data_home= or the environment variable {DATA_HOME_VARIABLE}."
-        )
+        return not_available(reason, archive, places)
 
     if not download_if_missing:
         raise error("download_if_missing is False")
@@ -80,9 +82,9 @@ def fetch_table(
     try:
         home.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home, prefix=".download-") as scratch:
-            zipped, found = _download(archive, Path(scratch))
-            if found != archive.md5:
-                changed = f"the archive has changed: its MD5 sum is {found}, not {archive.md5}"
+            zipped, md5 = _download(archive, Path(scratch))
+            if md5 != archive.md5:
+                changed = f"the archive has changed: its MD5 sum is {md5}, not {archive.md5}"
                 if not accept_changed:
                     raise error(
                         f"{changed}. Its publishers re-issue archives at times; pass "
@@ -123,7 +125,4 @@ def _unpack(zipped: Path, member: str, scratch: Path, home: Path) -> None:
         if member not in tables:
             names = ", ".join(PurePosixPath(name).stem for name in tables) or "no tables at all"
             raise KeyError(f"the archive has no {member}; in {beside} it has {names}")
-        unpacked = {name: Path(opened.extract(name, scratch)) for name in tables}
-    (home / beside).mkdir(parents=True, exist_ok=True)
-    for name, path in unpacked.items():
-        os.replace(path, home / name)
+        unpack(opened, tables, scratch, home)
