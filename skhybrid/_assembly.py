@@ -103,10 +103,9 @@ def assemble_hybrid(
     )
     x = rows.tensors(dtype, device).x
     check_physics(hybrid, x)
-    origin = {name: x.new_zeros(shape) for name, shape in hybrid.space.shapes.items()}
-    inputs = record_network_inputs(hybrid, x, origin)
+    inputs = record_network_inputs(hybrid, x, hybrid.space.origin())
     if scales is None:
-        scales = input_scales(inputs, target_scales(rows), rows).to(device, dtype)
+        scales = input_scales(inputs, physical.scales, rows).to(device, dtype)
     hybrid.scales = scales
     n_outputs = int(np.prod(hybrid.target_shape))
     hybrid.network = build_network(parts.nn, inputs.shape[1], n_outputs, seed=seed).to(

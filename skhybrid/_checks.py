@@ -98,9 +98,7 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
     physics = hybrid.physics
     if physics is None:
         return
-    coordinates = {
-        name: x.new_zeros(shape).requires_grad_() for name, shape in hybrid.space.shapes.items()
-    }
+    coordinates = {name: z.requires_grad_() for name, z in hybrid.space.origin().items()}
     at = f"at {_described(hybrid.space.start)}"
     before = x.clone()
     with torch.enable_grad():
@@ -129,15 +127,7 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
 def _check_gradients(
     physics: Physics, prediction: Tensor, coordinates: Mapping[str, Tensor], at: str
 ) -> None:
-    if not coordinates:
-        return
-    if prediction.requires_grad:
-        gradients = torch.autograd.grad(
-            prediction.sum(), list(coordinates.values()), allow_unused=True
-        )
-    else:
-        gradients = [None] * len(coordinates)
-    for name, gradient in zip(coordinates, gradients, strict=True):
+    for name, gradient in _gradients(prediction, coordinates).items():
         if gradient is None:
             raise PhysicsError(
                 f"The output of physics {physics.name!r} has no gradient with respect to "
@@ -150,6 +140,14 @@ def _check_gradients(
                 f"not finite {at}. Functions such as sqrt, log and powers have infinite slopes at "
                 "zero: guard them with torch.clamp or torch.where."
             )
+
+
+def _gradients(prediction: Tensor, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """Return the gradient of the summed prediction by parameter, None where there is none."""
+    if not (coordinates and prediction.requires_grad):
+        return dict.fromkeys(coordinates)
+    gradients = torch.autograd.grad(prediction.sum(), list(coordinates.values()), allow_unused=True)
+    return dict(zip(coordinates, gradients, strict=True))
 
 
 def check_structure(hybrid: Hybrid, x: Tensor) -> None:
@@ -166,9 +164,7 @@ def check_structure(hybrid: Hybrid, x: Tensor) -> None:
     if network is not None and not hybrid.space.shapes:
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
-    coordinates = {
-        name: x.new_zeros(shape).requires_grad_() for name, shape in hybrid.space.shapes.items()
-    }
+    coordinates = {name: z.requires_grad_() for name, z in hybrid.space.origin().items()}
     with torch.enable_grad():
         physics = hybrid.bind_physics(hybrid.space.values(coordinates))
         prediction = hybrid.join(x, physics, _guarded_network(hybrid))
@@ -177,12 +173,8 @@ def check_structure(hybrid: Hybrid, x: Tensor) -> None:
                 "The untrained model's prediction is not finite for some training rows, although "
                 "the physics is: look at structure and nn."
             )
-        gradients = [None]
-        if coordinates and prediction.requires_grad:
-            gradients = torch.autograd.grad(
-                prediction.sum(), list(coordinates.values()), allow_unused=True
-            )
-    if coordinates and all(gradient is None for gradient in gradients):
+        gradients = _gradients(prediction, coordinates)
+    if gradients and all(gradient is None for gradient in gradients.values()):
         raise ValueError(
             "structure returns a prediction that does not depend on the physics, so its "
             "parameters cannot be learned. Use physics(x) in it, or set physics=None."

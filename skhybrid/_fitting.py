@@ -173,7 +173,7 @@ def fit_hybrid(
     observer = None
     if observe is not None:
         n_epochs = {"estimate": recipe.schedule.n_epochs}
-        if refinement is not None and (validation is not None or can_refine(len(data.x))):
+        if refinement is not None and can_refine(len(data.x), validation is not None):
             n_epochs["refine"] = refinement.schedule.n_epochs
         observer = observe(hybrid, data, n_epochs)
     with seeded(seeds["batches"]):  # for dropout, where a network has it
@@ -228,10 +228,7 @@ def _starts(
     for restart, seed in enumerate(seeds):
         if restart == 0:
             network = hybrid.network
-            coordinates = {
-                name: torch.zeros(shape).to(hybrid.scales.target_scale)
-                for name, shape in hybrid.space.shapes.items()
-            }
+            coordinates = hybrid.space.origin()
         else:
             n_inputs = len(hybrid.scales.feature_offset)
             n_outputs = int(np.prod(hybrid.target_shape))

@@ -22,9 +22,9 @@ class ParameterSpace:
 
     Open parameters are θ = θ₀ + scale · z. One bound makes it θ = low + scale · softplus(z + z₀),
     two bounds θ = low + (high − low) · sigmoid(κ z + z₀), with κ ≤ 1 such that θ does not move
-    faster than by its scale at the start. ``scale`` is the magnitude of
-    the starting value, and at least a tenth of the given one's, so that a step of one size means
-    the same relative change whatever the unit.
+    faster than by its scale at the start. ``scale`` is the magnitude of the starting value, and at
+    least a tenth of the given one's, so that a step of one size means the same relative change
+    whatever the unit.
 
     Parameters
     ----------
@@ -66,11 +66,16 @@ class ParameterSpace:
             if not (param.fixed or held)
         }
         self.names = tuple(params)
+        self._zeros = functools.partial(torch.zeros, dtype=dtype, device=device)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every free parameter."""
         return {name: transform.shape for name, transform in self.transforms.items()}
+
+    def origin(self) -> dict[str, Tensor]:
+        """Return the coordinates of the start, which are zero."""
+        return {name: self._zeros(shape) for name, shape in self.shapes.items()}
 
     def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return all parameters, the fixed ones included, in the user's units."""

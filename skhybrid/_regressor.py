@@ -71,8 +71,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Adam. It ends at the epoch at which held-out rows are predicted best: the rows of
         ``early_stopping``, or those of five folds for which copies of the network are trained
         alongside, unless the last epoch is as good within one standard error; then it is that. With
-        fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no
-        second phase. None leaves it out.
+        fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no second phase.
+        None leaves it out.
     l2 : float, default=0.0
         λ in λ Σ‖W‖² over the network's weights, in a loss that is the mean squared error in units
         of the target's variance; outside of the perturbation [2]_.

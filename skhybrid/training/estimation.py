@@ -118,11 +118,11 @@ def estimate(
     )
     second = None
     healthy = first.status[best] is not Status.NON_FINITE
-    if refinement is not None and healthy and not stopped:
-        if problem.validation is not None or can_refine(len(x)):
-            kept, second = refine(problem, kept, refinement, watch)
-            curve += [float(losses[0]) for losses in second.curve]
-            loss = float(second.losses[0])
+    possible = can_refine(len(x), problem.validation is not None)
+    if refinement is not None and possible and healthy and not stopped:
+        kept, second = refine(problem, kept, refinement, watch)
+        curve += [float(losses[0]) for losses in second.curve]
+        loss = float(second.losses[0])
     return Estimate(
         coordinates=kept.member_coordinates(0),
         weights=kept.member_weights(0),

@@ -118,15 +118,17 @@ def train(
             break
     n_epochs = len(curve)
     # The last step may have gone where the loss is not finite; the next epoch would see it.
-    guard.check(n_epochs + 1, objective.data_losses(data))
+    losses = objective.data_losses(data)
+    restored = guard.check(n_epochs + 1, losses) is not None
     kept_epoch = [min(kept, n_epochs) for kept in guard.kept_epoch]
     validation_losses = None
     if held_out is not None:
         kept_epoch = held_out.keeper.restore(kept_epoch)
         validation_losses = held_out.losses()
+        restored = True
     return Result(
         status=[ending if status is Status.FINISHED else status for status in guard.status],
-        losses=objective.data_losses(data),
+        losses=objective.data_losses(data) if restored else losses,
         validation_losses=validation_losses,
         curve=curve,
         stopped_epoch=[min(stop, n_epochs) for stop in guard.stopped_epoch],

@@ -18,9 +18,9 @@ N_FOLDS = 5
 MIN_FOLD_ROWS = 5
 
 
-def can_refine(n_rows: int) -> bool:
-    """Whether there are rows enough to tell refining from overfitting."""
-    return n_rows >= N_FOLDS * MIN_FOLD_ROWS
+def can_refine(n_rows: int, has_validation: bool = False) -> bool:
+    """Whether held-out rows, or rows enough for folds, can tell refining from overfitting."""
+    return has_validation or n_rows >= N_FOLDS * MIN_FOLD_ROWS
 
 
 def refine(
