@@ -9,16 +9,21 @@ import numpy as np
 import torch
 
 from skhybrid._checks import bind_columns, check_physics, check_structure, network_columns
+from skhybrid._course import Course
 from skhybrid._data import Rows, input_scales, record_network_inputs, target_scales
 from skhybrid._parameter_space import ParameterSpace
-from skhybrid.networks import build_network
+from skhybrid._trajectories import at_learned_states
+from skhybrid.networks import Pointwise, build_network
 from skhybrid.physics import Physics
-from skhybrid.structures import Hybrid, Scales, get_structure
-from skhybrid.training.least_squares import LOOSE_TOLERANCE, fit_least_squares
+from skhybrid.structures import Dynamics, Hybrid, Scales, Windows, get_structure
+from skhybrid.training.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
 
 # A start needs no more rows and evaluations than these.
 INIT_ROWS = 2000
 INIT_EVALUATIONS = 100
+# To look at windows of large fields, so many numbers are enough, in so many windows at the least.
+MOST_NUMBERS = 2**19
+MIN_WINDOWS = 4
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,8 @@ class Parts:
     nn_features : sequence or None
     feature_names : sequence of str or None
     dtype, device : torch.dtype, torch.device
+    course : Course or None
+        What is known of the trajectories, where the structure is a differential equation.
     """
 
     physics: Physics | None
@@ -42,10 +49,22 @@ class Parts:
     feature_names: Sequence[str] | None
     dtype: torch.dtype
     device: torch.device
+    course: Course | None = None
+
+    def network(self, hybrid: Hybrid, *, seed: int) -> torch.nn.Module:
+        """Return a fresh network for a model that knows its scales."""
+        n_inputs = hybrid.scales.feature_offset.shape[0]
+        network = build_network(self.nn, n_inputs, hybrid.n_network_outputs, seed=seed)
+        if self.course is not None and self.course.layout.is_field:
+            if not isinstance(self.nn, torch.nn.Module):
+                network = Pointwise(network)
+        return network.to(self.device, self.dtype)
 
 
 def assemble_physics(parts: Parts, rows: Rows) -> Hybrid:
     """Return the model with a silent network, in float64, its columns found."""
+    if parts.course is not None:
+        return parts.course.model(parts)
     n_features = rows.x.shape[1]
     columns = None
     if parts.physics is not None:
@@ -91,49 +110,70 @@ def assemble_hybrid(
         Those of an earlier fit that is to go on.
     """
     dtype, device = parts.dtype, parts.device
-    hybrid = Hybrid(
-        parts.physics,
-        ParameterSpace(parts.physics, start, dtype=dtype, device=device),
-        None,
-        physical.structure,
-        physical.scales.to(dtype),
-        physics_columns=physical.physics_columns,
-        network_columns=physical.network_columns,
-        target_shape=physical.target_shape,
-    )
-    x = rows.tensors(dtype, device).x
+    space = ParameterSpace(parts.physics, start, dtype=dtype, device=device)
+    hybrid = physical.at(space, physical.scales.to(dtype))
+    x = rows_to_look_at(rows).tensors(dtype, device).x
     check_physics(hybrid, x)
-    inputs = record_network_inputs(hybrid, x, hybrid.space.origin())
     if scales is None:
-        scales = input_scales(inputs, physical.scales, rows).to(device, dtype)
+        inputs = record_network_inputs(hybrid, x, hybrid.origin())
+        axis = -1 if parts.course is None else parts.course.layout.channel_axis
+        scales = input_scales(inputs, physical.scales, rows, axis).to(device, dtype)
     hybrid.scales = scales
-    n_outputs = int(np.prod(hybrid.target_shape))
-    hybrid.network = build_network(parts.nn, inputs.shape[1], n_outputs, seed=seed).to(
-        device, dtype
-    )
+    hybrid.network = parts.network(hybrid, seed=seed)
     check_structure(hybrid, x)
     return hybrid
 
 
 def least_squares_start(
     physical: Hybrid, parts: Parts, rows: Rows
-) -> tuple[dict[str, np.ndarray], str | None]:
+) -> tuple[dict[str, np.ndarray], Rows, str | None]:
     """Return physics parameters fitted without a network, or the given ones where that fails.
 
     Returns
     -------
     start : dict of str to array
+    rows : Rows
+        The same, but that unknown first states are fitted too.
     failure : str or None
         Why the given values are returned, if they are for want of others.
     """
     given = physical.space.start
-    if not physical.space.shapes:
-        return given, None
-    data = rows.every(INIT_ROWS).tensors(torch.float64, parts.device)
+    states_unknown = parts.course is not None and not parts.course.layout.states_observed
+    if not (physical.space.shapes or states_unknown):
+        return given, rows, None
+    if parts.course is not None and not states_unknown:
+        physical = physical.at_observed_states()
+    chosen = rows if states_unknown else rows_to_look_at(rows.every(INIT_ROWS))
+    data = chosen.tensors(torch.float64, parts.device)
     try:
         fit = fit_least_squares(
             physical, data, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
         )
     except (ValueError, RuntimeError, TypeError, np.linalg.LinAlgError) as error:
-        return given, (str(error).strip() or type(error).__name__).splitlines()[0]
-    return fit.values, None
+        return given, rows, (str(error).strip() or type(error).__name__).splitlines()[0]
+    if states_unknown:
+        rows = at_fitted_states(physical, fit, rows)
+    return fit.values, rows, None
+
+
+def at_fitted_states(physical: Dynamics, fit: LeastSquaresFit, rows: Rows) -> Rows:
+    """Put windows at the first states of a least-squares fit, and the model's scales at theirs.
+
+    Where states are not observed, means and spreads of states and rates are those of the fit.
+    """
+    device = physical.scales.state_scale.device
+    x = rows.tensors(torch.float64, device).x
+    values = {name: torch.tensor(value, device=device) for name, value in fit.values.items()}
+    spread = None
+    if not physical.layout.states_observed:
+        physical.scales = physical.simulated_scales(x, values, fit.states)
+        spread = physical.scales.state_scale.cpu().numpy()
+    return at_learned_states(rows, fit.states.cpu().numpy(), spread)
+
+
+def rows_to_look_at(rows: Rows) -> Rows:
+    """Return rows enough to see what a model does: all of a table, some of large windows."""
+    if not isinstance(rows.x, Windows):
+        return rows
+    numbers = rows.y[0].size + rows.x.start[0].size
+    return rows.every(max(MIN_WINDOWS, MOST_NUMBERS // numbers))

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.physics import Physics, suggestion
-from skhybrid.structures import Hybrid
+from skhybrid.structures import Dynamics, Hybrid, Windows
+from skhybrid.structures.solvers import FIXED_STEP
 
 
 def bind_columns(
@@ -100,7 +101,7 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
         return
     coordinates = {name: z.requires_grad_() for name, z in hybrid.space.origin().items()}
     at = f"at {_described(hybrid.space.start)}"
-    before = x.clone()
+    before = [part.clone() for part in _tensors(x)]
     with torch.enable_grad():
         try:
             prediction = hybrid.physics_part(x, coordinates)
@@ -108,19 +109,23 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
             raise
         except Exception as error:
             raise PhysicsError(_failure(physics, error, at)) from error
-        if not torch.equal(x, before):
+        if not all(torch.equal(*pair) for pair in zip(_tensors(x), before, strict=True)):
             raise PhysicsError(
                 f"physics {physics.name!r} changes its inputs in place, and with them the data. "
                 "Write a = a * b instead of a *= b or a.mul_(b), and copy what you index into "
                 "with a.clone()."
             )
-        broken = ~torch.isfinite(prediction.detach()).reshape(len(x), -1).all(dim=1)
+        broken = ~torch.isfinite(prediction.detach()).reshape(len(prediction), -1).all(dim=1)
         if bool(broken.any()):
+            if isinstance(x, Windows):
+                raise PhysicsError(_described_divergence(hybrid, x, prediction.detach(), at))
             raise PhysicsError(
                 f"physics {physics.name!r} is not finite for {int(broken.sum())} of {len(x)} "
                 f"training rows {at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
                 "another initial value or guard the function (torch.clamp, torch.where)."
             )
+        if isinstance(x, Windows):
+            _check_rate_gradients(hybrid, x, coordinates, at)
         _check_gradients(physics, prediction, coordinates, at)
 
 
@@ -166,8 +171,8 @@ def check_structure(hybrid: Hybrid, x: Tensor) -> None:
             raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
     coordinates = {name: z.requires_grad_() for name, z in hybrid.space.origin().items()}
     with torch.enable_grad():
-        physics = hybrid.bind_physics(hybrid.space.values(coordinates))
-        prediction = hybrid.join(x, physics, _guarded_network(hybrid))
+        values = hybrid.space.values(coordinates)
+        prediction = hybrid.join(x, values, _guarded_network(hybrid))
         if not bool(torch.isfinite(prediction.detach()).all()):
             raise NetworkError(
                 "The untrained model's prediction is not finite for some training rows, although "
@@ -198,6 +203,81 @@ def _guarded_network(hybrid: Hybrid) -> Callable[..., Tensor]:
             ) from error
 
     return guarded
+
+
+def _check_rate_gradients(
+    hybrid: Dynamics, x: Windows, coordinates: Mapping[str, Tensor], at: str
+) -> None:
+    """Say in which step the right-hand side has a gradient that is not finite."""
+    with torch.no_grad():
+        physics = hybrid.bind_physics(hybrid.space.values(coordinates))
+        states = hybrid.rollout(x, x.start, physics, hybrid.silent_network)
+    for step in range(states.shape[1]):
+        state = states[:, step].detach().requires_grad_()
+        inputs = None if x.inputs is None else x.inputs[:, step]
+        t = x.origin + x.steps[:, :step].sum(1)
+        physics = hybrid.bind_physics(hybrid.space.values(coordinates))
+        rates = physics(t, state, inputs)
+        if not rates.requires_grad:
+            return
+        leaves = {**coordinates, "state": state}
+        gradients = torch.autograd.grad(rates.sum(), list(leaves.values()), allow_unused=True)
+        for name, gradient in zip(leaves, gradients, strict=True):
+            if gradient is None or bool(torch.isfinite(gradient).all()):
+                continue
+            what = "the state" if name == "state" else f"parameter {name!r}"
+            where = ""
+            if name == "state":
+                window = int((~torch.isfinite(gradient)).reshape(len(gradient), -1).any(1).nonzero()[0])
+                where = (
+                    f" (window {window}, t = {float(t[window]):g}, state = "
+                    f"{_short(state[window])})"
+                )
+            raise PhysicsError(
+                f"The gradient of physics {hybrid.physics.name!r} with respect to {what} is not "
+                f"finite in step {step} of the windows{where} {at}. Functions such as sqrt, log "
+                "and powers have infinite slopes at zero: guard them with torch.clamp or "
+                "torch.where."
+            )
+
+
+def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: str) -> str:
+    """Say when a rollout of the physics became non-finite, and what may help."""
+    finite = torch.isfinite(prediction).reshape(*prediction.shape[:2], -1).all(dim=2)
+    window = int((~finite.all(dim=1)).nonzero()[0])
+    step = int((~finite[window]).nonzero()[0]) + (not hybrid.layout.with_first)
+    begins = f"t = {float(x.origin[window]):g} with state {_short(x.start[window])}"
+    physics = hybrid.bind_physics(hybrid.space.values(hybrid.space.origin()))
+    inputs = None if x.inputs is None else x.inputs[:, 0]
+    with torch.no_grad():
+        rates = physics(x.origin, x.start, inputs)[window]
+    if not bool(torch.isfinite(rates).all()):
+        return (
+            f"physics {hybrid.physics.name!r} is not finite {at}, at {begins}: it returned "
+            f"{_short(rates)}. Choose another initial value or guard the function (torch.clamp, "
+            "torch.where)."
+        )
+    ode = hybrid.structure
+    remedy = "smaller tolerances, method='implicit_adams'"
+    if ode.method in FIXED_STEP:
+        remedy = (
+            f"more substeps (substeps={ode.substeps}), an adaptive method (method='dopri5') or, "
+            "if the equation is stiff, method='implicit_adams'"
+        )
+    return (
+        f"The rollout of physics {hybrid.physics.name!r} {at} is not finite from step {step} of a "
+        f"window that begins at {begins}, although the rates are finite there: the steps of "
+        f"method={ode.method!r} are too long for it, or it grows without bound. Try {remedy}, "
+        f"shorter windows (window={ode.window!r}) or other initial values."
+    )
+
+
+def _short(values: Tensor) -> str:
+    return np.array2string(values.detach().cpu().numpy(), precision=4, threshold=6)
+
+
+def _tensors(x: Tensor | Windows) -> list[Tensor]:
+    return [x] if isinstance(x, Tensor) else [part for part in x if part is not None]
 
 
 def _failure(physics: Physics, error: Exception, at: str) -> str:

@@ -14,17 +14,24 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from skhybrid._assembly import Parts, assemble_hybrid, assemble_physics, least_squares_start
+from skhybrid._assembly import (
+    Parts,
+    assemble_hybrid,
+    assemble_physics,
+    least_squares_start,
+    rows_to_look_at,
+)
 from skhybrid._checks import check_physics, check_structure
+from skhybrid._course import Course
 from skhybrid._data import Rows, record_network_inputs
 from skhybrid._parameter_space import ParameterSpace
 from skhybrid._random import seeded
 from skhybrid._recipes import make_recipes
+from skhybrid._trajectories import initial_states
 from skhybrid._verdict import warn_of_collapse, warn_of_non_finite
 from skhybrid._warm_start import earlier_start, load_earlier_network, require_no_network
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
-from skhybrid.networks import build_network
-from skhybrid.structures import Hybrid, Scales
+from skhybrid.structures import STATES, Hybrid, Scales
 from skhybrid.training import Batch, Problem
 from skhybrid.training.estimation import Estimate, Observer, Start, estimate
 from skhybrid.training.least_squares import fit_least_squares
@@ -48,6 +55,10 @@ class Fitted:
     n_iter : int
         Epochs of both phases, or evaluations of a least-squares fit.
     restarts : list of dict
+    course : Course or None
+        What is known of the trajectories, where the model is a differential equation.
+    initial_states : array of shape (n, *state_shape) or None
+        First states of the training trajectories, learned or given.
     """
 
     hybrid: Hybrid
@@ -56,6 +67,8 @@ class Fitted:
     loss_curve: list[float]
     n_iter: int
     restarts: list[dict[str, Any]]
+    course: Course | None = None
+    initial_states: np.ndarray | None = None
 
     @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
@@ -64,7 +77,7 @@ class Fitted:
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of a fitted estimator."""
-        return {
+        attributes = {
             "_fitted": self,
             "module_": self.hybrid.network,
             "physics_params_": self.physics_params,
@@ -73,6 +86,9 @@ class Fitted:
             "n_iter_": self.n_iter,
             "restarts_": self.restarts,
         }
+        if self.initial_states is not None:
+            attributes["initial_states_"] = self.initial_states
+        return attributes
 
 
 def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -90,8 +106,9 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
         start = earlier_start(previous.hybrid, previous.coordinates, hybrid)
         hybrid.space = ParameterSpace(parts.physics, start, device=parts.device)
     data = rows.tensors(torch.float64, parts.device)
-    check_physics(hybrid, data.x)
-    check_structure(hybrid, data.x)
+    seen = rows_to_look_at(rows).tensors(torch.float64, parts.device).x
+    check_physics(hybrid, seen)
+    check_structure(hybrid, seen)
     fit = fit_least_squares(hybrid, data)
     if not fit.converged:
         warnings.warn(
@@ -102,6 +119,7 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
         )
     # The smooth transforms reach a bound in the limit only; least squares may end on one.
     hybrid.space = ParameterSpace(parts.physics, fit.values, device=parts.device, held=True)
+    coordinates = {} if fit.states is None else {STATES: fit.states}
     n_iter = len(fit.loss_curve)
     restart = {
         "loss": fit.loss,
@@ -110,7 +128,8 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
         "status": fit.message,
         "n_iter": n_iter,
     }
-    return Fitted(hybrid, {}, fit.loss, fit.loss_curve, n_iter, [restart])
+    fitted = Fitted(hybrid, coordinates, fit.loss, fit.loss_curve, n_iter, [restart])
+    return _on_course(fitted, parts, rows)
 
 
 def fit_hybrid(
@@ -145,7 +164,7 @@ def fit_hybrid(
     if previous is not None:
         start = earlier_start(previous.hybrid, previous.coordinates, physical)
     elif settings.physics_init == "least_squares":
-        start, failure = least_squares_start(physical, parts, rows)
+        start, rows, failure = least_squares_start(physical, parts, rows)
     else:
         start = physical.space.start
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
@@ -168,16 +187,18 @@ def fit_hybrid(
     if validation_rows is not None:
         validation = validation_rows.tensors(parts.dtype, parts.device)
         data, validation = _same_weighting(data, validation)
-    recipe, refinement = make_recipes(settings, hybrid, len(rows.x), seeds["batches"], validation)
+    recipe, refinement = make_recipes(settings, hybrid, len(rows), seeds["batches"], validation)
     starts = _starts(hybrid, parts, network_seeds, random_state)
     observer = None
     if observe is not None:
         n_epochs = {"estimate": recipe.schedule.n_epochs}
-        if refinement is not None and can_refine(len(data.x), validation is not None):
+        if refinement is not None and can_refine(len(rows), validation is not None):
             n_epochs["refine"] = refinement.schedule.n_epochs
         observer = observe(hybrid, data, n_epochs)
     with seeded(seeds["batches"]):  # for dropout, where a network has it
-        outcome = estimate(Problem(hybrid, data, validation), starts, recipe, refinement, observer)
+        groups = None if rows.groups is None else torch.tensor(rows.groups)
+        problem = Problem(hybrid, data, validation, groups)
+        outcome = estimate(problem, starts, recipe, refinement, observer)
     if isinstance(outcome, Result):
         raise TrainingError(
             "The loss was non-finite in the first epoch of every restart. Likely causes: a "
@@ -187,9 +208,10 @@ def fit_hybrid(
     warn_of_non_finite(outcome)
     load_weights(hybrid, outcome.weights)
     fitted = _fitted(hybrid, outcome)
-    hybrid.scales = _with_range(hybrid, data.x, outcome.coordinates)
-    warn_of_collapse(hybrid, outcome.shares, len(data.x), settings)
-    return fitted
+    seen = rows_to_look_at(rows).tensors(parts.dtype, parts.device).x
+    hybrid.scales = _with_range(hybrid, seen, outcome.coordinates)
+    warn_of_collapse(hybrid, outcome.shares, len(rows), settings)
+    return _on_course(fitted, parts, rows)
 
 
 def load_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> None:
@@ -228,13 +250,10 @@ def _starts(
     for restart, seed in enumerate(seeds):
         if restart == 0:
             network = hybrid.network
-            coordinates = hybrid.space.origin()
+            coordinates = hybrid.origin()
         else:
-            n_inputs = len(hybrid.scales.feature_offset)
-            n_outputs = int(np.prod(hybrid.target_shape))
-            network = build_network(parts.nn, n_inputs, n_outputs, seed=seed)
-            coordinates = hybrid.space.draw(random_state)
-        network = network.to(parts.device, parts.dtype)
+            network = parts.network(hybrid, seed=seed)
+            coordinates = hybrid.origin() | hybrid.space.draw(random_state)
         weights = {name: p.detach().clone() for name, p in network.named_parameters()}
         starts.append(Start(weights, coordinates))
     return starts
@@ -274,7 +293,17 @@ def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
     )
 
 
+def _on_course(fitted: Fitted, parts: Parts, rows: Rows) -> Fitted:
+    """Return a fit that knows the trajectories it was made for, and where they begin."""
+    if parts.course is None:
+        return fitted
+    states = parts.course.initial_states
+    if STATES in fitted.coordinates:
+        table = fitted.coordinates[STATES].double().cpu().numpy()
+        states = initial_states(rows, table)
+    return replace(fitted, course=parts.course, initial_states=states)
+
+
 def _with_range(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor]) -> Scales:
     """Return the scales with the range of the network's inputs at these parameters."""
-    inputs = record_network_inputs(hybrid, x, coordinates)
-    return replace(hybrid.scales, feature_low=inputs.amin(dim=0), feature_high=inputs.amax(dim=0))
+    return hybrid.with_range(record_network_inputs(hybrid, x, coordinates))

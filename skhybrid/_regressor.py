@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -19,12 +20,14 @@ from sklearn.utils.validation import (
 )
 
 from skhybrid._assembly import Parts
+from skhybrid._course import read_course
 from skhybrid._data import Rows, as_tensor
 from skhybrid._fitting import fit_hybrid, fit_physics
 from skhybrid._observation import FitObservation
+from skhybrid._simulation import Simulation, score_trajectories
 from skhybrid.networks import hidden_sizes
 from skhybrid.physics import Physics, as_physics
-from skhybrid.structures import STRUCTURES
+from skhybrid.structures import ODE, STRUCTURES
 
 # Rows predicted at once.
 PREDICTION_ROWS = 8192
@@ -206,7 +209,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     _parameter_constraints: dict = {
         "physics": [callable, Physics, None],
         "nn": [Interval(Integral, 1, None, closed="left"), list, tuple, torch.nn.Module, None],
-        "structure": [StrOptions(set(STRUCTURES)), callable],
+        "structure": [StrOptions(set(STRUCTURES)), callable, ODE],
         "optimizer": [StrOptions({"sam", "adam"})],
         "rho": [Interval(Real, 0, None, closed="left")],
         "perturbation": [StrOptions({"layer", "global", "elementwise"})],
@@ -334,8 +337,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             If the loss of every restart was non-finite in its first epoch.
         """
         with _features_restored_on_failure(self):
-            rows = self._validate(X, y, sample_weight)
             parts = self._parts()
+            if isinstance(self.structure, ODE):
+                parts, rows = self._cut(parts, X, y, sample_weight)
+            else:
+                rows = self._validate(X, y, sample_weight)
+                parts = replace(parts, feature_names=getattr(self, "feature_names_in_", None))
             previous = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
             observation = FitObservation(self, X, y, sample_weight)
             with _threads(self.n_threads):
@@ -348,28 +355,66 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         observation.end(fitted)
         return self
 
-    def predict(self, X):
+    def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
         """Predict the target.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+            Features; for an :class:`~skhybrid.ODE` initial states, or inputs over time.
+        times : array-like of shape (n_times,), default=None
+            For an ODE whose X holds initial states: times to predict at. None is those of the
+            training trajectories.
+        initial_states : array-like of shape (n_samples, n_states), default=None
+            For an ODE whose X holds inputs: where the trajectories begin.
+        first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None
+            For an ODE: outputs at the first times, from which the initial states are estimated. If
+            X holds inputs and neither is given, trajectories begin at the mean of the training
+            trajectories' initial states.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            In the target's units.
+            In the target's units. Of an ODE, whole rollouts in the shape of the training targets;
+            of trajectories of different lengths a list of arrays.
         """
-        hold = self.nn_extrapolation == "hold"
-        (prediction,) = self._evaluate(X, lambda model, x, z: (model(x, z, hold=hold),))
+        given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
+        (prediction,) = self._evaluate(
+            X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
+        )
         return prediction
 
-    def predict_parts(self, X):
+    def score(self, X, y, sample_weight=None):
+        """Return the coefficient of determination R² of the prediction.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_targets)
+            Of an :class:`~skhybrid.ODE` all times count as rows, and all points of a field; values
+            that are missing do not. Where initial states are not known, they are estimated from
+            the first ``n_initial`` outputs, which do not count.
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        score : float
+            Mean of R² over the targets.
+        """
+        check_is_fitted(self)
+        if self._fitted.course is None:
+            return super().score(X, y, sample_weight)
+        with _threads(self.n_threads):
+            return score_trajectories(self, X, y, sample_weight)
+
+    def predict_parts(self, X, *, times=None, initial_states=None, first_outputs=None):
         """Predict what each part of the model contributes.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
+        times, initial_states, first_outputs
+            As for :meth:`predict`.
 
         Returns
         -------
@@ -377,25 +422,39 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             What the physics predicts alone. With ``physics=None``, the mean of the training target.
         nn : ndarray of the same shape
             What the network adds to it: the prediction less the physics' part, whatever the
-            structure.
+            structure. Of an ODE, how much the rollout differs from that of the physics alone.
         """
-        hold = self.nn_extrapolation == "hold"
+        given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
         physics, prediction = self._evaluate(
-            X, lambda model, x, z: (model.physics_part(x, z), model(x, z, hold=hold))
+            X,
+            lambda model, x, z, hold: (model.physics_part(x, z), model(x, z, hold=hold)),
+            **given,
         )
+        if isinstance(physics, list):
+            return physics, [whole - part for whole, part in zip(prediction, physics, strict=True)]
         return physics, prediction - physics
 
-    def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]]):
-        """Return arrays of what a function of (model, rows, scaled parameters) says of all rows."""
+    def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
+        """Return arrays of what a function of (model, rows, parameters, hold) says of all rows."""
         check_is_fitted(self)
+        if self._fitted.course is not None:
+            with _threads(self.n_threads):
+                return Simulation(self, X, **given).run(outputs)
+        unused = [name for name, value in given.items() if value is not None]
+        if unused:
+            raise ValueError(
+                f"{unused[0]} is for trajectories, and this model's structure is "
+                f"{self.structure!r}. Leave it out."
+            )
         X = validate_data(self, X, dtype=np.float64, reset=False)
         model, coordinates = self._fitted.hybrid, self._fitted.coordinates
         dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
+        hold = self.nn_extrapolation == "hold"
         portions = []
         with torch.no_grad(), _threads(self.n_threads):
             for start in range(0, len(X), PREDICTION_ROWS):
                 x = as_tensor(X[start : start + PREDICTION_ROWS], dtype, device)
-                portions.append(outputs(model, x, coordinates))
+                portions.append(outputs(model, x, coordinates, hold))
         return tuple(
             torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True)
         )
@@ -419,6 +478,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         return Rows.of(X, y, sample_weight)
 
+    def _cut(self, parts: Parts, X, y, sample_weight) -> tuple[Parts, Rows]:
+        """Check the data of a differential equation and cut them into windows."""
+        reset = not (self.warm_start and hasattr(self, "_fitted"))
+        trajectories, course = read_course(self, parts.physics, X, y, sample_weight, reset=reset)
+        rows = trajectories.windows(self.structure.window, course.scales)
+        if course.layout.learned:
+            course = replace(course, n_entries=int(rows.x.entry.max()) + 1)
+        return replace(parts, course=course), rows
+
     def _parts(self) -> Parts:
         """Return what the model is made of, checked one by one."""
         if self.physics is None and self.nn is None:
@@ -430,7 +498,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             nn=self.nn,
             structure=self.structure,
             nn_features=self.nn_features,
-            feature_names=getattr(self, "feature_names_in_", None),
+            feature_names=None,
             dtype=getattr(torch, self.dtype),
             device=self._device(),
         )

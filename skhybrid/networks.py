@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import numbers
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
+from torch.nn.functional import linear, silu
 
 from skhybrid._random import seeded
 from skhybrid.exceptions import NetworkError
@@ -57,8 +58,26 @@ def build_network(
                     layer.reset_parameters()
             _settle_lazy_layers(module, n_inputs)
         else:
-            module = _multilayer_perceptron(hidden_sizes(network), n_inputs, n_outputs)
+            module = MultilayerPerceptron(hidden_sizes(network), n_inputs, n_outputs)
     return module
+
+
+class Pointwise(nn.Module):
+    """A network that is applied at every point of a field by itself.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Reads and answers the components of one point, in the last dimension.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, field: torch.Tensor) -> torch.Tensor:
+        """Map fields of shape (n, n_inputs, ...) to fields of shape (n, n_outputs, ...)."""
+        return self.network(field.movedim(1, -1)).movedim(-1, 1)
 
 
 def hidden_sizes(network: Sequence[int] | int) -> tuple[int, ...]:
@@ -99,9 +118,58 @@ def _settle_lazy_layers(module: nn.Module, n_inputs: int) -> None:
         raise NetworkError(f"nn failed on inputs of shape (2, {n_inputs}): {error}") from error
 
 
-def _multilayer_perceptron(hidden: tuple[int, ...], n_inputs: int, n_outputs: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for size in hidden:
-        layers += [nn.Linear(n_inputs, size), nn.SiLU()]
-        n_inputs = size
-    return nn.Sequential(*layers, nn.Linear(n_inputs, n_outputs))
+def as_function(
+    network: nn.Module, weights: Mapping[str, torch.Tensor] | None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a network as a function of its inputs alone.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    weights : mapping of str to Tensor or None
+        Its parameters; None uses those it holds. A multilayer perceptron of ours is called without
+        the detours of modules, which cost as much as its arithmetic.
+    """
+    if type(network) is Pointwise:
+        if weights is not None:
+            weights = {name.removeprefix("network."): w for name, w in weights.items()}
+        at_point = as_function(network.network, weights)
+        return lambda field: at_point(field.movedim(1, -1)).movedim(-1, 1)
+    if type(network) is MultilayerPerceptron:
+        return network.function(weights)
+    if weights is None:
+        return network
+    return lambda inputs: torch.func.functional_call(network, weights, (inputs,))
+
+
+class MultilayerPerceptron(nn.Sequential):
+    """Linear layers with SiLU activations between them.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Sizes of the hidden layers.
+    n_inputs, n_outputs : int
+    """
+
+    def __init__(self, hidden: Sequence[int], n_inputs: int, n_outputs: int) -> None:
+        layers: list[nn.Module] = []
+        for size in hidden:
+            layers += [nn.Linear(n_inputs, size), nn.SiLU()]
+            n_inputs = size
+        super().__init__(*layers, nn.Linear(n_inputs, n_outputs))
+
+    def function(self, weights: Mapping[str, torch.Tensor] | None = None) -> Callable:
+        """Return the network as a plain function, for weights by name or for its own."""
+        if weights is None:
+            pairs = [(layer.weight, layer.bias) for layer in list(self)[::2]]
+        else:
+            numbers = range(0, len(self), 2)
+            pairs = [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in numbers]
+
+        def function(inputs: torch.Tensor) -> torch.Tensor:
+            for weight, bias in pairs[:-1]:
+                inputs = silu(linear(inputs, weight, bias))
+            return linear(inputs, *pairs[-1])
+
+        return function

@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from skhybrid.structures.additive import additive
+from skhybrid.structures.dynamics import STATES, Dynamics, Layout, RateScales
 from skhybrid.structures.hybrid import Hybrid, Scales
 from skhybrid.structures.multiplicative import multiplicative
+from skhybrid.structures.ode import ODE
 from skhybrid.structures.serial import serial
+from skhybrid.structures.windows import Windows
 
-__all__ = ["STRUCTURES", "Hybrid", "Scales", "get_structure"]
+__all__ = [
+    "ODE",
+    "STATES",
+    "STRUCTURES",
+    "Dynamics",
+    "Hybrid",
+    "Layout",
+    "RateScales",
+    "Scales",
+    "Windows",
+    "get_structure",
+]
 
 STRUCTURES: dict[str, Callable] = {
     "additive": additive,

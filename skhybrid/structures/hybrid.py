@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from skhybrid._parameter_space import ParameterSpace
 from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.networks import as_function
 from skhybrid.physics import Physics
 
 Weights = Mapping[str, Tensor]
@@ -106,12 +109,71 @@ class Hybrid:
         -------
         Tensor of shape (n,) or (n, n_targets)
         """
-        physics = self.bind_physics(self.space.values(coordinates))
-        return self.join(x, physics, self.bind_network(weights, hold=hold))
+        return self.evaluate(x, coordinates, weights, hold=hold)[0]
 
-    def join(self, x: Tensor, physics: Callable, network: Callable) -> Tensor:
-        """Return the prediction of the structure for a bound physics and a bound network."""
-        return self._shaped(self.structure(x, physics, network), x, ValueError, "structure")
+    def evaluate(
+        self,
+        x: Tensor,
+        coordinates: Weights,
+        weights: Weights | None = None,
+        *,
+        hold: bool = False,
+        bounded: bool = False,
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return the prediction, and what the model adds to the loss of its own accord.
+
+        Parameters
+        ----------
+        x, coordinates, weights, hold
+            As for calling the model.
+        bounded : bool, default=False
+            Whether what could grow without bound is stopped, as it is in training.
+        """
+        values = self.space.values(coordinates)
+        return self.join(x, values, self.bind_network(weights, hold=hold)), 0.0
+
+    def at(self, space: ParameterSpace, scales: Scales) -> Hybrid:
+        """Return the same model for other parameters and scales, with a silent network."""
+        copied = copy.copy(self)
+        copied.space, copied.scales, copied.network = space, scales, None
+        return copied
+
+    @property
+    def n_network_outputs(self) -> int:
+        """Number of columns that the network answers with."""
+        return math.prod(self.target_shape)
+
+    def origin(self) -> dict[str, Tensor]:
+        """Return the coordinates at which training starts, which are zero."""
+        return self.space.origin()
+
+    @property
+    def vectorisable(self) -> bool:
+        """Whether there is a point in trying to evaluate several members together."""
+        return True
+
+    def compiled(self, loss: Callable) -> Callable:
+        """Return a compiled function of the members' losses."""
+        return torch.compile(loss, dynamic=False)
+
+    def with_range(self, inputs: Tensor) -> Scales:
+        """Return the scales with the range of these standardised inputs of the network."""
+        return replace(
+            self.scales, feature_low=inputs.amin(dim=0), feature_high=inputs.amax(dim=0)
+        )
+
+    def pooled(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return one batch of inputs of the network of those of all its calls."""
+        return inputs[0]
+
+    def baseline(self, x: Tensor, coordinates: Weights) -> Tensor | float:
+        """Return what is predicted without either part."""
+        return 0.0
+
+    def join(self, x: Tensor, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+        """Return the prediction for values of the physics parameters and a bound network."""
+        joined = self.structure(x, self.bind_physics(values), network)
+        return self._shaped(joined, x, ValueError, "structure")
 
     def physics_part(self, x: Tensor, coordinates: Weights) -> Tensor:
         """Return what the physics alone predicts, of the shape of the prediction."""
@@ -136,20 +198,22 @@ class Hybrid:
     def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
         """Return the network as a function of the raw features and of what a structure adds."""
         if self.network is None:
-            return self.silent_network
+            return self.silent
+        function = as_function(self.network, weights)
 
         def network(x: Tensor, *extra: Tensor, scale: float | Tensor | None = None) -> Tensor:
             inputs = self.network_inputs(x, *extra)
             if hold:
                 inputs = inputs.clamp(self.scales.feature_low, self.scales.feature_high)
-            if weights is None:
-                output = self.network(inputs)
-            else:
-                output = torch.func.functional_call(self.network, weights, (inputs,))
-            output = self._shaped(output, x, NetworkError, "nn")
+            output = self._shaped(function(inputs), x, NetworkError, "nn")
             return output * (self.scales.target_scale if scale is None else scale)
 
         return network
+
+    @property
+    def silent(self) -> Callable:
+        """What stands for the network where there is none."""
+        return self.silent_network
 
     def silent_network(self, x: Tensor, *extra: Tensor, scale: float | None = None) -> Tensor:
         """Answer zero, as a network does that has nothing to say."""
@@ -167,7 +231,7 @@ class Hybrid:
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
         """Return the output in the shape of the target, or raise an error that says why not."""
         if not isinstance(output, Tensor):
-            raise error(f"{who} must return a torch.Tensor; it returned {_described_type(output)}")
+            raise error(f"{who} must return a torch.Tensor; it returned {described_type(output)}")
         if output.is_complex():
             raise error(f"{who} must return real numbers; it returned complex ones.")
         expected = (*x.shape[:-1], *self.target_shape)
@@ -183,10 +247,10 @@ class Hybrid:
         )
 
 
-def _described_type(output: object) -> str:
+def described_type(output: object, many: str = "Several targets") -> str:
     """Return what it is in place of a tensor, and what to do about it."""
     if output is None:
         return "None. Is a return statement missing?"
     if isinstance(output, (tuple, list)):
-        return f"a {type(output).__name__}. Several targets go into one torch.stack(..., dim=-1)."
+        return f"a {type(output).__name__}. {many} go into one torch.stack(..., dim=-1)."
     return f"{type(output).__name__}. Use torch's functions in place of numpy's and math's."

@@ -118,7 +118,7 @@ def estimate(
     )
     second = None
     healthy = first.status[best] is not Status.NON_FINITE
-    possible = can_refine(len(x), problem.validation is not None)
+    possible = can_refine(len(y), problem.validation is not None)
     if refinement is not None and possible and healthy and not stopped:
         kept, second = refine(problem, kept, refinement, watch)
         curve += [float(losses[0]) for losses in second.curve]

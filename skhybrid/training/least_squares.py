@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse
 import torch
 from torch import Tensor
 
-from skhybrid.structures import Hybrid
+from skhybrid.structures import STATES, Hybrid
 from skhybrid.training.objective import Batch
 
 # At this tolerance the certified values of the NIST problems are reached to six digits or more.
 TIGHT_TOLERANCE = 1e-15
 LOOSE_TOLERANCE = 1e-6
 MAX_EVALUATIONS = 2000
+# With more first states than this their Jacobian is kept sparse.
+MANY_STATES = 300
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class LeastSquaresFit:
         The same, at every evaluation.
     converged : bool
     message : str
+    states : Tensor or None
+        Learned first states, as coordinates of the model, where it has any.
     """
 
     values: dict[str, np.ndarray]
@@ -39,6 +45,7 @@ class LeastSquaresFit:
     loss_curve: list[float]
     converged: bool
     message: str
+    states: Tensor | None = None
 
 
 def fit_least_squares(
@@ -50,9 +57,10 @@ def fit_least_squares(
 ) -> LeastSquaresFit:
     """Fit the physics parameters with a silent network, from the start of the parameter space.
 
-    Uses the trust-region reflective method of :func:`scipy.optimize.least_squares` (Branch,
-    Coleman and Li, 1999), a Levenberg-Marquardt method that respects bounds, in float64 and in the
-    user's units, with forward-mode Jacobians.
+    First states that are learned are fitted with them, and the gaps between windows are residuals
+    like those of the data. Uses the trust-region reflective method of
+    :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt method
+    that respects bounds, in float64 and in the user's units, with forward-mode Jacobians.
 
     Parameters
     ----------
@@ -74,9 +82,10 @@ def fit_least_squares(
         Whatever the physics raises, or scipy for residuals that are not finite at the start.
     """
     residuals = _Residuals(hybrid, data)
-    if not residuals.names:
+    if not len(residuals.start):
         loss = residuals.loss(residuals(residuals.start))
         return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
+    sparse = residuals.n_states > MANY_STATES
     solution = scipy.optimize.least_squares(
         residuals,
         residuals.start,
@@ -87,6 +96,7 @@ def fit_least_squares(
         xtol=tolerance,
         gtol=tolerance,
         max_nfev=max_evaluations,
+        tr_solver="lsmr" if sparse else None,
     )
     # The method stays strictly inside the bounds, by a rounding error where one is active.
     low, high = residuals.bounds
@@ -94,6 +104,7 @@ def fit_least_squares(
     vector = np.where(solution.active_mask == 0, solution.x, on_bound)
     return LeastSquaresFit(
         values={**hybrid.space.start, **residuals.unflatten(vector)},
+        states=residuals.table(vector),
         loss=residuals.loss(solution.fun),
         loss_curve=residuals.loss_curve,
         converged=solution.status > 0,
@@ -114,52 +125,133 @@ class _Residuals:
         flatten = lambda values: np.concatenate([np.ravel(v) for v in values] or [[]])  # noqa: E731
         low = flatten([params[name].limits()[0] for name in self.names])
         high = flatten([params[name].limits()[1] for name in self.names])
-        self.bounds = (low, high)
         # scipy wants the start strictly inside the bounds.
-        self.start = np.clip(
+        start = np.clip(
             flatten([hybrid.space.start[name] for name in self.names]),
             np.nextafter(low, np.inf),
             np.nextafter(high, -np.inf),
         )
+        self._table = hybrid.origin().get(STATES)
+        self.n_states = 0 if self._table is None else self._table.numel()
+        self.n_values = len(start)
+        free = np.full(self.n_states, np.inf)
+        self.start = np.concatenate([start, np.zeros(self.n_states)])
+        self.bounds = (np.concatenate([low, -free]), np.concatenate([high, free]))
         unit = 1.0 / hybrid.scales.target_scale.double()
         self._unit = unit if data.weight is None else unit * data.weight.sqrt()
         self.loss_curve: list[float] = []
 
     def __call__(self, vector: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            residuals = self._evaluate(torch.as_tensor(vector)).cpu().numpy()
+            residuals = self._evaluate(*self._split(vector)).cpu().numpy()
         self.loss_curve.append(self.loss(residuals))
         return residuals
 
     def loss(self, residuals: np.ndarray) -> float:
+        residuals = residuals[: self.data.y.numel()]
         with np.errstate(over="ignore"):
             return float(np.mean(residuals**2))
 
-    def jacobian(self, vector: np.ndarray) -> np.ndarray:
+    def jacobian(self, vector: np.ndarray) -> np.ndarray | scipy.sparse.csr_array:
         """Return the Jacobian, a column for each parameter element by forward differentiation."""
-        point = torch.as_tensor(vector)
-        columns = []
-        for tangent in torch.eye(len(point), dtype=point.dtype):
-            try:
-                _, column = torch.func.jvp(self._evaluate, (point,), (tangent,))
-            except (NotImplementedError, RuntimeError):
-                # An operation without a forward derivative: differentiate backwards twice.
-                _, column = torch.autograd.functional.jvp(self._evaluate, point, tangent)
-            columns.append(column.detach().cpu().numpy())
-        return np.stack(columns, axis=1)
+        point, table = self._split(vector)
+        columns = [
+            _directional(lambda p: self._evaluate(p, table), point, tangent)
+            for tangent in torch.eye(len(point), dtype=point.dtype)
+        ]
+        blocks = [np.stack(columns, axis=1)] if columns else []
+        if self.n_states:
+            by_state = self._state_jacobian(point, table)
+            if self.n_states <= MANY_STATES:
+                by_state = by_state.toarray()
+            blocks.append(by_state)
+        if self.n_states > MANY_STATES:
+            return scipy.sparse.hstack([scipy.sparse.csr_array(b) for b in blocks], format="csr")
+        return np.concatenate(blocks, axis=1)
+
+    def _state_jacobian(self, point: Tensor, table: Tensor) -> scipy.sparse.csr_array:
+        """Return the columns of the first states.
+
+        A window depends on its own first state alone, so that one derivative serves the same
+        component of all windows; its gap also depends, linearly, on the next one's first state.
+        """
+        x, n_rows = self.data.x, self.data.y.numel()
+        size = table[0].numel()
+        n_windows = len(self.data.y)
+        window = np.arange(n_windows).repeat(n_rows // n_windows)
+        window = np.concatenate([window, np.arange(n_windows).repeat(size)])
+        entry, following = x.entry.cpu().numpy(), x.following.cpu().numpy()
+        parts = []
+        for component in range(size):
+            tangent = torch.zeros_like(table).reshape(len(table), size)
+            tangent[:, component] = 1.0
+            column = _directional(
+                lambda z: self._evaluate(point, z, following=table),
+                table,
+                tangent.reshape(table.shape),
+            )
+            there = np.flatnonzero(column)
+            parts.append((column[there], there, entry[window[there]] * size + component))
+        exists = np.flatnonzero(following >= 0)
+        reach = (x.end_reach / self.hybrid.scales.state_scale).reshape(n_windows, size)
+        for component in range(size):
+            slope = -self._gap_unit * reach[:, component].cpu().numpy()[exists]
+            at = n_rows + exists * size + component
+            parts.append((slope, at, following[exists] * size + component))
+        values, rows, columns = (np.concatenate(each) for each in zip(*parts, strict=True))
+        shape = (len(window), self.n_states)
+        return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
+
+    @property
+    def _gap_unit(self) -> float:
+        """Factor with which a gap counts beside the data as it does in training."""
+        n_gaps = len(self.data.y) * self._table[0].numel()
+        return float(np.sqrt(self.hybrid.structure.continuity * self.data.y.numel() / n_gaps))
+
+    def _split(self, vector: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return the physics parameters and the first states of a flat vector."""
+        point = torch.as_tensor(vector[: self.n_values], device=self.data.y.device)
+        return point, self.table(vector)
+
+    def table(self, vector: np.ndarray) -> Tensor | None:
+        """Return the first states of a flat vector."""
+        if self._table is None:
+            return None
+        return torch.as_tensor(vector[self.n_values :]).reshape(self._table.shape).to(self._table)
 
     def unflatten(self, vector: np.ndarray) -> dict[str, np.ndarray]:
-        pieces = np.split(vector, np.cumsum(self.sizes)[:-1])
+        pieces = np.split(vector[: self.n_values], np.cumsum(self.sizes)[:-1])
         return {
             name: piece.reshape(shape)
             for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
         }
 
-    def _evaluate(self, vector: Tensor) -> Tensor:
+    def _evaluate(
+        self, point: Tensor, table: Tensor | None, following: Tensor | None = None
+    ) -> Tensor:
+        """Return residuals; ``following`` are the first states at which windows are to end."""
         values = {name: value.double() for name, value in self.hybrid.space.fixed.items()}
-        pieces = vector.to(self.data.x.device).split(self.sizes)
+        pieces = point.split(self.sizes)
         for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True):
             values[name] = piece.reshape(shape)
-        physics = self.hybrid.bind_physics(values)
-        prediction = self.hybrid.join(self.data.x, physics, self.hybrid.silent_network)
-        return ((prediction - self.data.y) * self._unit).reshape(-1)
+        x = self.data.x
+        if table is None:
+            prediction, gaps = self.hybrid.join(x, values, self.hybrid.silent), None
+        else:
+            prediction, last = self.hybrid.without_network(x, values, table)
+            gaps = self.hybrid.gaps(x, last, table if following is None else following)
+        residuals = ((prediction - self.data.y) * self._unit).reshape(-1)
+        if gaps is None:
+            return residuals
+        return torch.cat([residuals, self._gap_unit * gaps.reshape(-1)])
+
+
+def _directional(function: Callable[[Tensor], Tensor], at: Tensor, tangent: Tensor) -> np.ndarray:
+    """Return the derivative of a function in one direction."""
+    tangent = tangent.to(at)
+    try:
+        _, column = torch.func.jvp(function, (at,), (tangent,))
+    except (NotImplementedError, RuntimeError):
+        # An operation without a forward derivative: differentiate backwards twice.
+        _, column = torch.autograd.functional.jvp(function, at, tangent)
+    return column.detach().cpu().numpy()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skhybrid.structures import Hybrid
 from skhybrid.training.adam import Adam
-from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Members
+from skhybrid.training.members import BIAS, PHYSICS, STATE, WEIGHT, Members
 from skhybrid.training.objective import Batch, Objective, rows_of
 from skhybrid.training.penalties import L2, Penalties
 from skhybrid.training.result import Result, Status
@@ -32,11 +32,14 @@ class Problem:
         Training rows, with weights of shape (n, ...) or (n_members, n, ...).
     validation : Batch or None
         Held-out rows. Weights of shape (n_members, n, ...) tell which rows each member held out.
+    groups : Tensor of int, shape (n,), or None
+        Rows that belong together, to be held out together; None: every row is its own.
     """
 
     hybrid: Hybrid
     data: Batch
     validation: Batch | None = None
+    groups: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class _Step:
         self.objective = objective
         self.members = members
         rates = members.spread(recipe.physics_learning_rate, [PHYSICS])
-        rates += members.spread(recipe.learning_rate, [WEIGHT, BIAS])
+        rates += members.spread(recipe.learning_rate, [WEIGHT, BIAS, STATE])
         self.adam = Adam(members.flat, rates)
         self.l2 = L2(members, recipe.penalties.l2)
         self.sharpness = None
@@ -260,5 +263,5 @@ class _HeldOut:
 def _shuffled(data: Batch, schedule: Schedule, generator: torch.Generator) -> Batch:
     if schedule.n_batches == 1:
         return data
-    order = torch.randperm(len(data.x), generator=generator)
-    return rows_of(data, order.to(data.x.device))
+    order = torch.randperm(len(data.y), generator=generator)
+    return rows_of(data, order.to(data.y.device))

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skhybrid.structures import STATES
+
 PHYSICS = "physics"
+STATE = "state"
 WEIGHT = "weight"
 BIAS = "bias"
 
@@ -17,8 +20,9 @@ BIAS = "bias"
 class Block:
     """Where one parameter tensor of all members lies in the flat vector.
 
-    ``kind`` is "physics" (scaled physics parameters), "weight" (network tensors of two or more
-    dimensions) or "bias" (network tensors of one dimension or none).
+    ``kind`` is "physics" (scaled physics parameters), "state" (learned first states of
+    trajectories), "weight" (network tensors of two or more dimensions) or "bias" (network tensors
+    of one dimension or none).
     """
 
     name: str
@@ -46,7 +50,8 @@ class Members:
     weights : sequence of mapping of str to Tensor
         The network's parameters, a mapping for every member.
     coordinates : sequence of mapping of str to Tensor
-        The scaled physics parameters, a mapping for every member.
+        The scaled physics parameters, and learned first states if there are any, a mapping for
+        every member.
 
     Attributes
     ----------
@@ -64,7 +69,11 @@ class Members:
         live = {} if network is None else dict(network.named_parameters())
         trainable = [name for name, parameter in live.items() if parameter.requires_grad]
         stacks = [
-            (name, PHYSICS, torch.stack([member[name] for member in coordinates]))
+            (
+                name,
+                STATE if name == STATES else PHYSICS,
+                torch.stack([member[name] for member in coordinates]),
+            )
             for name in (coordinates[0] if coordinates else ())
         ]
         stacks += [
@@ -84,7 +93,7 @@ class Members:
         for block, (name, kind, stack) in zip(self.blocks, stacks, strict=True):
             shape = stack.shape if self.n_members > 1 else stack.shape[1:]
             view = self.flat[block.start : block.stop].view(shape)
-            if kind == PHYSICS:
+            if kind in (PHYSICS, STATE):
                 self.coordinates[name] = view.requires_grad_()
             elif self.n_members == 1:
                 live[name].data = view
@@ -125,7 +134,7 @@ class Members:
         else:
             target.copy_(torch.where(self.spread(chosen).bool(), source, target))
 
-    def spread(self, values: Tensor, kinds: Sequence[str] = (PHYSICS, WEIGHT, BIAS)) -> Tensor:
+    def spread(self, values: Tensor, kinds: Sequence[str] = (PHYSICS, STATE, WEIGHT, BIAS)) -> Tensor:
         """Return a flat vector holding each member's value in the blocks of the given kinds."""
         flat = torch.zeros_like(self.flat)
         for block in self.blocks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +14,8 @@ from skhybrid.structures import Hybrid
 from skhybrid.training.members import Members
 from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
 
-# Rows evaluated at once where no gradient is needed.
-EVALUATION_ROWS = 8192
+# Targets evaluated at once where no gradient is needed.
+EVALUATION_NUMBERS = 2**17
 
 
 class Batch(NamedTuple):
@@ -23,14 +23,14 @@ class Batch(NamedTuple):
 
     Attributes
     ----------
-    x : Tensor of shape (n, n_features)
-    y : Tensor of shape (n,) or (n, n_targets)
+    x : Tensor of shape (n, n_features), or a named tuple of tensors with n rows
+    y : Tensor of shape (n,) or (n, n_targets), or of further dimensions
     weight : Tensor or None
         Weight of every target, of the shape of y or with a leading member axis, and of mean one
         over the training data. None is one everywhere.
     """
 
-    x: Tensor
+    x: Tensor | tuple
     y: Tensor
     weight: Tensor | None
 
@@ -73,7 +73,7 @@ class Objective:
         )
         self._training_loss = self._over_members(self._loss)
         if compile:
-            self._training_loss = torch.compile(self._training_loss, dynamic=False)
+            self._training_loss = hybrid.compiled(self._training_loss)
         self._evaluation_loss = self._over_members(self._data_loss)
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -84,8 +84,9 @@ class Objective:
     def data_losses(self, data: Batch) -> Tensor:
         """Return every member's loss over all rows, without penalties: shape (n_members,)."""
         total, mass = 0.0, 0
-        for start in range(0, len(data.x), EVALUATION_ROWS):
-            batch = rows_of(data, slice(start, start + EVALUATION_ROWS))
+        n_rows = max(1, EVALUATION_NUMBERS // max(1, data.y[0].numel()))
+        for start in range(0, len(data.y), n_rows):
+            batch = rows_of(data, slice(start, start + n_rows))
             total = total + self._evaluation_loss(*self._arguments(batch)) * batch.y.numel()
             mass += batch.y.numel()
         return (total / mass).reshape(-1)
@@ -98,12 +99,14 @@ class Objective:
         """
         if self.members.n_members == 1:
             return
+        if not self.hybrid.vectorisable:
+            self._go_one_by_one()
+            return
         try:
             self.members.backward(self(batch))
         except (RuntimeError, ValueError) as error:
-            loss = self._training_loss = self._one_by_one(self._loss)
-            self._evaluation_loss = self._one_by_one(self._data_loss)
-            self.members.backward(loss(*self._arguments(batch)))
+            self._go_one_by_one()
+            self.members.backward(self(batch))
             reason = str(error).strip().splitlines()[0]
             warnings.warn(
                 "The model cannot be vectorised over several fits (restarts, or the fold copies of "
@@ -112,6 +115,10 @@ class Objective:
                 SerialMembersWarning,
                 stacklevel=2,
             )
+
+    def _go_one_by_one(self) -> None:
+        self._training_loss = self._one_by_one(self._loss)
+        self._evaluation_loss = self._one_by_one(self._data_loss)
 
     def _arguments(self, batch: Batch) -> tuple:
         x, y, weight = batch
@@ -149,7 +156,8 @@ class Objective:
         return losses
 
     def _data_loss(self, coordinates, weights, x, y, weight, *_) -> Tensor:
-        return _mean_square(self.hybrid(x, coordinates, weights) - y, self._inverse_scale, weight)
+        prediction, extra = self.hybrid.evaluate(x, coordinates, weights, bounded=True)
+        return _mean_square(prediction - y, self._inverse_scale, weight) + extra
 
     def _penalised_loss(
         self,
@@ -166,9 +174,9 @@ class Objective:
         def physics(at: Mapping[str, Tensor]) -> Tensor:
             return self.hybrid.physics_part(x, at) * unit
 
-        prediction = self.hybrid(x, coordinates, weights)
+        prediction, extra = self.hybrid.evaluate(x, coordinates, weights, bounded=True)
         contribution = prediction * unit - physics(coordinates)
-        loss = _mean_square(prediction - y, self._inverse_scale, weight)
+        loss = _mean_square(prediction - y, self._inverse_scale, weight) + extra
         if self._penalties.has_functional_norm:
             loss = loss + functional_norm_weight * functional_norm(contribution)
         if self._penalties.has_orthogonality:
@@ -182,7 +190,14 @@ def rows_of(data: Batch, rows: slice | Tensor) -> Batch:
     weight = data.weight
     if weight is not None:
         weight = weight[rows] if weight.ndim == data.y.ndim else weight[:, rows]
-    return Batch(data.x[rows], data.y[rows], weight)
+    return Batch(take(data.x, rows), data.y[rows], weight)
+
+
+def take(x: Any, rows: Any) -> Any:
+    """Return some rows of a tensor or array, or of each one of a named tuple."""
+    if not isinstance(x, tuple):
+        return x[rows]
+    return type(x)(*(None if part is None else part[rows] for part in x))
 
 
 def _mean_square(error: Tensor, inverse_scale: Tensor, weight: Tensor | None) -> Tensor:

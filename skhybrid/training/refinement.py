@@ -58,7 +58,7 @@ def refine(
     weights, coordinates = members.member_weights(0), members.member_coordinates(0)
     n_members = 1
     if problem.validation is None:
-        problem = _with_folds(problem, recipe.seed)
+        problem = with_folds(problem, recipe.seed)
         n_members = N_FOLDS + 1
     recipe = replace(
         recipe,
@@ -74,12 +74,17 @@ def refine(
     return refined, result
 
 
-def _with_folds(problem: Problem, seed: int) -> Problem:
+def with_folds(problem: Problem, seed: int) -> Problem:
     """Give every member its weights: all rows, then all but one fold."""
     x, y, weight = problem.data
     weight = torch.ones_like(y) if weight is None else weight
     generator = torch.Generator().manual_seed(seed)
-    fold = (torch.randperm(len(x), generator=generator) % N_FOLDS).to(x.device)
+    if problem.groups is None:
+        fold = torch.randperm(len(y), generator=generator) % N_FOLDS
+    else:
+        numbers, member_of = torch.unique(problem.groups.cpu(), return_inverse=True)
+        fold = (torch.randperm(len(numbers), generator=generator) % N_FOLDS)[member_of]
+    fold = fold.to(y.device)
     inside = [_mean_one(weight, fold != k) for k in range(N_FOLDS)]
     outside = [_mean_one(weight, fold == k) for k in range(N_FOLDS)]
     return replace(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skhybrid.structures import Hybrid
+from skhybrid.training.objective import take
 
 # Rows looked at: enough for a share to a per cent.
 MAX_ROWS = 2000
@@ -22,7 +23,7 @@ class Shares:
     Attributes
     ----------
     physics : float
-        Of what the physics alone predicts.
+        Of what the physics alone predicts; of trajectories, beyond where they start.
     network : float
         Of what the network contributes, which is the prediction less the physics' part.
     residual : float
@@ -53,19 +54,20 @@ def measure_shares(
 
     ``target_weight``, of the shape of y, counts for the residual: a missing target has none.
     """
-    rows = slice(None, None, math.ceil(len(x) / MAX_ROWS))
-    x, y = x[rows], y[rows]
+    rows = slice(None, None, math.ceil(len(y) / MAX_ROWS))
+    x, y = take(x, rows), y[rows]
     importance = torch.ones_like(y) if target_weight is None else target_weight[rows]
     importance = importance / importance.mean()
     unit = 1.0 / hybrid.scales.target_scale
     physics = hybrid.physics_part(x, coordinates)
     prediction = hybrid(x, coordinates, weights)
+    baseline = hybrid.baseline(x, coordinates)
 
     def variance(values: Tensor) -> float:
         return float((values * unit).var(dim=0, correction=0).mean())
 
     return Shares(
-        physics=variance(physics),
+        physics=variance(physics - baseline),
         network=variance(prediction - physics),
         residual=float((((prediction - y) * unit).square() * importance).mean()),
     )

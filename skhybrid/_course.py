@@ -1,0 +1,384 @@
+"""From what the user gives for a differential equation to trajectories and their model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skhybrid._checks import network_columns
+from skhybrid._parameter_space import ParameterSpace
+from skhybrid._trajectories import Trajectories, padded, read_times, uniform_step
+from skhybrid.exceptions import PhysicsError
+from skhybrid.physics import Physics, suggestion
+from skhybrid.structures import ODE, Dynamics, Layout, RateScales
+
+
+@dataclass(frozen=True)
+class Course:
+    """What is known of the trajectories that a differential equation is fitted to.
+
+    Attributes
+    ----------
+    layout : Layout
+    scales : RateScales
+    times : array of shape (n_times,)
+        Times of the longest training trajectory, at which ``predict`` answers.
+    component_names : tuple of str
+        Names of what the network may read: states, inputs and the time.
+    time_column : int or None
+        Column of X that holds the times.
+    scalar : bool
+        Whether y has one output, without an axis for it.
+    n_entries : int
+        Number of learned first states.
+    initial_states : array of shape (n, *state_shape)
+        First states of the training trajectories, as far as they are known.
+    """
+
+    layout: Layout
+    scales: RateScales
+    times: np.ndarray
+    component_names: tuple[str, ...]
+    time_column: int | None = None
+    scalar: bool = False
+    n_entries: int = 0
+    initial_states: np.ndarray | None = None
+
+    def model(self, parts: Any) -> Dynamics:
+        """Return the model with a silent network, in float64."""
+        seen = None
+        if parts.nn_features is not None:
+            names = self.component_names
+            seen = network_columns(parts.nn_features, names, len(names))
+        return Dynamics(
+            parts.physics,
+            ParameterSpace(parts.physics, device=parts.device),
+            None,
+            parts.structure,
+            self.scales.to(parts.device),
+            layout=self.layout,
+            network_columns=None if seen is None else torch.tensor(seen, device=parts.device),
+            n_entries=self.n_entries,
+        )
+
+
+def read_course(
+    estimator: Any, physics: Physics | None, X: Any, y: Any, sample_weight: Any, *, reset: bool
+) -> tuple[Trajectories, Course]:
+    """Check what the user gave to ``fit`` and return it as trajectories.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Its structure is an :class:`ODE`.
+    physics : Physics or None
+    X, y, sample_weight
+        As given to ``fit``.
+    reset : bool
+        Whether the estimator is to note the features of X.
+    """
+    ode: ODE = estimator.structure
+    ode.validate()
+    check_signature(physics, ode)
+    masked = estimator.missing_targets == "mask"
+    outputs, scalar = read_outputs(y, masked)
+    lengths = np.array([len(each) for each in outputs])
+    time_column, column, inputs = None, None, None
+    if ode.inputs is None:
+        X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
+        _check_counts(X, outputs)
+        state_shape = X.shape[1:]
+        names = _names(
+            ode.state_names, getattr(estimator, "feature_names_in_", None), state_shape[0], "state"
+        )
+        input_names: tuple[str, ...] = ()
+    else:
+        records, input_names = read_inputs(X)
+        _check_counts(records, outputs)
+        _check_lengths(records, outputs)
+        time_column = _time_column(ode.times, input_names, records[0].shape[1])
+        note_features(estimator, records, input_names, reset=reset)
+        if time_column is not None:
+            column = padded([record[:, time_column] for record in records], np.nan)
+            records = [np.delete(record, time_column, axis=1) for record in records]
+            input_names = tuple(np.delete(input_names, time_column)) if input_names else ()
+        n_inputs = records[0].shape[1]
+        inputs = padded(records, 0.0) if n_inputs else None
+        input_names = _names(ode.input_names, input_names or None, n_inputs, "input")
+        state_shape = _state_shape(ode, outputs[0].shape[1:])
+        names = _names(ode.state_names, None, state_shape[0], "state")
+    output_shape = outputs[0].shape[1:]
+    states_observed = ode.observe is None
+    if states_observed and output_shape != state_shape:
+        raise ValueError(
+            f"y has shape {(len(outputs), int(lengths.max()), *output_shape)}, but states have "
+            f"shape {state_shape}: with observe=None, y must have shape (n_trajectories, n_times, "
+            f"{', '.join(map(str, state_shape))}). If only part of a state is measured, give "
+            "observe."
+        )
+    learned = ode.initial_state == "learned" or not states_observed
+    if not states_observed and ode.initial_state == "given" and ode.inputs is not None:
+        raise ValueError(
+            "initial_state='given' needs initial states, but X holds inputs and y holds outputs. "
+            "Set initial_state='learned'."
+        )
+    values = padded(outputs, np.nan)
+    if ode.inputs is None:
+        first = X[:, None] if states_observed else np.full((len(X), 1, *output_shape), np.nan)
+        values = np.concatenate([first, values], axis=1)
+        lengths = lengths + 1
+    if lengths.min() < 2:
+        short = int(np.argmin(lengths))
+        raise ValueError(
+            f"Trajectory {short} has {lengths[short]} observed time: there is no change to learn "
+            "from. Leave it out."
+        )
+    with_first = ode.inputs is not None
+    times = read_times(ode, len(values), lengths, with_first, column)
+    layout = Layout(
+        state_shape=tuple(state_shape),
+        output_shape=tuple(output_shape),
+        n_inputs=0 if inputs is None else inputs.shape[2],
+        reads_inputs=physics is not None and len(physics.inputs) == 3,
+        uniform_step=uniform_step(times, lengths),
+        with_first=with_first or learned,
+        learned=learned,
+        states_observed=states_observed,
+    )
+    first_is_exact = not states_observed and ode.inputs is None and ode.initial_state != "learned"
+    states = _guess_states(ode, physics, layout, values)
+    if first_is_exact or (not states_observed and ode.inputs is None):
+        states[:, 0] = X
+    if not learned and np.isnan(states[:, 0]).any():
+        missing = int(np.isnan(states[:, 0]).reshape(len(states), -1).any(axis=1).argmax())
+        if ode.inputs is not None and not masked:
+            raise ValueError(f"The initial state of trajectory {missing} is missing.")
+    weight = np.ones(len(values))
+    if sample_weight is not None:
+        weight = _check_sample_weight(sample_weight, np.empty((len(values), 1)), dtype=np.float64)
+    trajectories = Trajectories(
+        states, times, values, inputs, lengths, weight, layout, first_is_exact
+    )
+    longest = int(lengths.argmax())
+    course = Course(
+        layout=layout,
+        scales=trajectories.scales(),
+        times=times[longest],
+        component_names=(*names, *input_names, "time"),
+        time_column=time_column,
+        scalar=scalar,
+        initial_states=states[:, 0],
+    )
+    return trajectories, course
+
+
+def check_signature(physics: Physics | None, ode: ODE) -> None:
+    """Raise a PhysicsError if the physics is not a right-hand side, or reads inputs in vain."""
+    if physics is None:
+        return
+    wanted = "(t, state)" if ode.inputs is None else "(t, state) or (t, state, inputs)"
+    if len(physics.inputs) not in (2, 3):
+        raise PhysicsError(
+            f"physics {physics.name!r} takes ({', '.join(physics.inputs)}); a right-hand side "
+            f"takes {wanted}, and its unknowns after a star: def f(t, state, *, a=1.0)."
+        )
+    if len(physics.inputs) == 3 and ode.inputs is None:
+        raise PhysicsError(
+            f"physics {physics.name!r} reads inputs ({physics.inputs[2]!r}), but X holds initial "
+            "states: with ODE(inputs='hold') or 'linear', X holds the inputs over time. If "
+            f"{physics.inputs[2]!r} is an unknown, put it after a star."
+        )
+    unknown = [name for name in ode.observe_parameters() if name not in physics.params]
+    if unknown:
+        raise PhysicsError(
+            f"observe reads the parameter {unknown[0]!r}, which physics {physics.name!r} does not "
+            f"have{suggestion(unknown[0], physics.params)}"
+        )
+
+
+def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
+    """Return the outputs of every trajectory, with an axis for the outputs."""
+    settings = {
+        "dtype": np.float64,
+        "allow_nd": True,
+        "ensure_2d": False,
+        "ensure_all_finite": "allow-nan" if masked else True,
+        "input_name": "y",
+    }
+    try:
+        if _is_ragged(y):
+            arrays = [check_array(each, **settings) for each in y]
+            scalar = arrays[0].ndim == 1
+        else:
+            whole = check_array(y, **settings)
+            scalar = whole.ndim == 2
+            arrays = list(whole)
+    except ValueError as error:
+        if "NaN" in str(error) and not masked:
+            raise ValueError(
+                "y contains NaN. If these are values that are missing, set missing_targets='mask'."
+            ) from error
+        raise
+    if arrays[0].ndim < 1 or (not _is_ragged(y) and whole.ndim < 2):
+        raise ValueError(
+            f"y must have shape (n_trajectories, n_times, n_outputs); it has shape {whole.shape}."
+        )
+    if scalar:
+        arrays = [each[:, None] for each in arrays]
+    shapes = {each.shape[1:] for each in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"The trajectories in y have outputs of different shapes: {shapes}.")
+    return arrays, scalar
+
+
+def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Return the inputs of every trajectory over time, and the names of their columns."""
+    if not _is_ragged(X) and getattr(X, "ndim", np.ndim(X)) != 3:
+        raise ValueError(
+            "With inputs over time X must have shape (n_trajectories, n_times, n_inputs), or be a "
+            f"list of arrays of shape (n_times, n_inputs); it has shape {np.shape(X)}. For initial "
+            "states set inputs=None."
+        )
+    names: tuple[str, ...] = ()
+    records = []
+    for number, each in enumerate(X):
+        columns = tuple(map(str, getattr(each, "columns", ())))
+        if number == 0:
+            names = columns
+        elif columns != names:
+            raise ValueError(
+                f"Trajectory {number} of X has columns {columns}, the first one has {names}."
+            )
+        records.append(check_array(each, dtype=np.float64, input_name="X"))
+    widths = {record.shape[1] for record in records}
+    if len(widths) > 1:
+        raise ValueError(f"The trajectories in X have different numbers of inputs: {widths}.")
+    return records, names
+
+
+def _is_ragged(values: Any) -> bool:
+    """Whether trajectories come one by one, as a list of arrays or frames."""
+    return isinstance(values, (list, tuple)) and len(values) > 0 and hasattr(values[0], "shape")
+
+
+def _check_counts(X: Any, outputs: Sequence[np.ndarray]) -> None:
+    if len(X) != len(outputs):
+        raise ValueError(f"X has {len(X)} trajectories, but y has {len(outputs)}.")
+
+
+def _check_lengths(records: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+    for i, (record, output) in enumerate(zip(records, outputs, strict=True)):
+        if len(record) != len(output):
+            raise ValueError(
+                f"Trajectory {i} has inputs at {len(record)} times, but outputs at {len(output)}: "
+                "with inputs over time, outputs are wanted at the same times."
+            )
+
+
+def _time_column(times: Any, names: Sequence[str], n_columns: int) -> int | None:
+    if isinstance(times, str):
+        if times not in names:
+            raise ValueError(
+                f"ODE(times={times!r}) names a column that X does not have"
+                f"{suggestion(times, names)} Columns of X: {', '.join(names) or 'none'}."
+            )
+        return list(names).index(times)
+    if isinstance(times, (int, np.integer)):
+        if not -n_columns <= times < n_columns:
+            raise ValueError(f"ODE(times={times}) is a column, but X has {n_columns} of them.")
+        return int(times) % n_columns
+    return None
+
+
+def note_features(
+    estimator: Any, records: Sequence[np.ndarray], names: Sequence[str], *, reset: bool
+) -> None:
+    """Note the columns of inputs on the estimator, or compare them with those it noted."""
+    n_columns = records[0].shape[1]
+    if reset:
+        estimator.n_features_in_ = n_columns
+        vars(estimator).pop("feature_names_in_", None)
+        if names:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+        return
+    if n_columns != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {n_columns} inputs, but {type(estimator).__name__} was fitted with "
+            f"{estimator.n_features_in_}."
+        )
+    known = getattr(estimator, "feature_names_in_", None)
+    if names and known is not None and tuple(names) != tuple(known):
+        raise ValueError(f"X has columns {tuple(names)}, but the model was fitted with {known}.")
+
+
+def _names(
+    given: Sequence[str] | None, found: Sequence[str] | None, n: int, kind: str
+) -> tuple[str, ...]:
+    if given is None:
+        given = found if found is not None else [f"{kind}_{i}" for i in range(n)]
+    if len(given) != n:
+        raise ValueError(
+            f"{kind}_names has {len(given)} names for {n} {kind}s: {', '.join(map(str, given))}."
+        )
+    return tuple(map(str, given))
+
+
+def _state_shape(ode: ODE, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+    if ode.observe is None:
+        return output_shape
+    n_states = ode.n_states
+    if n_states is None and np.ndim(ode.state_guess) == 1:
+        n_states = len(ode.state_guess)
+    if n_states is None:
+        raise ValueError(
+            "ODE has observe, and X holds inputs, so that the number of states is not known: give "
+            "n_states."
+        )
+    return (n_states,)
+
+
+def _guess_states(
+    ode: ODE, physics: Physics | None, layout: Layout, outputs: np.ndarray
+) -> np.ndarray:
+    """Return observed states, or guesses at all times where first states are learned."""
+    if not layout.learned:
+        return outputs.copy()
+    filled = _filled(outputs)
+    if layout.states_observed:
+        return filled
+    guess = np.zeros(layout.state_shape) if ode.state_guess is None else ode.state_guess
+    guess = np.broadcast_to(np.asarray(guess, dtype=np.float64), layout.state_shape)
+    states = np.broadcast_to(guess, (*outputs.shape[:2], *layout.state_shape)).copy()
+    if ode.n_observe_inputs() == 1 and not ode.observe_parameters() and not layout.is_field:
+        at = torch.tensor(guess)[None]
+        with torch.no_grad():
+            there = ode.observe(at).reshape(-1).numpy()
+        slope = torch.autograd.functional.jacobian(lambda s: ode.observe(s).reshape(-1), at)
+        change = np.linalg.pinv(slope.reshape(len(there), -1).numpy())
+        states += (filled - there) @ change.T
+    return states
+
+
+def _filled(outputs: np.ndarray) -> np.ndarray:
+    """Return outputs with what is missing interpolated in time, trajectory by trajectory."""
+    flat = outputs.reshape(*outputs.shape[:2], -1).copy()
+    means = np.nanmean(flat, axis=(0, 1)) if np.isnan(flat).any() else None
+    for trajectory in flat if means is not None else ():
+        for column, values in enumerate(trajectory.T):
+            there = np.flatnonzero(~np.isnan(values))
+            if len(there) == 0:
+                values[:] = means[column]
+            elif len(there) < len(values):
+                values[:] = np.interp(np.arange(len(values)), there, values[there])
+    return flat.reshape(outputs.shape)
+
+
+def with_entries(course: Course, n_entries: int) -> Course:
+    """Return what is known of the trajectories, with the number of learned first states."""
+    return replace(course, n_entries=n_entries)

@@ -1,0 +1,232 @@
+"""Predict trajectories: whole rollouts, from initial states that are given or estimated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+import torch
+from sklearn.metrics import r2_score
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+from torch import Tensor
+
+from skhybrid._course import Course, note_features, read_inputs, read_outputs
+from skhybrid._data import as_tensors
+from skhybrid._trajectories import padded, read_times, uniform_step
+from skhybrid.structures import ODE, Dynamics, Windows
+
+# Numbers predicted at once.
+PREDICTION_NUMBERS = 2**22
+# An estimated initial state is drawn towards the training trajectories' as by one observation of
+# this many times their spread: enough to settle what the outputs say nothing about.
+PRIOR_SPREADS = 10.0
+
+
+class Simulation:
+    """New trajectories that a fitted model is to predict.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted, with an :class:`~skhybrid.ODE`.
+    X : array-like or list of array-like
+        Initial states, or inputs over time.
+    times : array-like of shape (n_times,) or None
+        Times wanted in place of those of the training trajectories.
+    initial_states : array-like of shape (n, *state_shape) or None
+    first_outputs : array-like of shape (n, k, ...) or None
+        Outputs at the first times, from which the initial states are estimated.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        X: Any,
+        *,
+        times: Any = None,
+        initial_states: Any = None,
+        first_outputs: Any = None,
+    ) -> None:
+        fitted = estimator._fitted
+        self.course: Course = fitted.course
+        self.ode: ODE = fitted.hybrid.structure
+        self.coordinates = {
+            name: value for name, value in fitted.coordinates.items() if name.isidentifier()
+        }
+        self.hold = estimator.nn_extrapolation == "hold"
+        layout = self.course.layout
+        if self.ode.inputs is None:
+            X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=False)
+            if X.shape[1:] != layout.state_shape:
+                raise ValueError(
+                    f"X has initial states of shape {X.shape[1:]}, but {type(estimator).__name__} "
+                    f"was fitted with states of shape {layout.state_shape}."
+                )
+            wanted = self.course.times if times is None else self._given_times(times)
+            self.times = np.broadcast_to(wanted, (len(X), len(wanted)))
+            self.lengths = np.full(len(X), len(wanted))
+            states, inputs = X, None
+        else:
+            if times is not None:
+                raise ValueError(
+                    "times is for models whose X holds initial states; here X holds the inputs at "
+                    "all times, and ODE says when they are."
+                )
+            records, names = read_inputs(X)
+            note_features(estimator, records, names, reset=False)
+            self.lengths = np.array([len(record) for record in records])
+            column, time_column = None, self.course.time_column
+            if time_column is not None:
+                column = padded([record[:, time_column] for record in records], np.nan)
+                records = [np.delete(record, time_column, axis=1) for record in records]
+            self.times = read_times(self._timed(), len(records), self.lengths, True, column)
+            inputs = padded(records, 0.0) if layout.n_inputs else None
+            states = np.broadcast_to(
+                fitted.initial_states.mean(axis=0), (len(records), *layout.state_shape)
+            )
+        if initial_states is not None:
+            states = check_array(
+                initial_states, dtype=np.float64, allow_nd=True, input_name="initial_states"
+            )
+            if states.shape != (len(self.times), *layout.state_shape):
+                raise ValueError(
+                    f"initial_states has shape {states.shape}; for these X it must have shape "
+                    f"{(len(self.times), *layout.state_shape)}."
+                )
+        self.x = Windows(states, self.times[:, 0], np.diff(self.times, axis=1), inputs)
+        step = uniform_step(self.times, self.lengths)
+        self.model: Dynamics = fitted.hybrid.at_step(step)
+        self.dtype = self.model.scales.target_scale.dtype
+        self.device = self.model.scales.target_scale.device
+        if first_outputs is not None:
+            self.x = self.x._replace(start=self._estimated(first_outputs, fitted.initial_states))
+
+    def run(self, outputs: Callable[..., tuple[Tensor, ...]]) -> tuple[Any, ...]:
+        """Return what a function of (model, windows, coordinates) says, in the shape of y.
+
+        Of trajectories of different lengths it is a list of arrays.
+        """
+        size = max(1, PREDICTION_NUMBERS // (self.x.start[0].size * self.times.shape[1]))
+        portions = []
+        with torch.no_grad():
+            for begin in range(0, len(self.times), size):
+                part = Windows(
+                    *(None if each is None else each[begin : begin + size] for each in self.x)
+                )
+                x = as_tensors(part, self.dtype, self.device)
+                portions.append(outputs(self.model, x, self.coordinates, self.hold))
+        whole = (torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True))
+        return tuple(self._in_shape(each) for each in whole)
+
+    def _in_shape(self, outputs: np.ndarray) -> Any:
+        if self.ode.inputs is None and self.model.layout.with_first:
+            outputs = outputs[:, 1:]
+        if self.course.scalar:
+            outputs = outputs[..., 0]
+        if np.ptp(self.lengths) == 0:
+            return outputs
+        return [each[:length] for each, length in zip(outputs, self.lengths, strict=True)]
+
+    def _given_times(self, times: Any) -> np.ndarray:
+        times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
+        begin = self.course.times[0]
+        whole = np.concatenate([[begin], times]) if times[0] > begin else times
+        if not np.all(np.diff(whole) > 0):
+            raise ValueError(
+                f"times must increase, and be after the initial states' ({begin:g}); got "
+                f"{np.array2string(times, threshold=6)}."
+            )
+        return whole
+
+    def _timed(self) -> ODE:
+        """Return the equation with times that fit these trajectories."""
+        ode = self.ode
+        if ode.dt is None and self.course.time_column is None and np.ndim(ode.times[0]) > 0:
+            raise ValueError(
+                "ODE has the times of each training trajectory, which say nothing of new ones. Put "
+                "the times into X and name their column (times=0)."
+            )
+        return ode
+
+    def _estimated(self, first_outputs: Any, known: np.ndarray) -> np.ndarray:
+        """Return initial states with which the model fits the first outputs best.
+
+        Nonlinear least squares, drawn weakly towards the training trajectories' initial states.
+        """
+        outputs = np.asarray(first_outputs, dtype=np.float64)
+        if self.course.scalar:
+            outputs = outputs[..., None]
+        n_times = outputs.shape[1]
+        offset = 0 if self.ode.inputs is not None else 1
+        if outputs.shape[0] != len(self.times) or n_times > self.times.shape[1] - offset:
+            raise ValueError(
+                f"first_outputs has shape {np.shape(first_outputs)}; it must have the first "
+                f"outputs of {len(self.times)} trajectories, at most "
+                f"{self.times.shape[1] - offset} of them."
+            )
+        model, dtype = self.model, self.dtype
+        scale = model.scales.target_scale.cpu()
+        spread = PRIOR_SPREADS * model.scales.state_scale.cpu().double().expand(known.shape[1:])
+        centre = torch.tensor(known.mean(axis=0))
+        states = []
+        for i in range(len(outputs)):
+            part = Windows(*(None if each is None else each[i : i + 1] for each in self.x))
+            stop = n_times + offset
+            inputs = None if part.inputs is None else part.inputs[:, :stop]
+            x = as_tensors(
+                part._replace(steps=part.steps[:, : stop - 1], inputs=inputs), dtype, self.device
+            )
+            there = ~np.isnan(outputs[i])
+            observed = torch.tensor(np.where(there, outputs[i], 0.0), dtype=dtype)
+            weight = torch.tensor(there, dtype=dtype)
+
+            def residuals(state: Tensor, x=x, observed=observed, weight=weight) -> Tensor:
+                start = state.to(x.start).reshape(x.start.shape)
+                prediction = model(x._replace(start=start), self.coordinates, hold=self.hold)[0]
+                prediction = prediction[-len(observed) :].cpu()
+                error = (prediction - observed) / scale * weight
+                prior = (state - centre.reshape(-1)) / spread.reshape(-1)
+                return torch.cat([error.reshape(-1).double(), prior])
+
+            solution = scipy.optimize.least_squares(
+                lambda s, f=residuals: f(torch.tensor(s)).detach().numpy(),
+                part.start[0].ravel(),
+                jac=lambda s, f=residuals: torch.func.jacfwd(f)(torch.tensor(s)).numpy(),
+                x_scale=spread.reshape(-1).numpy(),
+            )
+            states.append(solution.x.reshape(known.shape[1:]))
+        return np.stack(states)
+
+
+def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """Return the mean over outputs of R², with all times of all trajectories as rows."""
+    course: Course = estimator._fitted.course
+    ode: ODE = estimator._fitted.hybrid.structure
+    outputs, scalar = read_outputs(y, masked=True)
+    n_first = 0
+    given = {}
+    if ode.inputs is not None and ode.n_initial > 0:
+        n_first = min(ode.n_initial, min(len(each) for each in outputs) - 1)
+        first = np.stack([each[:n_first] for each in outputs])
+        given["first_outputs"] = first[..., 0] if course.scalar else first
+    (prediction,) = Simulation(estimator, X, **given).run(
+        lambda model, x, z, hold: (model(x, z, hold=hold),)
+    )
+    if scalar:
+        prediction = [each[..., None] for each in prediction]
+    truth, guess, weight = [], [], []
+    weights = np.ones(len(outputs)) if sample_weight is None else np.asarray(sample_weight)
+    for each, predicted, w in zip(outputs, prediction, weights, strict=True):
+        columns = np.moveaxis(each[n_first:], 1, -1).reshape(-1, each.shape[1])
+        truth.append(columns)
+        guess.append(np.moveaxis(predicted[n_first:], 1, -1).reshape(-1, each.shape[1]))
+        weight.append(np.full(len(columns), w))
+    truth, guess, weight = (np.concatenate(each) for each in (truth, guess, weight))
+    scores = []
+    for column, predicted in zip(truth.T, guess.T, strict=True):
+        there = ~np.isnan(column)
+        scores.append(r2_score(column[there], predicted[there], sample_weight=weight[there]))
+    return float(np.mean(scores))
