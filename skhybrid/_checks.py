@@ -228,10 +228,11 @@ def _check_rate_gradients(
             what = "the state" if name == "state" else f"parameter {name!r}"
             where = ""
             if name == "state":
-                window = int((~torch.isfinite(gradient)).reshape(len(gradient), -1).any(1).nonzero()[0])
+                window = int(
+                    (~torch.isfinite(gradient)).reshape(len(gradient), -1).any(1).nonzero()[0]
+                )
                 where = (
-                    f" (window {window}, t = {float(t[window]):g}, state = "
-                    f"{_short(state[window])})"
+                    f" (window {window}, t = {float(t[window]):g}, state = {_short(state[window])})"
                 )
             raise PhysicsError(
                 f"The gradient of physics {hybrid.physics.name!r} with respect to {what} is not "

@@ -92,9 +92,7 @@ class Rows:
     def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
         """Return training and validation rows; a group is in one of them."""
         groups = np.arange(len(self)) if self.groups is None else self.groups
-        train, held_out = train_test_split(
-            np.unique(groups), test_size=fraction, random_state=seed
-        )
+        train, held_out = train_test_split(np.unique(groups), test_size=fraction, random_state=seed)
         return tuple(
             self.take(np.flatnonzero(np.isin(groups, chosen))) for chosen in (train, held_out)
         )

@@ -39,6 +39,10 @@ from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import Result
 
 
+# Solvers are not exact enough for more digits, and rollouts too slow for more evaluations.
+TRAJECTORY_LIMITS = {"tolerance": 1e-8, "max_evaluations": 200}
+
+
 @dataclass
 class Fitted:
     """A fitted model and how it came about.
@@ -109,7 +113,8 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
     seen = rows_to_look_at(rows).tensors(torch.float64, parts.device).x
     check_physics(hybrid, seen)
     check_structure(hybrid, seen)
-    fit = fit_least_squares(hybrid, data)
+    limits = {} if parts.course is None else TRAJECTORY_LIMITS
+    fit = fit_least_squares(hybrid, data, **limits)
     if not fit.converged:
         warnings.warn(
             f"The least-squares fit of the physics did not converge after {len(fit.loss_curve)} "

@@ -118,7 +118,9 @@ class Simulation:
                 )
                 x = as_tensors(part, self.dtype, self.device)
                 portions.append(outputs(self.model, x, self.coordinates, self.hold))
-        whole = (torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True))
+        whole = (
+            torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True)
+        )
         return tuple(self._in_shape(each) for each in whole)
 
     def _in_shape(self, outputs: np.ndarray) -> Any:

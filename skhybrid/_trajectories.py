@@ -117,7 +117,9 @@ class Trajectories:
         inside = wanted <= last[:, None]
         times = self.times[which[:, None], index]
         outputs = self.outputs[which[:, None], index]
-        outputs = np.where(inside.reshape(*inside.shape, *[1] * (outputs.ndim - 2)), outputs, np.nan)
+        outputs = np.where(
+            inside.reshape(*inside.shape, *[1] * (outputs.ndim - 2)), outputs, np.nan
+        )
         inputs = None if self.inputs is None else self.inputs[which[:, None], index]
         x = Windows(
             start=self.states[which, at],

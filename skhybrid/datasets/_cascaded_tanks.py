@@ -111,7 +111,7 @@ def cascaded_tanks(
 
 def _guarded_sqrt(level: torch.Tensor) -> torch.Tensor:
     """Square root of a level, smooth through 0; see the Notes of :func:`cascaded_tanks`."""
-    return level / (level**2 + _NEARLY_EMPTY**2) ** 0.25
+    return level * (level**2 + _NEARLY_EMPTY**2) ** -0.25
 
 
 def _observe_lower_tank(state: torch.Tensor) -> torch.Tensor:

@@ -158,9 +158,7 @@ class Hybrid:
 
     def with_range(self, inputs: Tensor) -> Scales:
         """Return the scales with the range of these standardised inputs of the network."""
-        return replace(
-            self.scales, feature_low=inputs.amin(dim=0), feature_high=inputs.amax(dim=0)
-        )
+        return replace(self.scales, feature_low=inputs.amin(dim=0), feature_high=inputs.amax(dim=0))
 
     def pooled(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return one batch of inputs of the network of those of all its calls."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-import torchdiffeq
 from torch import Tensor
 
 # rate(t, state, part) with the part of the step that lies behind, between 0 and 1
@@ -115,6 +114,8 @@ def solve_adaptive(
         Tensors to which gradients go by the adjoint equation; None differentiates through the
         solver.
     """
+    import torchdiffeq  # here, because it takes a second and few need it
+
     settings = {"method": method, "rtol": rtol, "atol": atol}
     odeint = torchdiffeq.odeint
     if adjoint is not None:

@@ -10,6 +10,7 @@ import scipy.optimize
 import scipy.sparse
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from skhybrid.structures import STATES, Hybrid
 from skhybrid.training.objective import Batch
@@ -250,7 +251,11 @@ def _directional(function: Callable[[Tensor], Tensor], at: Tensor, tangent: Tens
     """Return the derivative of a function in one direction."""
     tangent = tangent.to(at)
     try:
-        _, column = torch.func.jvp(function, (at,), (tangent,))
+        # torch.func.jvp would do the same, but by slow decompositions of some operations.
+        with forward_ad.dual_level():
+            output = forward_ad.unpack_dual(function(forward_ad.make_dual(at, tangent)))
+            column = output.tangent
+            column = torch.zeros_like(output.primal) if column is None else column
     except (NotImplementedError, RuntimeError):
         # An operation without a forward derivative: differentiate backwards twice.
         _, column = torch.autograd.functional.jvp(function, at, tangent)

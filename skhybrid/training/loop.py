@@ -176,7 +176,7 @@ class _Step:
         self.members.backward(losses)
         if self.sharpness is not None:
             self.sharpness.ascend()
-            self.members.backward(self.objective(batch))
+            self.members.backward(self.objective(batch), keep=STATE)
             self.sharpness.descend()
         self.l2.add_gradient()
         self.adam.step(self.members.gradient, decay)

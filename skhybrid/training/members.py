@@ -103,15 +103,20 @@ class Members:
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
         self._stopped: Tensor | None = None
 
-    def backward(self, losses: Tensor) -> None:
+    def backward(self, losses: Tensor, *, keep: str | None = None) -> None:
         """Write the gradient of each member's loss into :attr:`gradient`.
 
-        The losses are summed first: a member's loss depends on its own parameters alone.
+        The losses are summed first: a member's loss depends on its own parameters alone. Blocks of
+        the kind ``keep`` keep the gradient that they have.
         """
+        kept = [block.view(self.gradient).clone() for block in self.blocks if block.kind == keep]
         gradients = torch.autograd.grad(
             losses if losses.ndim == 0 else losses.sum(), self.leaves, materialize_grads=True
         )
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
+        for block in self.blocks if kept else ():
+            if block.kind == keep:
+                block.view(self.gradient).copy_(kept.pop(0))
         if self._stopped is not None:
             self.gradient.masked_fill_(self._stopped, 0.0)
 
@@ -134,7 +139,9 @@ class Members:
         else:
             target.copy_(torch.where(self.spread(chosen).bool(), source, target))
 
-    def spread(self, values: Tensor, kinds: Sequence[str] = (PHYSICS, STATE, WEIGHT, BIAS)) -> Tensor:
+    def spread(
+        self, values: Tensor, kinds: Sequence[str] = (PHYSICS, STATE, WEIGHT, BIAS)
+    ) -> Tensor:
         """Return a flat vector holding each member's value in the blocks of the given kinds."""
         flat = torch.zeros_like(self.flat)
         for block in self.blocks:
