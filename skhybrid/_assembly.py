@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,15 @@ from skhybrid._parameter_space import ParameterSpace
 from skhybrid._trajectories import at_learned_states
 from skhybrid.networks import Pointwise, build_network
 from skhybrid.physics import Physics
-from skhybrid.structures import Dynamics, Hybrid, Scales, Windows, get_structure
+from skhybrid.structures import (
+    Dynamics,
+    Hybrid,
+    LatentDynamics,
+    LatentNetwork,
+    Scales,
+    Windows,
+    get_structure,
+)
 from skhybrid.training.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
 
 # A start needs no more rows and evaluations than these.
@@ -53,12 +62,27 @@ class Parts:
 
     def network(self, hybrid: Hybrid, *, seed: int) -> torch.nn.Module:
         """Return a fresh network for a model that knows its scales."""
+        if isinstance(hybrid, LatentDynamics):
+            return self._latent_network(hybrid, seed).to(self.device, self.dtype)
         n_inputs = hybrid.scales.feature_offset.shape[0]
         network = build_network(self.nn, n_inputs, hybrid.n_network_outputs, seed=seed)
         if self.course is not None and self.course.layout.is_field:
             if not isinstance(self.nn, torch.nn.Module):
                 network = Pointwise(network)
         return network.to(self.device, self.dtype)
+
+    def _latent_network(self, hybrid: LatentDynamics, seed: int) -> LatentNetwork:
+        n_states = hybrid.layout.state_shape[0]
+        n_pixels = math.prod(hybrid.target_shape)
+        n_inputs = n_states
+        if hybrid.network_columns is not None:
+            n_inputs = len(hybrid.network_columns)
+        structure, n_context = self.structure, self.course.start_shape[0]
+        return LatentNetwork(
+            rate=build_network(self.nn, n_inputs, n_states, seed=seed),
+            encoder=build_network(structure.encoder, n_context * n_pixels, n_states, seed=seed + 1),
+            decoder=build_network(structure.decoder, n_states, n_pixels, seed=seed + 2),
+        )
 
 
 def assemble_physics(parts: Parts, rows: Rows) -> Hybrid:
@@ -113,13 +137,16 @@ def assemble_hybrid(
     space = ParameterSpace(parts.physics, start, dtype=dtype, device=device)
     hybrid = physical.at(space, physical.scales.to(dtype))
     x = rows_to_look_at(rows).tensors(dtype, device).x
+    if isinstance(hybrid, LatentDynamics):  # whose states come from its network
+        hybrid.network = parts.network(hybrid, seed=seed)
     check_physics(hybrid, x)
-    if scales is None:
-        inputs = record_network_inputs(hybrid, x, hybrid.origin())
-        axis = -1 if parts.course is None else parts.course.layout.channel_axis
-        scales = input_scales(inputs, physical.scales, rows, axis).to(device, dtype)
-    hybrid.scales = scales
-    hybrid.network = parts.network(hybrid, seed=seed)
+    if hybrid.network is None:
+        if scales is None:
+            inputs = record_network_inputs(hybrid, x, hybrid.origin())
+            axis = -1 if parts.course is None else parts.course.layout.channel_axis
+            scales = input_scales(inputs, physical.scales, rows, axis).to(device, dtype)
+        hybrid.scales = scales
+        hybrid.network = parts.network(hybrid, seed=seed)
     check_structure(hybrid, x)
     return hybrid
 
@@ -138,6 +165,8 @@ def least_squares_start(
         Why the given values are returned, if they are for want of others.
     """
     given = physical.space.start
+    if isinstance(physical, LatentDynamics):
+        return given, rows, None
     states_unknown = parts.course is not None and not parts.course.layout.states_observed
     if not (physical.space.shapes or states_unknown):
         return given, rows, None

@@ -211,7 +211,7 @@ def _check_rate_gradients(
     """Say in which step the right-hand side has a gradient that is not finite."""
     with torch.no_grad():
         physics = hybrid.bind_physics(hybrid.space.values(coordinates))
-        states = hybrid.rollout(x, x.start, physics, hybrid.silent_network)
+        states = hybrid.rollout(x, hybrid.first_states(x, None), physics, hybrid.silent_network)
     for step in range(states.shape[1]):
         state = states[:, step].detach().requires_grad_()
         inputs = None if x.inputs is None else x.inputs[:, step]
@@ -251,7 +251,7 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
     physics = hybrid.bind_physics(hybrid.space.values(hybrid.space.origin()))
     inputs = None if x.inputs is None else x.inputs[:, 0]
     with torch.no_grad():
-        rates = physics(x.origin, x.start, inputs)[window]
+        rates = physics(x.origin, hybrid.first_states(x, None), inputs)[window]
     if not bool(torch.isfinite(rates).all()):
         return (
             f"physics {hybrid.physics.name!r} is not finite {at}, at {begins}: it returned "

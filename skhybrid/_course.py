@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from skhybrid._parameter_space import ParameterSpace
 from skhybrid._trajectories import Trajectories, padded, read_times, uniform_step
 from skhybrid.exceptions import PhysicsError
 from skhybrid.physics import Physics, suggestion
-from skhybrid.structures import ODE, Dynamics, Layout, RateScales
+from skhybrid.structures import ODE, Dynamics, LatentDynamics, LatentODE, Layout, RateScales
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Course:
         Number of learned first states.
     initial_states : array of shape (n, *state_shape)
         First states of the training trajectories, as far as they are known.
+    start_shape : tuple
+        Shape of what X holds of one trajectory's begin: that of a state, or of some images.
     """
 
     layout: Layout
@@ -49,6 +51,7 @@ class Course:
     scalar: bool = False
     n_entries: int = 0
     initial_states: np.ndarray | None = None
+    start_shape: tuple[int, ...] | None = None
 
     def model(self, parts: Any) -> Dynamics:
         """Return the model with a silent network, in float64."""
@@ -56,7 +59,8 @@ class Course:
         if parts.nn_features is not None:
             names = self.component_names
             seen = network_columns(parts.nn_features, names, len(names))
-        return Dynamics(
+        kind = LatentDynamics if isinstance(parts.structure, LatentODE) else Dynamics
+        model = kind(
             parts.physics,
             ParameterSpace(parts.physics, device=parts.device),
             None,
@@ -66,6 +70,8 @@ class Course:
             network_columns=None if seen is None else torch.tensor(seen, device=parts.device),
             n_entries=self.n_entries,
         )
+        model.course = self
+        return model
 
 
 def read_course(
@@ -174,6 +180,7 @@ def read_course(
         time_column=time_column,
         scalar=scalar,
         initial_states=states[:, 0],
+        start_shape=layout.state_shape,
     )
     return trajectories, course
 
@@ -329,6 +336,11 @@ def _names(
     return tuple(map(str, given))
 
 
+def component_names(names: Sequence[str] | None, n_states: int) -> tuple[str, ...]:
+    """Return the names of states and of the time."""
+    return (*_names(names, None, n_states, "state"), "time")
+
+
 def _state_shape(ode: ODE, output_shape: tuple[int, ...]) -> tuple[int, ...]:
     if ode.observe is None:
         return output_shape
@@ -377,8 +389,3 @@ def _filled(outputs: np.ndarray) -> np.ndarray:
             elif len(there) < len(values):
                 values[:] = np.interp(np.arange(len(values)), there, values[there])
     return flat.reshape(outputs.shape)
-
-
-def with_entries(course: Course, n_entries: int) -> Course:
-    """Return what is known of the trajectories, with the number of learned first states."""
-    return replace(course, n_entries=n_entries)

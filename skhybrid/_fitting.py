@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from sklearn.utils import check_random_state
 from torch import Tensor
 
 from skhybrid._assembly import (
+    MOST_NUMBERS,
     Parts,
     assemble_hybrid,
     assemble_physics,
@@ -31,13 +33,13 @@ from skhybrid._trajectories import initial_states
 from skhybrid._verdict import warn_of_collapse, warn_of_non_finite
 from skhybrid._warm_start import earlier_start, load_earlier_network, require_no_network
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
-from skhybrid.structures import STATES, Hybrid, Scales
+from skhybrid.structures import STATES, Hybrid, Scales, Windows
 from skhybrid.training import Batch, Problem
 from skhybrid.training.estimation import Estimate, Observer, Start, estimate
 from skhybrid.training.least_squares import fit_least_squares
+from skhybrid.training.objective import take
 from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import Result
-
 
 # Solvers are not exact enough for more digits, and rollouts too slow for more evaluations.
 TRAJECTORY_LIMITS = {"tolerance": 1e-8, "max_evaluations": 200}
@@ -59,10 +61,8 @@ class Fitted:
     n_iter : int
         Epochs of both phases, or evaluations of a least-squares fit.
     restarts : list of dict
-    course : Course or None
-        What is known of the trajectories, where the model is a differential equation.
-    initial_states : array of shape (n, *state_shape) or None
-        First states of the training trajectories, learned or given.
+    learned_states : array of shape (n, *state_shape) or None
+        First states of the training trajectories, where they are learned.
     """
 
     hybrid: Hybrid
@@ -71,8 +71,19 @@ class Fitted:
     loss_curve: list[float]
     n_iter: int
     restarts: list[dict[str, Any]]
-    course: Course | None = None
-    initial_states: np.ndarray | None = None
+    learned_states: np.ndarray | None = None
+
+    @property
+    def course(self) -> Course | None:
+        """What is known of the trajectories, where the model is a differential equation."""
+        return self.hybrid.course
+
+    @property
+    def initial_states(self) -> np.ndarray | None:
+        """First states of the training trajectories, learned or given."""
+        if self.learned_states is not None or self.course is None:
+            return self.learned_states
+        return self.course.initial_states
 
     @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
@@ -90,8 +101,8 @@ class Fitted:
             "n_iter_": self.n_iter,
             "restarts_": self.restarts,
         }
-        if self.initial_states is not None:
-            attributes["initial_states_"] = self.initial_states
+        if self.learned_states is not None:
+            attributes["initial_states_"] = self.learned_states
         return attributes
 
 
@@ -134,7 +145,7 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
         "n_iter": n_iter,
     }
     fitted = Fitted(hybrid, coordinates, fit.loss, fit.loss_curve, n_iter, [restart])
-    return _on_course(fitted, parts, rows)
+    return _with_states(fitted, rows)
 
 
 def fit_hybrid(
@@ -142,6 +153,7 @@ def fit_hybrid(
     rows: Rows,
     settings: Any,
     *,
+    earlier: Sequence[Rows] = (),
     previous: Fitted | None = None,
     observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
 ) -> Fitted:
@@ -153,6 +165,8 @@ def fit_hybrid(
     rows : Rows
     settings : HybridRegressor
         Read for its parameters only.
+    earlier : sequence of Rows
+        Shorter windows of the same trajectories, to train on before.
     previous : Fitted, default=None
         A fit to go on from.
     observe : callable, default=None
@@ -164,19 +178,22 @@ def fit_hybrid(
     validation_rows = None
     if settings.early_stopping:
         rows, validation_rows = rows.split(settings.validation_fraction, seeds["split"])
+        earlier = [each.split(settings.validation_fraction, seeds["split"])[0] for each in earlier]
+    shortest = earlier[0] if earlier else rows
     physical = assemble_physics(parts, rows)
     failure = None
     if previous is not None:
         start = earlier_start(previous.hybrid, previous.coordinates, physical)
     elif settings.physics_init == "least_squares":
-        start, rows, failure = least_squares_start(physical, parts, rows)
+        start, shortest, failure = least_squares_start(physical, parts, shortest)
+        rows = rows if earlier else shortest
     else:
         start = physical.space.start
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     scales = None
-    if previous is not None:
+    if previous is not None and previous.hybrid.network is not None:
         scales = previous.hybrid.scales.to(parts.device, parts.dtype)
-    hybrid = assemble_hybrid(parts, physical, rows, start, seed=network_seeds[0], scales=scales)
+    hybrid = assemble_hybrid(parts, physical, shortest, start, seed=network_seeds[0], scales=scales)
     if failure is not None:  # and not the model itself, which has just been checked
         warnings.warn(
             "The least-squares start of the physics parameters failed, so training starts from "
@@ -192,18 +209,30 @@ def fit_hybrid(
     if validation_rows is not None:
         validation = validation_rows.tensors(parts.dtype, parts.device)
         data, validation = _same_weighting(data, validation)
-    recipe, refinement = make_recipes(settings, hybrid, len(rows), seeds["batches"], validation)
+    recipe, refinement = make_recipes(
+        settings, hybrid, len(rows), seeds["batches"], validation, n_stages=len(earlier) + 1
+    )
+    stages = [
+        (
+            Problem(hybrid, each.tensors(parts.dtype, parts.device)),
+            make_recipes(
+                settings, hybrid, len(each), seeds["batches"], None, n_stages=len(earlier) + 1
+            )[0],
+        )
+        for each in earlier
+    ]
     starts = _starts(hybrid, parts, network_seeds, random_state)
     observer = None
     if observe is not None:
         n_epochs = {"estimate": recipe.schedule.n_epochs}
+        n_epochs["estimate"] += sum(its.schedule.n_epochs for _, its in stages)
         if refinement is not None and can_refine(len(rows), validation is not None):
             n_epochs["refine"] = refinement.schedule.n_epochs
         observer = observe(hybrid, data, n_epochs)
     with seeded(seeds["batches"]):  # for dropout, where a network has it
         groups = None if rows.groups is None else torch.tensor(rows.groups)
         problem = Problem(hybrid, data, validation, groups)
-        outcome = estimate(problem, starts, recipe, refinement, observer)
+        outcome = estimate(problem, starts, recipe, refinement, observer, earlier=stages)
     if isinstance(outcome, Result):
         raise TrainingError(
             "The loss was non-finite in the first epoch of every restart. Likely causes: a "
@@ -216,7 +245,7 @@ def fit_hybrid(
     seen = rows_to_look_at(rows).tensors(parts.dtype, parts.device).x
     hybrid.scales = _with_range(hybrid, seen, outcome.coordinates)
     warn_of_collapse(hybrid, outcome.shares, len(rows), settings)
-    return _on_course(fitted, parts, rows)
+    return _with_states(fitted, rows)
 
 
 def load_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> None:
@@ -239,7 +268,7 @@ def snapshot(
     copied = copy.copy(hybrid)
     copied.network = copy.deepcopy(hybrid.network)
     load_weights(copied, weights)
-    copied.scales = _with_range(copied, x, coordinates)
+    copied.scales = _with_range(copied, _some(x), coordinates)
     return Fitted(copied, coordinates, loss_curve[-1], loss_curve, len(loss_curve), [])
 
 
@@ -298,15 +327,20 @@ def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
     )
 
 
-def _on_course(fitted: Fitted, parts: Parts, rows: Rows) -> Fitted:
-    """Return a fit that knows the trajectories it was made for, and where they begin."""
-    if parts.course is None:
+def _some(x: Tensor | Windows) -> Tensor | Windows:
+    """Return windows enough to see where the network's inputs range; of a table all rows."""
+    if isinstance(x, Tensor):
+        return x
+    numbers = x.start.numel() * (1 + x.steps.shape[1])
+    return take(x, slice(None, None, math.ceil(numbers / MOST_NUMBERS)))
+
+
+def _with_states(fitted: Fitted, rows: Rows) -> Fitted:
+    """Return a fit that says where the training trajectories begin, if it learned that."""
+    if STATES not in fitted.coordinates:
         return fitted
-    states = parts.course.initial_states
-    if STATES in fitted.coordinates:
-        table = fitted.coordinates[STATES].double().cpu().numpy()
-        states = initial_states(rows, table)
-    return replace(fitted, course=parts.course, initial_states=states)
+    table = fitted.coordinates[STATES].double().cpu().numpy()
+    return replace(fitted, learned_states=initial_states(rows, table))
 
 
 def _with_range(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor]) -> Scales:

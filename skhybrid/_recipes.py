@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor
 
 from skhybrid.structures import Hybrid
 from skhybrid.training import Batch, Patience, Penalties, Recipe, Schedule
+from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS
 
 # θ learns so much faster than the network: with equal rates it stays near its start for thousands
 # of steps, while the network explains the data.
@@ -17,7 +20,13 @@ PHYSICS_RATE_FACTOR = 10.0
 
 
 def make_recipes(
-    settings: Any, hybrid: Hybrid, n_rows: int, seed: int, validation: Batch | None
+    settings: Any,
+    hybrid: Hybrid,
+    n_rows: int,
+    seed: int,
+    validation: Batch | None,
+    *,
+    n_stages: int = 1,
 ) -> tuple[Recipe, Recipe | None]:
     """Return the recipes of the two phases, of which the second may be None.
 
@@ -32,6 +41,8 @@ def make_recipes(
         Of the minibatches.
     validation : Batch or None
         Held-out rows.
+    n_stages : int, default=1
+        Number of stages that share the steps of the first phase.
     """
 
     def spread(value: float, n_members: int) -> Tensor:
@@ -45,7 +56,8 @@ def make_recipes(
             spread(settings.orthogonality, n_members),
         )
 
-    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs)
+    n_steps = AUTO_STEPS if hybrid.course is None else AUTO_WINDOW_STEPS
+    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs, n_steps=n_steps)
     sharp = settings.optimizer == "sam" and settings.rho > 0
     physics_rate = settings.physics_learning_rate
     if physics_rate is None:
@@ -55,11 +67,11 @@ def make_recipes(
     if settings.early_stopping:
         patience = Patience(settings.n_iter_no_change, settings.tol)
     common = {
-        "schedule": schedule,
         "perturbation": settings.perturbation,
         "compile": settings.compile,
         "seed": seed,
     }
+    stage = replace(schedule, n_epochs=math.ceil(schedule.n_epochs / n_stages))
     first = Recipe(
         rho=spread(settings.rho, n_members) if sharp else None,
         learning_rate=spread(settings.learning_rate, n_members),
@@ -68,6 +80,7 @@ def make_recipes(
         perturb=settings.perturb,
         patience=patience,
         keep_best=None if validation is None else "each",
+        schedule=stage,
         **common,
     )
     if not sharp or settings.refine_rho is None:
@@ -78,6 +91,7 @@ def make_recipes(
         physics_learning_rate=spread(0.0, 1),
         penalties=penalties(1),
         patience=copy.copy(patience),
+        schedule=schedule,
         **common,
     )
     return first, second

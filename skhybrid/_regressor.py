@@ -9,7 +9,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import (
@@ -23,11 +23,12 @@ from skhybrid._assembly import Parts
 from skhybrid._course import read_course
 from skhybrid._data import Rows, as_tensor
 from skhybrid._fitting import fit_hybrid, fit_physics
+from skhybrid._latent_course import read_latent_course
 from skhybrid._observation import FitObservation
 from skhybrid._simulation import Simulation, score_trajectories
 from skhybrid.networks import hidden_sizes
 from skhybrid.physics import Physics, as_physics
-from skhybrid.structures import ODE, STRUCTURES
+from skhybrid.structures import ODE, STRUCTURES, LatentODE
 
 # Rows predicted at once.
 PREDICTION_ROWS = 8192
@@ -338,8 +339,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         with _features_restored_on_failure(self):
             parts = self._parts()
+            earlier: list[Rows] = []
             if isinstance(self.structure, ODE):
-                parts, rows = self._cut(parts, X, y, sample_weight)
+                parts, (*earlier, rows) = self._cut(parts, X, y, sample_weight)
             else:
                 rows = self._validate(X, y, sample_weight)
                 parts = replace(parts, feature_names=getattr(self, "feature_names_in_", None))
@@ -350,7 +352,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     observation.begin(0)
                     fitted = fit_physics(parts, rows, previous=previous)
                 else:
-                    fitted = fit_hybrid(parts, rows, self, previous=previous, observe=observation)
+                    fitted = fit_hybrid(
+                        parts, rows, self, earlier=earlier, previous=previous, observe=observation
+                    )
         vars(self).update(fitted.attributes())
         observation.end(fitted)
         return self
@@ -478,14 +482,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
         return Rows.of(X, y, sample_weight)
 
-    def _cut(self, parts: Parts, X, y, sample_weight) -> tuple[Parts, Rows]:
+    def _cut(self, parts: Parts, X, y, sample_weight) -> tuple[Parts, list[Rows]]:
         """Check the data of a differential equation and cut them into windows."""
         reset = not (self.warm_start and hasattr(self, "_fitted"))
-        trajectories, course = read_course(self, parts.physics, X, y, sample_weight, reset=reset)
-        rows = trajectories.windows(self.structure.window, course.scales)
+        read = read_latent_course if isinstance(self.structure, LatentODE) else read_course
+        trajectories, course = read(self, parts.physics, X, y, sample_weight, reset=reset)
+        stages = [trajectories.windows(each, course.scales) for each in parts.structure.windows()]
         if course.layout.learned:
-            course = replace(course, n_entries=int(rows.x.entry.max()) + 1)
-        return replace(parts, course=course), rows
+            course = replace(course, n_entries=int(stages[-1].x.entry.max()) + 1)
+        return replace(parts, course=course), stages
 
     def _parts(self) -> Parts:
         """Return what the model is made of, checked one by one."""
@@ -496,7 +501,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return Parts(
             physics=as_physics(self.physics),
             nn=self.nn,
-            structure=self.structure,
+            structure=clone(self.structure) if isinstance(self.structure, ODE) else self.structure,
             nn_features=self.nn_features,
             feature_names=None,
             dtype=getattr(torch, self.dtype),

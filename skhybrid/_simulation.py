@@ -60,10 +60,10 @@ class Simulation:
         layout = self.course.layout
         if self.ode.inputs is None:
             X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=False)
-            if X.shape[1:] != layout.state_shape:
+            if X.shape[1:] != self.course.start_shape:
                 raise ValueError(
-                    f"X has initial states of shape {X.shape[1:]}, but {type(estimator).__name__} "
-                    f"was fitted with states of shape {layout.state_shape}."
+                    f"One trajectory in X has shape {X.shape[1:]}, but {type(estimator).__name__} "
+                    f"was fitted with shape {self.course.start_shape}."
                 )
             wanted = self.course.times if times is None else self._given_times(times)
             self.times = np.broadcast_to(wanted, (len(X), len(wanted)))

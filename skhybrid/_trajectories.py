@@ -15,6 +15,7 @@ from skhybrid.structures import ODE, Layout, RateScales, Windows
 # more observations for each of them (benchmarks/bench_windows.py).
 AUTO_WINDOW = 5
 AUTO_LEARNED_WINDOW = 20
+AUTO_LATENT_WINDOW = 10
 # Held-out parts of one long record, where there are too few trajectories to hold out whole ones.
 MIN_GROUPS = 5
 N_BLOCKS = 20
@@ -39,6 +40,8 @@ class Trajectories:
     layout : Layout
     first_is_exact : bool
         Whether the first state stays as given where other first states are learned.
+    with_ends : bool
+        Whether windows also know what ``states`` has at their ends.
     """
 
     states: np.ndarray
@@ -49,6 +52,7 @@ class Trajectories:
     weight: np.ndarray
     layout: Layout
     first_is_exact: bool = False
+    with_ends: bool = False
 
     @property
     def n_steps(self) -> int:
@@ -63,12 +67,8 @@ class Trajectories:
         output_mean, output_spread = self._moments(self.outputs, self.layout.output_shape)
         if self.layout.states_observed:
             state_mean, state_spread = output_mean, output_spread
-            steps = np.diff(self.times, axis=1)
-            steps = np.where(steps > 0, steps, np.nan)
-            steps = steps.reshape(*steps.shape, *[1] * (self.outputs.ndim - 2))
-            rates = np.diff(self.outputs, axis=1) / steps
-            rate_mean, rate_spread = self._moments(rates, self.layout.state_shape)
-            rate_scale = np.sqrt(rate_mean**2 + rate_spread**2)
+            square, _ = self._moments(self._rates() ** 2, self.layout.state_shape)
+            rate_scale = np.sqrt(np.where(square > 0, square, 1.0))
         else:
             typical = float(np.mean(np.sqrt(output_mean**2 + output_spread**2)))
             state_mean = self.states.mean(axis=(0, 1))
@@ -96,7 +96,11 @@ class Trajectories:
         """
         learned = self.layout.learned
         if window == "auto":
-            window = min(AUTO_LEARNED_WINDOW if learned else AUTO_WINDOW, self.n_steps)
+            if learned:
+                window = AUTO_LEARNED_WINDOW
+            else:
+                window = AUTO_LATENT_WINDOW if self.with_ends else AUTO_WINDOW
+            window = min(window, self.n_steps)
         elif window is None:
             window = self.n_steps
         elif window > self.n_steps:
@@ -127,6 +131,8 @@ class Trajectories:
             steps=np.diff(times, axis=1),
             inputs=inputs,
         )
+        if self.with_ends:
+            x = x._replace(end=self.states[which, index[:, -1]])
         if learned:
             x = self._with_entries(x, which, at, scales)
         y = outputs if self.layout.with_first else outputs[:, 1:]
@@ -138,6 +144,19 @@ class Trajectories:
         """Return the trajectories as one window each, from their first states."""
         steps = np.diff(self.times, axis=1)
         return Windows(self.states[:, 0], self.times[:, 0], steps, self.inputs)
+
+    def _rates(self) -> np.ndarray:
+        """Return rates of change since the value observed before, NaN where there is none."""
+        outputs = self.outputs
+        times = self.times.reshape(*self.times.shape, *[1] * (outputs.ndim - 2))
+        times = np.broadcast_to(times, outputs.shape)
+        index = np.arange(outputs.shape[1]).reshape(1, -1, *[1] * (outputs.ndim - 2))
+        last = np.maximum.accumulate(np.where(np.isnan(outputs), -1, index), axis=1)[:, :-1]
+        before = np.maximum(last, 0)
+        change = outputs[:, 1:] - np.take_along_axis(outputs, before, axis=1)
+        elapsed = times[:, 1:] - np.take_along_axis(times, before, axis=1)
+        known = (last >= 0) & (elapsed > 0)
+        return np.where(known, change / np.where(known, elapsed, 1.0), np.nan)
 
     def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return weighted mean and spread of every component over all that is there."""

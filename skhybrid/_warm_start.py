@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from skhybrid.structures import Hybrid
+from skhybrid.structures import ODE, Hybrid
 
 
 def earlier_start(
@@ -40,7 +40,7 @@ def earlier_start(
     )
     _require_same("the shape of one target", physical.target_shape, earlier.target_shape)
     _require_same("nn_features", *(_columns(model) for model in (physical, earlier)))
-    _require_same("structure", physical.structure, earlier.structure)
+    _require_same("structure", *(_kind(model.structure) for model in (physical, earlier)))
     # A parameter fixed by now has the value that it is fixed at.
     return physical.space.start | {name: values[name] for name in physical.space.shapes}
 
@@ -65,6 +65,10 @@ def require_no_network(earlier: Hybrid) -> None:
 def _shapes(hybrid: Hybrid) -> dict[str, tuple[int, ...]]:
     state = {} if hybrid.network is None else hybrid.network.state_dict()
     return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def _kind(structure: Any) -> Any:
+    return structure.kind() if isinstance(structure, ODE) else structure
 
 
 def _columns(hybrid: Hybrid) -> list[int] | None:

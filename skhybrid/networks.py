@@ -161,11 +161,12 @@ class MultilayerPerceptron(nn.Sequential):
 
     def function(self, weights: Mapping[str, torch.Tensor] | None = None) -> Callable:
         """Return the network as a plain function, for weights by name or for its own."""
-        if weights is None:
-            pairs = [(layer.weight, layer.bias) for layer in list(self)[::2]]
-        else:
-            numbers = range(0, len(self), 2)
-            pairs = [(weights[f"{i}.weight"], weights[f"{i}.bias"]) for i in numbers]
+        given = weights or {}  # without those that are frozen
+        pairs = [
+            (given.get(f"{i}.weight", layer.weight), given.get(f"{i}.bias", layer.bias))
+            for i, layer in enumerate(self)
+            if i % 2 == 0
+        ]
 
         def function(inputs: torch.Tensor) -> torch.Tensor:
             for weight, bias in pairs[:-1]:

@@ -53,8 +53,9 @@ def test_physics_has_its_columns_and_no_network():
 
 def test_least_squares_starts_where_the_physics_fits():
     parts, rows = make_parts(), make_rows()
-    start, failure = least_squares_start(assemble_physics(parts, rows), parts, rows)
+    start, same, failure = least_squares_start(assemble_physics(parts, rows), parts, rows)
     assert failure is None
+    assert same is rows
     assert start["slope"] == pytest.approx(2.0)
     assert start["offset"] == pytest.approx(-1.0)
 
@@ -76,17 +77,17 @@ def test_least_squares_that_fails_says_why_and_returns_what_was_given():
         return (slope * x[:, None]) @ torch.ones(1, 1)
 
     parts, rows = make_parts(refuses_double_precision), make_rows()
-    start, failure = least_squares_start(assemble_physics(parts, rows), parts, rows)
+    start, _, failure = least_squares_start(assemble_physics(parts, rows), parts, rows)
     assert start["slope"] == 1.5
     assert "dtype" in failure
 
 
 def test_nothing_to_fit_is_no_failure():
     rows, parts = make_rows(), make_parts(physics=None)
-    assert least_squares_start(assemble_physics(parts, rows), parts, rows) == ({}, None)
+    assert least_squares_start(assemble_physics(parts, rows), parts, rows) == ({}, rows, None)
     fixed = Physics(line, slope=Param(3.0, fixed=True), offset=Param(0.0, fixed=True))
     parts = replace(parts, physics=fixed)
-    start, failure = least_squares_start(assemble_physics(parts, rows), parts, rows)
+    start, _, failure = least_squares_start(assemble_physics(parts, rows), parts, rows)
     assert failure is None
     assert start["slope"] == 3.0
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from skhybrid.structures.additive import additive
 from skhybrid.structures.dynamics import STATES, Dynamics, Layout, RateScales
 from skhybrid.structures.hybrid import Hybrid, Scales
+from skhybrid.structures.latent_ode import LatentDynamics, LatentNetwork, LatentODE
 from skhybrid.structures.multiplicative import multiplicative
 from skhybrid.structures.ode import ODE
 from skhybrid.structures.serial import serial
@@ -18,6 +19,9 @@ __all__ = [
     "STRUCTURES",
     "Dynamics",
     "Hybrid",
+    "LatentDynamics",
+    "LatentNetwork",
+    "LatentODE",
     "Layout",
     "RateScales",
     "Scales",

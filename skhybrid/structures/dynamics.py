@@ -407,7 +407,7 @@ class Dynamics(Hybrid):
         correct_rate = self.structure.correct == "rate"
         if self.network is None:
             return self.silent
-        function = as_function(self.network, weights)
+        function = self.rate_function(weights)
         unit = self.scales.rate_scale if correct_rate else self.scales.target_scale
 
         def network(
@@ -426,6 +426,10 @@ class Dynamics(Hybrid):
             return output * (unit if scale is None else scale)
 
         return network
+
+    def rate_function(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
+        """Return the network as a function of its inputs alone."""
+        return as_function(self.network, weights)
 
     @property
     def silent(self) -> Callable:

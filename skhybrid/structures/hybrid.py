@@ -69,6 +69,9 @@ class Hybrid:
         Shape of one target: () or (n_targets,).
     """
 
+    # What a differential equation knows of its trajectories.
+    course = None
+
     def __init__(
         self,
         physics: Physics | None,

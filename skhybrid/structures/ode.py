@@ -203,11 +203,24 @@ class ODE(BaseEstimator):
                 "The 'window' of ODE must be a positive number of steps, several of them, 'auto' "
                 f"or None; got {self.window!r}."
             )
+        if windows and self.initial_state == "learned":
+            raise ValueError(
+                f"window={self.window!r} trains with several windows, whose first states differ; "
+                "with initial_state='learned' choose one."
+            )
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
                 f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
                 f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
             )
+
+    def windows(self) -> tuple[int | str | None, ...]:
+        """Return the windows to train with, one after the other."""
+        return tuple(self.window) if isinstance(self.window, (list, tuple)) else (self.window,)
+
+    def kind(self) -> tuple:
+        """Return what a model must have in common with another one to go on from it."""
+        return (type(self), self.observe, self.n_states, self.inputs, self.join, self.correct)
 
     def observe_parameters(self) -> tuple[str, ...]:
         """Return the names of the physics parameters that ``observe`` reads."""

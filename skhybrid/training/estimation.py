@@ -67,6 +67,7 @@ def estimate(
     recipe: Recipe,
     refinement: Recipe | None,
     observer: Observer | None = None,
+    earlier: Sequence[tuple[Problem, Recipe]] = (),
 ) -> Estimate | Result:
     """Train all restarts, keep the best, and refine its network.
 
@@ -82,6 +83,8 @@ def estimate(
         Called after every epoch as ``observer(phase, epoch, members, losses)``, with the phase
         "estimate" or "refine" (there member 0 is the fit, the others are its fold copies). True
         stops training.
+    earlier : sequence of (Problem, Recipe)
+        Problems with the same parameters to train on before, one after the other.
 
     Returns
     -------
@@ -102,6 +105,8 @@ def estimate(
 
         return on_epoch
 
+    for easier, its_recipe in earlier:
+        train(easier, members, its_recipe, watch("estimate", members))
     first = train(problem, members, recipe, watch("estimate", members))
     best = _best(first)
     if best is None:

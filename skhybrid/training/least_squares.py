@@ -60,8 +60,8 @@ def fit_least_squares(
 
     First states that are learned are fitted with them, and the gaps between windows are residuals
     like those of the data. Uses the trust-region reflective method of
-    :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt method
-    that respects bounds, in float64 and in the user's units, with forward-mode Jacobians.
+    :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt
+    method that respects bounds, in float64 and in the user's units, with forward-mode Jacobians.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skhybrid.structures import Hybrid
 from skhybrid.training.adam import Adam
-from skhybrid.training.members import BIAS, PHYSICS, STATE, WEIGHT, Members
+from skhybrid.training.members import BIAS, CODER, PHYSICS, STATE, WEIGHT, Members
 from skhybrid.training.objective import Batch, Objective, rows_of
 from skhybrid.training.penalties import L2, Penalties
 from skhybrid.training.result import Result, Status
@@ -154,7 +154,7 @@ class _Step:
         self.objective = objective
         self.members = members
         rates = members.spread(recipe.physics_learning_rate, [PHYSICS])
-        rates += members.spread(recipe.learning_rate, [WEIGHT, BIAS, STATE])
+        rates += members.spread(recipe.learning_rate, [WEIGHT, BIAS, CODER, STATE])
         self.adam = Adam(members.flat, rates)
         self.l2 = L2(members, recipe.penalties.l2)
         self.sharpness = None
@@ -162,25 +162,35 @@ class _Step:
             self.sharpness = Sharpness(members, recipe.rho, recipe.perturbation, recipe.perturb)
 
     def epoch(self, data: Batch, schedule: Schedule, generator: torch.Generator) -> Tensor:
-        """Step through all minibatches; return the mean loss of each member, penalties included."""
+        """Step through all minibatches; return the mean loss of each member, penalties included.
+
+        A minibatch whose gradient is not finite, as that of a rollout that diverges, moves nothing;
+        the mean is over the others, and not finite if there are none.
+        """
         data = _shuffled(data, schedule, generator)
         size, first = schedule.batch_size, self.adam.n_steps
-        losses = torch.zeros(self.members.n_members).to(self.members.flat)
+        total = torch.zeros(self.members.n_members).to(self.members.flat)
+        n_finite = torch.zeros_like(total)
         for batch in range(schedule.n_batches):
             rows = rows_of(data, slice(batch * size, (batch + 1) * size))
-            losses += self(rows, schedule.decay(first + batch))
-        return losses / schedule.n_batches + self.l2()
+            losses, finite = self(rows, schedule.decay(first + batch))
+            finite = finite & torch.isfinite(losses)
+            total += torch.where(finite, losses, 0.0)
+            n_finite += finite
+        return total / n_finite + self.l2()
 
-    def __call__(self, batch: Batch, decay: float) -> Tensor:
+    def __call__(self, batch: Batch, decay: float) -> tuple[Tensor, Tensor]:
+        """Return the loss of every member, and whether its gradient was finite."""
         losses = self.objective(batch)
         self.members.backward(losses)
         if self.sharpness is not None:
             self.sharpness.ascend()
             self.members.backward(self.objective(batch), keep=STATE)
             self.sharpness.descend()
+        finite = self.members.drop_non_finite()
         self.l2.add_gradient()
         self.adam.step(self.members.gradient, decay)
-        return losses.detach()
+        return losses.detach(), finite
 
     def stop(self, stopped: Tensor) -> None:
         """Leave the parameters of these members as they are from now on."""

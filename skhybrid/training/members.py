@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skhybrid.structures import STATES
+from skhybrid.structures import STATES, LatentNetwork
 
 PHYSICS = "physics"
 STATE = "state"
 WEIGHT = "weight"
 BIAS = "bias"
+CODER = "coder"
+ALL = (PHYSICS, STATE, WEIGHT, BIAS, CODER)
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,8 @@ class Block:
     """Where one parameter tensor of all members lies in the flat vector.
 
     ``kind`` is "physics" (scaled physics parameters), "state" (learned first states of
-    trajectories), "weight" (network tensors of two or more dimensions) or "bias" (network tensors
-    of one dimension or none).
+    trajectories), "weight" (network tensors of two or more dimensions), "bias" (network tensors
+    of one dimension or none) or "coder" (tensors of an encoder or a decoder).
     """
 
     name: str
@@ -77,7 +79,11 @@ class Members:
             for name in (coordinates[0] if coordinates else ())
         ]
         stacks += [
-            (name, WEIGHT if live[name].ndim > 1 else BIAS, torch.stack([w[name] for w in weights]))
+            (
+                name,
+                _network_kind(network, name, live[name]),
+                torch.stack([w[name] for w in weights]),
+            )
             for name in trainable
         ]
         self.blocks: list[Block] = []
@@ -120,15 +126,27 @@ class Members:
         if self._stopped is not None:
             self.gradient.masked_fill_(self._stopped, 0.0)
 
+    @torch.no_grad()
+    def drop_non_finite(self) -> Tensor:
+        """Let gradients that are not finite be zero, and return which members have finite ones."""
+        finite = torch.isfinite(self.gradient.sum())
+        if not bool(finite):
+            finite = self._all_finite(self.gradient)
+            self.gradient.masked_fill_(self.spread(~finite).bool(), 0.0)
+        return finite
+
     def stop(self, stopped: Tensor) -> None:
         """Let the gradients of these members be zero from now on, whatever their loss."""
         self._stopped = self.spread(stopped).bool()
 
     def finite(self) -> Tensor:
         """Return which members have only finite parameters, of shape (n_members,)."""
-        finite = torch.ones(self.n_members, dtype=torch.bool, device=self.flat.device)
+        return self._all_finite(self.flat)
+
+    def _all_finite(self, flat: Tensor) -> Tensor:
+        finite = torch.ones(self.n_members, dtype=torch.bool, device=flat.device)
         for block in self.blocks:
-            finite &= torch.isfinite(block.view(self.flat)).all(dim=1)
+            finite &= torch.isfinite(block.view(flat)).all(dim=1)
         return finite
 
     @torch.no_grad()
@@ -139,9 +157,7 @@ class Members:
         else:
             target.copy_(torch.where(self.spread(chosen).bool(), source, target))
 
-    def spread(
-        self, values: Tensor, kinds: Sequence[str] = (PHYSICS, STATE, WEIGHT, BIAS)
-    ) -> Tensor:
+    def spread(self, values: Tensor, kinds: Sequence[str] = ALL) -> Tensor:
         """Return a flat vector holding each member's value in the blocks of the given kinds."""
         flat = torch.zeros_like(self.flat)
         for block in self.blocks:
@@ -161,3 +177,9 @@ class Members:
         if self.n_members == 1:
             return {name: tensor.detach().clone() for name, tensor in tensors.items()}
         return {name: tensor.detach()[member].clone() for name, tensor in tensors.items()}
+
+
+def _network_kind(network: nn.Module, name: str, parameter: Tensor) -> str:
+    if isinstance(network, LatentNetwork) and not name.startswith("rate."):
+        return CODER
+    return WEIGHT if parameter.ndim > 1 else BIAS

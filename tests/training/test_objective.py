@@ -102,7 +102,7 @@ def test_data_losses_over_several_chunks(n_members, weighted, rows_at_once, monk
     starts = make_starts(hybrid, n_members)
     weight = torch.linspace(0.0, 2.0, 30, dtype=torch.float64) if weighted else None
     objective = Objective(hybrid, make_members(hybrid, starts), make_penalties(n_members))
-    monkeypatch.setattr(objective_module, "EVALUATION_ROWS", rows_at_once)
+    monkeypatch.setattr(objective_module, "EVALUATION_NUMBERS", rows_at_once)
     expected = [by_hand(hybrid, start, data, weight) for start in starts]
     losses = objective.data_losses(data._replace(weight=weight))
     assert losses.tolist() == pytest.approx(expected, rel=1e-12)

@@ -1,0 +1,101 @@
+"""What window to train in, and where windows should start, at several levels of noise?
+
+Pendulum (friction missing) and Duffing oscillator (damping missing; the network sees the velocity
+alone, so that nothing but noise biases θ), with noise up to ten per cent of the amplitude. Windows
+of several lengths start at the states observed, or at learned ones. One phase, so that the figures
+are those of θ.
+
+    python benchmarks/bench_windows.py --output benchmarks/results/windows.csv
+"""
+
+import argparse
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from skhybrid import ODE, HybridRegressor
+from skhybrid.datasets import make_duffing, make_pendulum
+from skhybrid.exceptions import CollapseWarning
+
+TASKS = {
+    "pendulum": (make_pendulum, [0.0, 0.02, 0.1, 0.2], {}),
+    "Duffing": (make_duffing, [0.0, 0.02, 0.1, 0.2], {"nn_features": [1]}),
+}
+STRUCTURES = {
+    "observed, 2": {"window": 2, "initial_state": "given"},
+    "observed, 5": {"window": 5, "initial_state": "given"},
+    "learned, 5": {"window": 5, "initial_state": "learned"},
+    "learned, 10": {"window": 10, "initial_state": "learned"},
+}
+
+
+def fit_one(task, noise, structure, seed):
+    """Fit one model and return its errors."""
+    make, _, settings = TASKS[task]
+    data = make(noise=noise, random_state=seed)
+    test = make(random_state=10_000 + seed)
+    model = HybridRegressor(
+        data.physics,
+        structure=ODE(dt=data.dt, **STRUCTURES[structure]),
+        refine_rho=None,
+        random_state=seed,
+        **settings,
+    )
+    began = time.perf_counter()
+    model.fit(data.data, data.target)
+    seconds = time.perf_counter() - began
+    errors = [
+        100 * (model.physics_params_[name] / truth - 1)
+        for name, truth in data.physics_params.items()
+    ]
+    squares = (model.predict(test.data) - test.target) ** 2
+    return {
+        "error of theta, %": max(errors, key=abs),
+        "median MSE": np.median(squares.mean(axis=(1, 2))),
+        "seconds": seconds,
+    }
+
+
+def main():
+    """Run the comparison from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[10, 11])
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore", CollapseWarning)
+    rows = []
+    for task in arguments.tasks:
+        for noise in TASKS[task][1]:
+            for structure in STRUCTURES:
+                for seed in arguments.seeds:
+                    found = fit_one(task, noise, structure, seed)
+                    keys = {"task": task, "noise": noise, "windows": structure, "seed": seed}
+                    rows.append(keys | found)
+                    if arguments.output is not None:
+                        results = pd.DataFrame(rows)
+                        results.to_csv(arguments.output, index=False, float_format="%.5g")
+    table = Table(title="Error of θ, %: mean, and spread over seeds")
+    for column in ("task", "windows"):
+        table.add_column(column, no_wrap=True)
+    results = pd.DataFrame(rows)
+    levels = sorted(results["noise"].unique())
+    for noise in levels:
+        table.add_column(f"noise {noise:g}", justify="right")
+    table.add_column("seconds", justify="right")
+    for (task, structure), group in results.groupby(["task", "windows"], sort=False):
+        cells = []
+        for noise in levels:
+            errors = group.loc[group["noise"] == noise, "error of theta, %"]
+            cells.append(f"{errors.mean():+.2f} ± {errors.std():.2f}")
+        table.add_row(task, structure, *cells, f"{group['seconds'].mean():.0f}")
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
