@@ -304,7 +304,7 @@ def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
 
 
 def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
-    first, second = outcome.restarts, outcome.refinement
+    first = outcome.restarts
     restarts = [
         {
             "loss": float(first.losses[m]),
@@ -322,7 +322,7 @@ def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
         coordinates=outcome.coordinates,
         loss=outcome.loss,
         loss_curve=outcome.loss_curve,
-        n_iter=first.n_epochs + (0 if second is None else second.n_epochs),
+        n_iter=len(outcome.loss_curve),
         restarts=restarts,
     )
 

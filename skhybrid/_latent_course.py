@@ -64,18 +64,8 @@ def read_latent_course(
         context, times, film[:, n_context - 1 :], None, lengths, weight, layout, with_ends=True
     )
     zero, one = torch.zeros(()), torch.ones(())
-    state_zero, state_one = torch.zeros(ode.n_states), torch.ones(ode.n_states)
-    scales = RateScales(
-        state_zero,
-        state_one,
-        -torch.inf * state_one,
-        torch.inf * state_one,
-        torch.tensor(np.nanmean(film)),
-        torch.tensor(np.nanstd(film) or 1.0),
-        zero,
-        one,
-        one,
-    ).to(torch.float64)
+    mean, spread = torch.tensor(np.nanmean(film)), torch.tensor(np.nanstd(film) or 1.0)
+    scales = RateScales(zero, one, zero, one, mean, spread, zero, one, one).to(torch.float64)
     course = Course(
         layout=layout,
         scales=scales,

@@ -25,10 +25,11 @@ from skhybrid._data import Rows, as_tensor
 from skhybrid._fitting import fit_hybrid, fit_physics
 from skhybrid._latent_course import read_latent_course
 from skhybrid._observation import FitObservation
-from skhybrid._simulation import Simulation, score_trajectories
+from skhybrid._simulation import Simulation, rates_of, score_trajectories
 from skhybrid.networks import hidden_sizes
 from skhybrid.physics import Physics, as_physics
 from skhybrid.structures import ODE, STRUCTURES, LatentODE
+from skhybrid.structures.solvers import FIXED_STEP
 
 # Rows predicted at once.
 PREDICTION_ROWS = 8192
@@ -54,10 +55,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Hidden sizes of a multilayer perceptron with SiLU activations, or a module of your own,
         which is copied and initialised anew. It reads standardised features and answers in units
         of the target's spread. None fits the physics alone, by nonlinear least squares.
-    structure : {"additive", "multiplicative", "serial"} or callable, default="additive"
+    structure : {"additive", "multiplicative", "serial"}, ODE, LatentODE or callable, \
+            default="additive"
         How they are joined: f_S + f_N; f_S · (1 + f_N); f_S + f_N(x, f_S); or any function
         ``(x, physics, nn) -> y`` of the features, the physics and the network, both to be called:
-        ``physics(x)``, ``nn(x, *more_inputs, scale=None)``.
+        ``physics(x)``, ``nn(x, *more_inputs, scale=None)``. :class:`ODE` makes both the right-hand
+        side of a differential equation, and trajectories the samples.
     optimizer : {"sam", "adam"}, default="sam"
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
         and a learning rate that decays to zero along a half cosine.
@@ -92,7 +95,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         equal rates θ stays near its start for thousands of steps while the network explains the
         data.
     max_epochs : int or "auto", default="auto"
-        Epochs of each phase. "auto" is as many as make 3,000 steps, and at least 20.
+        Epochs of each phase. "auto" is as many as make 3,000 steps (1,000 through the windows of an
+        ODE), and at least 20.
     batch_size : int, "auto" or None, default="auto"
         Largest number of rows in a minibatch; "auto" is 64, None is all rows.
     n_restarts : int, default=1
@@ -113,7 +117,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         explains cannot take it over.
     nn_extrapolation : {"hold", "free"}, default="hold"
         Outside the training range the physics extrapolates; "hold" clamps the network's inputs to
-        that range at prediction, "free" does not.
+        that range at prediction (of an ODE to a tenth more on either side), "free" does not.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
         at the given initial values.
@@ -157,6 +161,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Column names, if X had any.
+    initial_states_ : ndarray of shape (n_samples, n_states)
+        Of an ODE whose first states are learned: where the training trajectories begin.
 
     Warns
     -----
@@ -170,6 +176,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     See Also
     --------
     Physics : The scientific model with bounds and units.
+    ODE : Differential equations: the physics is a right-hand side.
+    LatentODE : The same behind an encoder and a decoder.
 
     Notes
     -----
@@ -316,9 +324,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features in raw units. Column names of a DataFrame bind to the physics' arguments.
+            Features in raw units. Column names of a DataFrame bind to the physics' arguments. For
+            an :class:`ODE` initial states, of shape (n_samples, n_states), or inputs over time, of
+            shape (n_samples, n_times, n_inputs) or a list of arrays.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets, of which some may be NaN if ``missing_targets="mask"``.
+            Targets, of which some may be NaN if ``missing_targets="mask"``. For an ODE
+            trajectories, of shape (n_samples, n_times, n_outputs) or a list of arrays.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights, not negative; rows of weight zero are left out altogether.
 
@@ -438,6 +449,32 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return physics, [whole - part for whole, part in zip(prediction, physics, strict=True)]
         return physics, prediction - physics
 
+    def predict_rates(self, states, *, times=0.0, inputs=None):
+        """Return what each part of the right-hand side of an ODE says of states.
+
+        Parameters
+        ----------
+        states : array-like of shape (n, n_states) or (n, n_channels, ...)
+        times : float or array-like of shape (n,), default=0.0
+        inputs : array-like of shape (n, n_inputs), default=None
+            Needed where the model was fitted with inputs, without the column of times.
+
+        Returns
+        -------
+        physics : ndarray of the shape of states
+            f_S, in units of the states per unit of time.
+        nn : ndarray of the shape of states
+            What the network adds to it.
+        """
+        check_is_fitted(self)
+        if self._fitted.course is None:
+            raise ValueError(
+                f"predict_rates is for models with structure=ODE(...); this one's is "
+                f"{self.structure!r}."
+            )
+        with _threads(self.n_threads):
+            return rates_of(self, states, times, inputs)
+
     def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
         """Return arrays of what a function of (model, rows, parameters, hold) says of all rows."""
         check_is_fitted(self)
@@ -484,6 +521,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _cut(self, parts: Parts, X, y, sample_weight) -> tuple[Parts, list[Rows]]:
         """Check the data of a differential equation and cut them into windows."""
+        method = parts.structure.method
+        if self.orthogonality > 0 and method not in FIXED_STEP:
+            raise ValueError(
+                f"orthogonality takes derivatives that method={method!r} does not give. Choose "
+                f"one of {', '.join(FIXED_STEP)}, or orthogonality=0."
+            )
         reset = not (self.warm_start and hasattr(self, "_fitted"))
         read = read_latent_course if isinstance(self.structure, LatentODE) else read_course
         trajectories, course = read(self, parts.physics, X, y, sample_weight, reset=reset)

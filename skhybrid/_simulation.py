@@ -14,9 +14,10 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from skhybrid._course import Course, note_features, read_inputs, read_outputs
-from skhybrid._data import as_tensors
+from skhybrid._data import as_tensor, as_tensors
 from skhybrid._trajectories import padded, read_times, uniform_step
 from skhybrid.structures import ODE, Dynamics, Windows
+from skhybrid.structures.solvers import FIXED_STEP
 
 # Numbers predicted at once.
 PREDICTION_NUMBERS = 2**22
@@ -51,6 +52,7 @@ class Simulation:
         first_outputs: Any = None,
     ) -> None:
         fitted = estimator._fitted
+        self.wanted: np.ndarray | None = None
         self.course: Course = fitted.course
         self.ode: ODE = fitted.hybrid.structure
         self.coordinates = {
@@ -65,9 +67,9 @@ class Simulation:
                     f"One trajectory in X has shape {X.shape[1:]}, but {type(estimator).__name__} "
                     f"was fitted with shape {self.course.start_shape}."
                 )
-            wanted = self.course.times if times is None else self._given_times(times)
-            self.times = np.broadcast_to(wanted, (len(X), len(wanted)))
-            self.lengths = np.full(len(X), len(wanted))
+            all_times = self.course.times if times is None else self._given_times(times)
+            self.times = np.broadcast_to(all_times, (len(X), len(all_times)))
+            self.lengths = np.full(len(X), len(all_times))
             states, inputs = X, None
         else:
             if times is not None:
@@ -85,7 +87,7 @@ class Simulation:
             self.times = read_times(self._timed(), len(records), self.lengths, True, column)
             inputs = padded(records, 0.0) if layout.n_inputs else None
             states = np.broadcast_to(
-                fitted.initial_states.mean(axis=0), (len(records), *layout.state_shape)
+                np.nanmean(fitted.initial_states, axis=0), (len(records), *layout.state_shape)
             )
         if initial_states is not None:
             states = check_array(
@@ -126,6 +128,8 @@ class Simulation:
     def _in_shape(self, outputs: np.ndarray) -> Any:
         if self.ode.inputs is None and self.model.layout.with_first:
             outputs = outputs[:, 1:]
+        if self.wanted is not None:
+            outputs = outputs[:, self.wanted - 1]
         if self.course.scalar:
             outputs = outputs[..., 0]
         if np.ptp(self.lengths) == 0:
@@ -135,13 +139,19 @@ class Simulation:
     def _given_times(self, times: Any) -> np.ndarray:
         times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
         begin = self.course.times[0]
-        whole = np.concatenate([[begin], times]) if times[0] > begin else times
+        whole = np.concatenate([[begin], times])
         if not np.all(np.diff(whole) > 0):
             raise ValueError(
                 f"times must increase, and be after the initial states' ({begin:g}); got "
                 f"{np.array2string(times, threshold=6)}."
             )
-        return whole
+        # Steps are not longer than in training, where they are of fixed length.
+        longest = np.inf
+        if self.ode.method in FIXED_STEP:
+            longest = np.diff(self.course.times).max()
+        n_steps = np.maximum(1, np.ceil(np.diff(whole) / longest - 1e-6)).astype(int)
+        self.wanted = np.cumsum(n_steps)
+        return np.interp(np.arange(self.wanted[-1] + 1), [0, *self.wanted], whole)
 
     def _timed(self) -> ODE:
         """Return the equation with times that fit these trajectories."""
@@ -163,20 +173,23 @@ class Simulation:
             outputs = outputs[..., None]
         n_times = outputs.shape[1]
         offset = 0 if self.ode.inputs is not None else 1
-        if outputs.shape[0] != len(self.times) or n_times > self.times.shape[1] - offset:
+        most = self.times.shape[1] - offset if self.wanted is None else len(self.wanted)
+        if outputs.shape[0] != len(self.times) or n_times > most:
             raise ValueError(
                 f"first_outputs has shape {np.shape(first_outputs)}; it must have the first "
-                f"outputs of {len(self.times)} trajectories, at most "
-                f"{self.times.shape[1] - offset} of them."
+                f"outputs of {len(self.times)} trajectories, at most {most} of them."
             )
+        stop, at = n_times + offset, np.arange(-n_times, 0)
+        if self.wanted is not None:
+            stop = self.wanted[n_times - 1] + 1
+            at = self.wanted[:n_times] - stop
         model, dtype = self.model, self.dtype
         scale = model.scales.target_scale.cpu()
         spread = PRIOR_SPREADS * model.scales.state_scale.cpu().double().expand(known.shape[1:])
-        centre = torch.tensor(known.mean(axis=0))
+        centre = torch.tensor(np.nanmean(known, axis=0))
         states = []
         for i in range(len(outputs)):
             part = Windows(*(None if each is None else each[i : i + 1] for each in self.x))
-            stop = n_times + offset
             inputs = None if part.inputs is None else part.inputs[:, :stop]
             x = as_tensors(
                 part._replace(steps=part.steps[:, : stop - 1], inputs=inputs), dtype, self.device
@@ -188,7 +201,7 @@ class Simulation:
             def residuals(state: Tensor, x=x, observed=observed, weight=weight) -> Tensor:
                 start = state.to(x.start).reshape(x.start.shape)
                 prediction = model(x._replace(start=start), self.coordinates, hold=self.hold)[0]
-                prediction = prediction[-len(observed) :].cpu()
+                prediction = prediction[at].cpu()
                 error = (prediction - observed) / scale * weight
                 prior = (state - centre.reshape(-1)) / spread.reshape(-1)
                 return torch.cat([error.reshape(-1).double(), prior])
@@ -214,6 +227,8 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
         n_first = min(ode.n_initial, min(len(each) for each in outputs) - 1)
         first = np.stack([each[:n_first] for each in outputs])
         given["first_outputs"] = first[..., 0] if course.scalar else first
+    if ode.inputs is None:
+        given["times"] = _times_of(ode, course, max(len(each) for each in outputs))
     (prediction,) = Simulation(estimator, X, **given).run(
         lambda model, x, z, hold: (model(x, z, hold=hold),)
     )
@@ -222,6 +237,7 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     truth, guess, weight = [], [], []
     weights = np.ones(len(outputs)) if sample_weight is None else np.asarray(sample_weight)
     for each, predicted, w in zip(outputs, prediction, weights, strict=True):
+        predicted = predicted[: len(each)]
         columns = np.moveaxis(each[n_first:], 1, -1).reshape(-1, each.shape[1])
         truth.append(columns)
         guess.append(np.moveaxis(predicted[n_first:], 1, -1).reshape(-1, each.shape[1]))
@@ -232,3 +248,48 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
         there = ~np.isnan(column)
         scores.append(r2_score(column[there], predicted[there], sample_weight=weight[there]))
     return float(np.mean(scores))
+
+
+def _times_of(ode: ODE, course: Course, n_times: int) -> np.ndarray | None:
+    """Return the times of so many outputs, which may be more or fewer than those of training."""
+    known = course.times[1:]
+    if n_times == len(known):
+        return None
+    if n_times > len(known) and ode.dt is not None:
+        known = course.times[0] + ode.dt * np.arange(1, n_times + 1)
+    elif n_times > len(known) and np.ndim(ode.times[0]) == 0:
+        known = np.asarray(ode.times, dtype=np.float64)
+        known = known[known > course.times[0]]
+    if n_times > len(known):
+        raise ValueError(
+            f"y has {n_times} times, but only {len(known)} are known from the training "
+            "trajectories and ODE."
+        )
+    return known[:n_times]
+
+
+def rates_of(estimator: Any, states: Any, times: Any, inputs: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the physics' rates of states, and what the network adds to them."""
+    fitted = estimator._fitted
+    model: Dynamics = fitted.hybrid
+    scale = model.scales.target_scale
+    states = check_array(states, dtype=np.float64, allow_nd=True, input_name="states")
+    if states.shape[1:] != model.layout.state_shape:
+        raise ValueError(
+            f"states has shape {states.shape}; one state has shape {model.layout.state_shape}."
+        )
+    if (inputs is None) != (model.layout.n_inputs == 0):
+        given = "not given" if inputs is None else "given"
+        raise ValueError(f"inputs is {given}, and the model has {model.layout.n_inputs} inputs.")
+    times = np.broadcast_to(np.asarray(times, dtype=np.float64), (len(states),))
+    arguments = [times, states]
+    if inputs is not None:
+        arguments.append(check_array(inputs, dtype=np.float64, input_name="inputs"))
+    t, x, *rest = (as_tensor(each, scale.dtype, scale.device) for each in arguments)
+    u = rest[0] if rest else None
+    with torch.no_grad():
+        physics = model.bind_physics(model.space.values(fitted.coordinates))
+        network = model.bind_network(hold=estimator.nn_extrapolation == "hold")
+        known = physics(t, x, u)
+        whole = model.joined(physics, network)(t, x, u)
+    return tuple(each.cpu().double().numpy() for each in (known, whole - known))

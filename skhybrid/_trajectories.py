@@ -11,9 +11,10 @@ import torch
 from skhybrid._data import Rows, moments
 from skhybrid.structures import ODE, Layout, RateScales, Windows
 
-# A few steps tell much about the rates and still little of the noise; learned first states need
-# more observations for each of them (benchmarks/bench_windows.py).
-AUTO_WINDOW = 5
+# Two steps estimate θ as well as longer windows or better, whatever the noise, and in the shortest
+# time (benchmarks/bench_windows.py).
+AUTO_WINDOW = 2
+# Learned first states need several observations for each of them, latent ones still more.
 AUTO_LEARNED_WINDOW = 20
 AUTO_LATENT_WINDOW = 10
 # Held-out parts of one long record, where there are too few trajectories to hold out whole ones.
@@ -73,7 +74,8 @@ class Trajectories:
             typical = float(np.mean(np.sqrt(output_mean**2 + output_spread**2)))
             state_mean = self.states.mean(axis=(0, 1))
             size = np.abs(state_mean)
-            state_spread = np.where(size > 0, size, typical)
+            guessed = self.states.std(axis=(0, 1))
+            state_spread = np.where(guessed > 0, guessed, np.where(size > 0, size, typical))
             duration = (self.times[:, -1] - self.times[:, 0]).mean()
             rate_scale = state_spread * 10.0 / duration
         zero, one = torch.zeros(()), torch.ones(())
@@ -96,11 +98,7 @@ class Trajectories:
         """
         learned = self.layout.learned
         if window == "auto":
-            if learned:
-                window = AUTO_LEARNED_WINDOW
-            else:
-                window = AUTO_LATENT_WINDOW if self.with_ends else AUTO_WINDOW
-            window = min(window, self.n_steps)
+            window = min(self._auto_window(), self.n_steps)
         elif window is None:
             window = self.n_steps
         elif window > self.n_steps:
@@ -157,6 +155,13 @@ class Trajectories:
         elapsed = times[:, 1:] - np.take_along_axis(times, before, axis=1)
         known = (last >= 0) & (elapsed > 0)
         return np.where(known, change / np.where(known, elapsed, 1.0), np.nan)
+
+    def _auto_window(self) -> int:
+        if self.with_ends:
+            return AUTO_LATENT_WINDOW
+        if self.layout.learned:
+            return AUTO_LEARNED_WINDOW
+        return AUTO_WINDOW
 
     def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         """Return weighted mean and spread of every component over all that is there."""

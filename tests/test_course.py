@@ -168,7 +168,7 @@ def test_records_of_different_lengths():
     frames = [frame[:n] for frame, n in zip(frames, lengths, strict=True)]
     outputs = [each[:n] for each, n in zip(OUTPUTS, lengths, strict=True)]
     ode = ODE(times="time", inputs="hold")
-    trajectories, course, _ = read(ode, frames, outputs, physics=pushed)
+    trajectories, _, _ = read(ode, frames, outputs, physics=pushed)
     np.testing.assert_array_equal(trajectories.lengths, lengths)
     assert np.isnan(trajectories.outputs[3, 3:]).all()
     np.testing.assert_allclose(trajectories.times[3, 3:], trajectories.times[3, 2])
@@ -220,7 +220,7 @@ BAD = {
         ODE(dt=1),
         FIRST,
         AFTER[..., :1],
-        r"y has shape \(4, 7, 1\), but states have shape \(2,\).*give observe",
+        r"y has shape \(4, 6, 1\), but states have shape \(2,\).*give observe",
     ),
     "NaN in y": (ODE(dt=1), FIRST, with_nan(AFTER, 1, 2), "set missing_targets='mask'"),
     "NaN in X": (ODE(dt=1), with_nan(FIRST, 1, 1), AFTER, "Input X contains NaN"),
@@ -350,7 +350,9 @@ def test_bad_data(case, nn):
     ],
 )
 @pytest.mark.parametrize("nn", [None, (4,)], ids=["physics alone", "hybrid"])
-@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.PhysicsInitWarning", "ignore::DeprecationWarning")
+@pytest.mark.filterwarnings(
+    "ignore::skhybrid.exceptions.PhysicsInitWarning", "ignore::DeprecationWarning"
+)
 def test_bad_physics(structure, physics, message, nn):
     model = HybridRegressor(physics, nn=nn, structure=structure, max_epochs=1, random_state=0)
     with pytest.raises(PhysicsError, match=f"(?s){message}"):
@@ -383,7 +385,7 @@ def fitted(structure, X, y, physics=spring):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_bad_data_at_prediction():
     model = fitted(ODE(dt=0.1), FIRST, AFTER)
-    with pytest.raises(ValueError, match="features|shape"):
+    with pytest.raises(ValueError, match=r"features|shape"):
         model.predict(FIRST[:, :1])
     with pytest.raises(ValueError, match="times must increase"):
         model.predict(FIRST, times=[0.2, 0.1])
@@ -393,12 +395,12 @@ def test_bad_data_at_prediction():
     model = fitted(ODE(times="time", inputs="hold"), frames, OUTPUTS, pushed)
     with pytest.raises(ValueError, match="X has 2 inputs, but HybridRegressor was fitted with 3"):
         model.predict(INPUTS[..., :2])
-    with pytest.raises(ValueError, match="X has columns .*cold.*fitted with"):
+    with pytest.raises(ValueError, match=r"X has columns .*cold.*fitted with"):
         model.predict(as_frames(("push", "cold", "time"))[1])
     with pytest.raises(ValueError, match="times is for models whose X holds initial states"):
         model.predict(frames, times=[1.0, 2.0])
     with pytest.raises(ValueError, match=r"initial_states has shape \(3, 2\).*\(4, 2\)"):
         model.predict(frames, initial_states=FIRST[:3])
     model = fitted(ODE(times=[np.arange(7.0)] * 4, inputs="hold"), INPUTS, OUTPUTS, pushed)
-    with pytest.raises(ValueError, match="times of each training trajectory.*name their column"):
+    with pytest.raises(ValueError, match=r"times of each training trajectory.*name their column"):
         model.predict(INPUTS[:2])

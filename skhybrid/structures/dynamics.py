@@ -24,6 +24,9 @@ STATES = "first states"
 # While training, a state further from the mean than so many of its spreads stays there, so that a
 # rollout that diverges leaves a loss that is finite and no gradient.
 FARTHEST = 100.0
+# Trajectories go a little beyond those of the training. Where the network is held so closely that
+# it is held there too, rollouts are worse (benchmarks/bench_windows.py).
+HOLD_MARGIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -250,7 +253,8 @@ class Dynamics(Hybrid):
     ) -> Tensor:
         """Return the states of the windows, the first ones included: (n, w + 1, *state_shape).
 
-        ``parameters`` are the tensors to which the adjoint equation brings gradients.
+        ``parameters`` are the tensors to which the adjoint equation brings gradients. Without any
+        it is not used: derivatives of other kinds, as least squares takes, would silently be zero.
         """
         ode, layout = self.structure, self.layout
         rate = self.joined(physics, network)
@@ -270,7 +274,7 @@ class Dynamics(Hybrid):
             states = solve_fixed(step, rate_in_interval, first, x.origin, lengths, ode.substeps)
         else:
             smooth = layout.uniform_step is not None and x.inputs is None
-            adjoint = [p for p in parameters if p.requires_grad] if ode.adjoint else None
+            adjoint = ([p for p in parameters if p.requires_grad] or None) if ode.adjoint else None
             states = solve_adaptive(
                 ode.method,
                 rate_in_interval,
@@ -370,9 +374,7 @@ class Dynamics(Hybrid):
     ) -> tuple[Tensor, Tensor]:
         """Return what the physics alone predicts, and the last states of the windows."""
         first = self.first_states(x, table)
-        parameters = values.values()
-        physics, silent = self.bind_physics(values), self.silent_network
-        states = self.rollout(x, first, physics, silent, parameters)
+        states = self.rollout(x, first, self.bind_physics(values), self.silent_network)
         return self.observed(x, states, values, self.silent_output), states[:, -1]
 
     def baseline(self, x: Windows, coordinates: Weights) -> Tensor:
@@ -383,7 +385,7 @@ class Dynamics(Hybrid):
 
     def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
         """Return the prediction for values of the physics parameters and a bound network."""
-        states = self.rollout(x, x.start, self.bind_physics(values), network, values.values())
+        states = self.rollout(x, x.start, self.bind_physics(values), network)
         return self.observed(x, states, values, network)
 
     def bind_physics(self, values: Mapping[str, Tensor]) -> Callable[..., Tensor]:
@@ -468,17 +470,16 @@ class Dynamics(Hybrid):
 
     def with_range(self, inputs: Tensor) -> RateScales:
         """Return the scales with the range of these standardised inputs of the network."""
-        axes = [axis for axis in range(inputs.ndim) if axis != inputs.ndim + self._axis]
+        axis = self.layout.channel_axis
+        axes = [each for each in range(inputs.ndim) if each != inputs.ndim + axis]
+        low, high = inputs.amin(dim=axes), inputs.amax(dim=axes)
+        margin = HOLD_MARGIN * (high - low)
         per_channel = self.layout.per_channel
         return replace(
             self.scales,
-            feature_low=per_channel(inputs.amin(dim=axes)),
-            feature_high=per_channel(inputs.amax(dim=axes)),
+            feature_low=per_channel(low - margin),
+            feature_high=per_channel(high + margin),
         )
-
-    @property
-    def _axis(self) -> int:
-        return self.layout.channel_axis
 
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
         """Return numbers of shape (n, k) as k components, constant over a field."""

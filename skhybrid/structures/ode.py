@@ -55,7 +55,8 @@ class ODE(BaseEstimator):
         Steps in the portions into which trajectories are cut for training (multiple shooting [1]_).
         Short ones are several times faster than whole trajectories, and less often end in a local
         minimum [2]_. A sequence trains with each in turn, each for its part of the epochs. None is
-        whole trajectories. "auto" is 5, or 20 where first states are learned.
+        whole trajectories. "auto" is the shortest window, from 2 to 5 steps, in which states change
+        by their spread, and 20 where first states are learned.
     observe : callable or None, default=None
         What is measured of a state: ``observe(state)`` or ``observe(state, inputs)`` to a tensor of
         shape (n, n_outputs). Keyword-only arguments name physics parameters, whose values it gets.
@@ -195,6 +196,12 @@ class ODE(BaseEstimator):
         if (self.dt is None) == (self.times is None):
             given = "neither" if self.dt is None else "both"
             raise ValueError(f"ODE needs dt or times, one of them; it was given {given}.")
+        if isinstance(self.times, (str, Integral)) and self.inputs is None:
+            raise ValueError(
+                f"ODE: times={self.times!r} names a column of X for records over time, but with "
+                "inputs=None X holds initial states: give the times themselves, or set "
+                "inputs='hold' or 'linear'."
+            )
         windows = self.window if isinstance(self.window, (list, tuple)) else ()
         if isinstance(self.window, (list, tuple)) and not (
             windows and all(isinstance(w, Integral) and w > 0 for w in windows)

@@ -93,6 +93,7 @@ def estimate(
     hybrid = problem.hybrid
     members = Members(hybrid.network, [s.weights for s in starts], [s.coordinates for s in starts])
     stopped = False
+    begun: list[Tensor] = []
 
     def watch(phase: str, watched: Members) -> Callable[[int, Tensor], bool] | None:
         if observer is None:
@@ -100,18 +101,19 @@ def estimate(
 
         def on_epoch(epoch: int, losses: Tensor) -> bool:
             nonlocal stopped
-            stopped = observer(phase, epoch, watched, losses)
+            before = len(begun) if phase == "estimate" else 0
+            stopped = observer(phase, before + epoch, watched, losses)
             return stopped
 
         return on_epoch
 
     for easier, its_recipe in earlier:
-        train(easier, members, its_recipe, watch("estimate", members))
+        begun += train(easier, members, its_recipe, watch("estimate", members)).curve
     first = train(problem, members, recipe, watch("estimate", members))
     best = _best(first)
     if best is None:
         return first
-    curve = [float(losses[best]) for losses in first.curve]
+    curve = [float(losses[best]) for losses in (*begun, *first.curve)]
     loss = float(first.losses[best])
     restart_coordinates = [members.member_coordinates(m) for m in range(members.n_members)]
     kept = members

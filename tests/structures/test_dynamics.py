@@ -330,9 +330,7 @@ def test_a_network_that_corrects_the_output():
     )
     assert model.n_network_outputs == 1
     x = make_windows(inputs=make_inputs())
-    plain = make_dynamics(
-        ODE(dt=0.1, inputs="hold"), pushed_spring, **{**options, "n_outputs": 2}
-    )
+    plain = make_dynamics(ODE(dt=0.1, inputs="hold"), pushed_spring, **{**options, "n_outputs": 2})
     states = plain(x, plain.origin())
     times = (x.origin[:, None] + 0.1 * torch.arange(4))[..., None]
     said = answered(model, torch.cat([states[..., 1:], x.inputs, times], dim=-1))

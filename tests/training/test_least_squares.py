@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from nist_problems import PROBLEMS, load
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
+from small_courses import SmallCourse, make_oscillations, position
 from small_fits import make_hybrid
 
 from skhybrid import HybridRegressor, Param, Physics
+from skhybrid.structures import STATES
 from skhybrid.training import least_squares
 from skhybrid.training.least_squares import fit_least_squares
 from skhybrid.training.objective import Batch
@@ -267,3 +270,65 @@ def test_a_start_where_the_physics_is_undefined_is_an_error():
     hybrid = make_hybrid(data, root)
     with pytest.raises(ValueError, match="finite"):
         fit_least_squares(hybrid, data)
+
+
+# Learned first states
+
+
+def finite_differences(residuals, vector) -> np.ndarray:
+    columns = []
+    for i in range(len(vector)):
+        step = np.zeros_like(vector)
+        step[i] = 1e-6
+        columns.append((residuals(vector + step) - residuals(vector - step)) / 2e-6)
+    return np.stack(columns, axis=1)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("partial", [False, True])
+@pytest.mark.parametrize("continuity", [0.0, 2.0])
+def test_the_jacobian_with_first_states(sparse, partial, continuity, monkeypatch):
+    X, y = make_oscillations()
+    y[1, 3:6] = np.nan
+    settings = {"continuity": continuity, "initial_state": "learned", "window": 5}
+    if partial:
+        settings.update(observe=position, initial_state="auto")
+        y = y[..., :1]
+    course = SmallCourse(X, y, weight=np.arange(1.0, 7.0), **settings)
+    residuals = least_squares._Residuals(course.physical, course.data)
+    assert residuals.n_states == 2 * 3 * 6
+    vector = residuals.start + 0.1 * np.random.default_rng(0).normal(size=len(residuals.start))
+    if sparse:
+        monkeypatch.setattr(least_squares, "MANY_STATES", 10)
+    jacobian = residuals.jacobian(vector)
+    assert scipy.sparse.issparse(jacobian) == sparse
+    jacobian = jacobian.toarray() if sparse else jacobian
+    assert_allclose(jacobian, finite_differences(residuals, vector), rtol=1e-5, atol=1e-7)
+
+
+def test_residuals_weigh_gaps_as_training_does():
+    course = SmallCourse(initial_state="learned", continuity=3.0)
+    hybrid, data = course.physical, course.data
+    residuals = least_squares._Residuals(hybrid, data)
+    vector = residuals.start.copy()
+    vector[residuals.n_values :] = np.random.default_rng(0).normal(size=residuals.n_states)
+    coordinates = hybrid.space.origin() | {STATES: residuals.table(vector)}
+    prediction, extra = hybrid.evaluate(data.x, coordinates)
+    error = (prediction - data.y) / hybrid.scales.target_scale
+    weight = 1.0 if data.weight is None else data.weight
+    loss = (error.square() * weight).mean() + extra
+    assert float(extra) > 0.0
+    found = np.sum(residuals(vector) ** 2) / data.y.numel()
+    assert found == pytest.approx(float(loss), rel=1e-12)
+
+
+@pytest.mark.parametrize("many", [10, 10_000])
+def test_first_states_are_fitted_with_the_parameters(many, monkeypatch):
+    monkeypatch.setattr(least_squares, "MANY_STATES", many)
+    X, y = make_oscillations(n_times=20)
+    course = SmallCourse(X, y[..., :1], observe=position, window=10)
+    fit = fit_least_squares(course.physical, course.data, tolerance=1e-8)
+    assert fit.converged
+    assert fit.values["stiffness"] == pytest.approx(1.69, rel=0.03)
+    assert fit.loss < 1e-3
+    assert fit.states.shape == (12, 2)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+from small_courses import SmallCourse
 from small_fits import (
     make_data,
     make_hybrid,
@@ -22,6 +23,8 @@ from torch.testing import assert_close
 
 from skhybrid.training import Batch, Patience, Problem, Status, train
 from skhybrid.training.estimation import Start
+from skhybrid.training.loop import _Step
+from skhybrid.training.members import STATE, WEIGHT
 from skhybrid.training.objective import Objective
 
 
@@ -515,3 +518,59 @@ def test_patience_stops_training(data):
     assert result.n_epochs == 5
     assert result.stopped_epoch == [5, 5]
     assert len(flats) == 5
+
+
+# Learned first states
+
+
+def test_first_states_get_the_gradient_of_the_unperturbed_loss():
+    course = SmallCourse(initial_state="learned")
+    hybrid = course.hybrid()
+    starts = course.starts(hybrid, 2)
+    recipe = make_recipe(2, rho=0.5, learning_rate=[0.01, 0.02], physics_learning_rate=0.0)
+    for perturb in ("nn", "all"):
+        members = make_members(hybrid, starts)
+        objective = Objective(hybrid, members, make_penalties(2))
+        step = _Step(objective, members, replace(recipe, perturb=perturb))
+        members.backward(objective(course.data))
+        states = next(block for block in members.blocks if block.kind == STATE)
+        others = [block for block in members.blocks if block.kind == WEIGHT]
+        plain = members.gradient.clone()
+        before = members.flat.clone()
+        step(course.data, 1.0)
+        assert_close(states.view(members.gradient), states.view(plain), rtol=1e-12, atol=1e-15)
+        assert all(
+            float((block.view(members.gradient) - block.view(plain)).abs().max()) > 1e-6
+            for block in others
+        )
+        # The first step of Adam is the learning rate long, against the sign of the gradient.
+        moved = states.view(members.flat) - states.view(before)
+        rates = torch.tensor([[0.01], [0.02]], dtype=torch.float64)
+        clear = states.view(plain).abs() > 1e-5
+        expected = -rates * states.view(plain).sign()
+        assert_close(moved[clear], expected[clear], rtol=1e-3, atol=0.0)
+
+
+def test_members_with_first_states_train_as_they_would_alone():
+    course = SmallCourse(initial_state="learned")
+    hybrid = course.hybrid()
+    starts = course.starts(hybrid, 3)
+    together = make_members(hybrid, starts)
+    train(Problem(hybrid, course.data), together, make_recipe(3))
+    for member, start in enumerate(starts):
+        alone = make_members(hybrid, [start])
+        train(Problem(hybrid, course.data), alone, make_recipe(1))
+        assert_close(parameters(together, member), parameters(alone, 0), rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.filterwarnings("error")
+def test_solvers_that_branch_are_trained_one_by_one_without_a_warning():
+    course = SmallCourse(method="dopri5")
+    hybrid = course.hybrid()
+    starts = course.starts(hybrid, 2)
+    together = make_members(hybrid, starts)
+    train(Problem(hybrid, course.data), together, make_recipe(2, n_epochs=2))
+    for member, start in enumerate(starts):
+        alone = make_members(hybrid, [start])
+        train(Problem(hybrid, course.data), alone, make_recipe(1, n_epochs=2))
+        assert_close(parameters(together, member), parameters(alone, 0), rtol=1e-6, atol=1e-8)

@@ -204,3 +204,19 @@ def test_with_two_targets_and_missing_ones(problem, monkeypatch):
 def test_few_rows_cannot_tell_refining_from_overfitting():
     assert not can_refine(24)
     assert can_refine(25)
+
+
+@pytest.mark.parametrize("n_groups", [7, 23])
+def test_what_belongs_together_is_held_out_together(n_groups):
+    data = make_data(100)
+    groups = 3 * (torch.arange(100) % n_groups)
+    problem = refinement.with_folds(Problem(make_hybrid(data), data, None, groups), seed=0)
+    held_out = problem.validation.weight[1:] > 0
+    assert_close(held_out.sum(0), torch.ones(100, dtype=torch.long))
+    assert_close(problem.data.weight[1:] > 0, ~held_out)
+    for group in groups.unique():
+        inside = held_out[:, groups == group]
+        assert bool((inside == inside[:, :1]).all())
+    sizes = [len(groups[fold].unique()) for fold in held_out]
+    assert max(sizes) - min(sizes) <= 1
+    assert sum(sizes) == n_groups

@@ -38,13 +38,12 @@ def test_rows_left_over_are_fewer_than_there_are_batches(n_rows, batch_size):
 
 
 def test_automatic_values(monkeypatch):
-    monkeypatch.setattr(schedule_module, "AUTO_STEPS", 1000)
     monkeypatch.setattr(schedule_module, "AUTO_MIN_EPOCHS", 20)
     monkeypatch.setattr(schedule_module, "AUTO_BATCH_SIZE", 64)
-    assert Schedule.for_rows(640, "auto", "auto") == Schedule(100, 10, 64)
-    assert Schedule.for_rows(10, "auto", "auto") == Schedule(1000, 1, 10)
-    assert Schedule.for_rows(192, "auto", "auto") == Schedule(334, 3, 64)
-    assert Schedule.for_rows(64_000, "auto", "auto") == Schedule(20, 1000, 64)
+    assert Schedule.for_rows(640, "auto", "auto", n_steps=1000) == Schedule(100, 10, 64)
+    assert Schedule.for_rows(10, "auto", "auto", n_steps=1000) == Schedule(1000, 1, 10)
+    assert Schedule.for_rows(192, "auto", "auto", n_steps=1000) == Schedule(334, 3, 64)
+    assert Schedule.for_rows(64_000, "auto", "auto", n_steps=1000) == Schedule(20, 1000, 64)
     assert Schedule.for_rows(640, "auto", 3) == Schedule(3, 10, 64)
 
 
