@@ -19,10 +19,12 @@ from skhybrid import ODE, HybridRegressor
 from skhybrid.datasets import load_lynx_hare
 
 pelts = load_lynx_hare()
-structure = ODE(dt=1.0, substeps=4, initial_state="learned")
+structure = ODE(dt=1.0, substeps=2, window=5, initial_state="learned", continuity=10.0)
 models = {
     "physics alone": HybridRegressor(pelts.physics, nn=None, structure=structure),
-    "hybrid": HybridRegressor(pelts.physics, nn=(16, 16), structure=structure, random_state=0),
+    "hybrid": HybridRegressor(
+        pelts.physics, nn=(16, 16), structure=structure, max_epochs=500, random_state=0
+    ),
 }
 for model in models.values():
     model.fit(pelts.data, pelts.target)

@@ -259,11 +259,11 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
             "torch.where)."
         )
     ode = hybrid.structure
-    remedy = "smaller tolerances, method='implicit_adams'"
+    remedy = "smaller tolerances, method='bdf'"
     if ode.method in FIXED_STEP:
         remedy = (
             f"more substeps (substeps={ode.substeps}), an adaptive method (method='dopri5') or, "
-            "if the equation is stiff, method='implicit_adams'"
+            "if the equation is stiff, method='bdf'"
         )
     return (
         f"The rollout of physics {hybrid.physics.name!r} {at} is not finite from step {step} of a "

@@ -39,6 +39,8 @@ class Course:
         Number of learned first states.
     initial_states : array of shape (n, *state_shape)
         First states of the training trajectories, as far as they are known.
+    first_entries : array of int, shape (n,), or None
+        Which of the learned first states are those of whole trajectories.
     start_shape : tuple
         Shape of what X holds of one trajectory's begin: that of a state, or of some images.
     """
@@ -51,6 +53,7 @@ class Course:
     scalar: bool = False
     n_entries: int = 0
     initial_states: np.ndarray | None = None
+    first_entries: np.ndarray | None = None
     start_shape: tuple[int, ...] | None = None
 
     def model(self, parts: Any) -> Dynamics:
@@ -127,6 +130,12 @@ def read_course(
             f"shape {state_shape}: with observe=None, y must have shape (n_trajectories, n_times, "
             f"{', '.join(map(str, state_shape))}). If only part of a state is measured, give "
             "observe."
+        )
+    n_outputs = output_shape[0]
+    wrong = [each for each in ode.corrected or () if not 0 <= each < n_outputs]
+    if wrong:
+        raise ValueError(
+            f"corrected has output {wrong[0]}; y has {n_outputs} outputs, 0 to {n_outputs - 1}."
         )
     learned = ode.initial_state == "learned" or not states_observed
     if not states_observed and ode.initial_state == "given" and ode.inputs is not None:

@@ -97,6 +97,10 @@ class Rows:
             self.take(np.flatnonzero(np.isin(groups, chosen))) for chosen in (train, held_out)
         )
 
+    def without(self, groups: np.ndarray) -> Rows:
+        """Return the rows that belong to none of these groups."""
+        return self.take(np.flatnonzero(~np.isin(self.groups, groups)))
+
     def every(self, n_rows: int) -> Rows:
         """Return at most so many rows, evenly spaced."""
         if len(self) <= n_rows:

@@ -136,6 +136,9 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
     # The smooth transforms reach a bound in the limit only; least squares may end on one.
     hybrid.space = ParameterSpace(parts.physics, fit.values, device=parts.device, held=True)
     coordinates = {} if fit.states is None else {STATES: fit.states}
+    if fit.states is not None and not hybrid.layout.states_observed:
+        values = hybrid.space.values({})
+        hybrid.scales = hybrid.simulated_scales(data.x, values, fit.states)
     n_iter = len(fit.loss_curve)
     restart = {
         "loss": fit.loss,
@@ -178,7 +181,7 @@ def fit_hybrid(
     validation_rows = None
     if settings.early_stopping:
         rows, validation_rows = rows.split(settings.validation_fraction, seeds["split"])
-        earlier = [each.split(settings.validation_fraction, seeds["split"])[0] for each in earlier]
+        earlier = [each.without(validation_rows.groups) for each in earlier]
     shortest = earlier[0] if earlier else rows
     physical = assemble_physics(parts, rows)
     failure = None
@@ -340,7 +343,8 @@ def _with_states(fitted: Fitted, rows: Rows) -> Fitted:
     if STATES not in fitted.coordinates:
         return fitted
     table = fitted.coordinates[STATES].double().cpu().numpy()
-    return replace(fitted, learned_states=initial_states(rows, table))
+    entries = fitted.course.first_entries
+    return replace(fitted, learned_states=initial_states(rows, table, entries))
 
 
 def _with_range(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor]) -> Scales:

@@ -17,6 +17,10 @@ from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS
 # θ learns so much faster than the network: with equal rates it stays near its start for thousands
 # of steps, while the network explains the data.
 PHYSICS_RATE_FACTOR = 10.0
+# Every point of a field is a sample of the right-hand side, so that few fields make a minibatch
+# (benchmarks/bench_fields.py).
+POINTS_IN_BATCH = 2048
+MIN_FIELDS = 2
 
 
 def make_recipes(

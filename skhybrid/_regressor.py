@@ -98,7 +98,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Epochs of each phase. "auto" is as many as make 3,000 steps (1,000 through the windows of an
         ODE), and at least 20.
     batch_size : int, "auto" or None, default="auto"
-        Largest number of rows in a minibatch; "auto" is 64, None is all rows.
+        Largest number of rows in a minibatch; "auto" is 64, of fields 2,048 points and at least 2
+        fields; None is all rows.
     n_restarts : int, default=1
         Fits trained side by side from different networks and different θ (drawn between two
         bounds, otherwise around the start by half its scale). The one with the lowest validation or
@@ -162,7 +163,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Column names, if X had any.
     initial_states_ : ndarray of shape (n_samples, n_states)
-        Of an ODE whose first states are learned: where the training trajectories begin.
+        Of an ODE whose first states are learned: where the training trajectories begin, NaN for
+        those without weight or held out.
 
     Warns
     -----
@@ -532,7 +534,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         trajectories, course = read(self, parts.physics, X, y, sample_weight, reset=reset)
         stages = [trajectories.windows(each, course.scales) for each in parts.structure.windows()]
         if course.layout.learned:
-            course = replace(course, n_entries=int(stages[-1].x.entry.max()) + 1)
+            course = replace(
+                course,
+                n_entries=int(stages[-1].x.entry.max()) + 1,
+                first_entries=trajectories.first_entries(parts.structure.window),
+            )
         return replace(parts, course=course), stages
 
     def _parts(self) -> Parts:

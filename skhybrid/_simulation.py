@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import scipy.optimize
+import scipy.sparse
 import torch
 from sklearn.metrics import r2_score
 from sklearn.utils import check_array
@@ -18,6 +19,7 @@ from skhybrid._data import as_tensor, as_tensors
 from skhybrid._trajectories import padded, read_times, uniform_step
 from skhybrid.structures import ODE, Dynamics, Windows
 from skhybrid.structures.solvers import FIXED_STEP
+from skhybrid.training.least_squares import directional
 
 # Numbers predicted at once.
 PREDICTION_NUMBERS = 2**22
@@ -183,37 +185,50 @@ class Simulation:
         if self.wanted is not None:
             stop = self.wanted[n_times - 1] + 1
             at = self.wanted[:n_times] - stop
-        model, dtype = self.model, self.dtype
+        model, known = self.model, known.reshape(len(known), -1)
         scale = model.scales.target_scale.cpu()
-        spread = PRIOR_SPREADS * model.scales.state_scale.cpu().double().expand(known.shape[1:])
-        centre = torch.tensor(np.nanmean(known, axis=0))
-        states = []
-        for i in range(len(outputs)):
-            part = Windows(*(None if each is None else each[i : i + 1] for each in self.x))
-            inputs = None if part.inputs is None else part.inputs[:, :stop]
-            x = as_tensors(
-                part._replace(steps=part.steps[:, : stop - 1], inputs=inputs), dtype, self.device
-            )
-            there = ~np.isnan(outputs[i])
-            observed = torch.tensor(np.where(there, outputs[i], 0.0), dtype=dtype)
-            weight = torch.tensor(there, dtype=dtype)
+        spread = model.scales.state_scale.cpu().double().expand(model.layout.state_shape)
+        spread = PRIOR_SPREADS * spread.reshape(-1).numpy()
+        centre = np.nanmean(known, axis=0)
+        inputs = None if self.x.inputs is None else self.x.inputs[:, :stop]
+        part = self.x._replace(steps=self.x.steps[:, : stop - 1], inputs=inputs)
+        x = as_tensors(part, self.dtype, self.device)
+        there = ~np.isnan(outputs)
+        observed = torch.tensor(np.where(there, outputs, 0.0), dtype=self.dtype)
+        weight = torch.tensor(there, dtype=self.dtype)
 
-            def residuals(state: Tensor, x=x, observed=observed, weight=weight) -> Tensor:
-                start = state.to(x.start).reshape(x.start.shape)
-                prediction = model(x._replace(start=start), self.coordinates, hold=self.hold)[0]
-                prediction = prediction[at].cpu()
-                error = (prediction - observed) / scale * weight
-                prior = (state - centre.reshape(-1)) / spread.reshape(-1)
-                return torch.cat([error.reshape(-1).double(), prior])
+        def errors(states: Tensor) -> Tensor:
+            start = states.to(x.start).reshape(x.start.shape)
+            prediction = model(x._replace(start=start), self.coordinates, hold=self.hold)
+            error = (prediction[:, at].cpu() - observed) / scale * weight
+            return error.double().flatten(1)
 
-            solution = scipy.optimize.least_squares(
-                lambda s, f=residuals: f(torch.tensor(s)).detach().numpy(),
-                part.start[0].ravel(),
-                jac=lambda s, f=residuals: torch.func.jacfwd(f)(torch.tensor(s)).numpy(),
-                x_scale=spread.reshape(-1).numpy(),
-            )
-            states.append(solution.x.reshape(known.shape[1:]))
-        return np.stack(states)
+        def residuals(states: np.ndarray) -> np.ndarray:
+            states = states.reshape(-1, len(centre))
+            with torch.no_grad():
+                error = errors(torch.tensor(states)).numpy()
+            return np.concatenate([error, (states - centre) / spread], axis=1).ravel()
+
+        def jacobian(states: np.ndarray) -> scipy.sparse.csr_array | np.ndarray:
+            states = torch.tensor(states.reshape(-1, len(centre)))
+            columns = []
+            for component in range(len(centre)):
+                tangent = torch.zeros_like(states)
+                tangent[:, component] = 1.0
+                columns.append(directional(errors, states, tangent))
+            slopes = np.stack(columns, axis=2)
+            prior = np.broadcast_to(np.diag(1.0 / spread), (len(states), *[len(centre)] * 2))
+            blocks = np.concatenate([slopes, prior], axis=1)
+            whole = scipy.sparse.block_diag(list(blocks), format="csr")
+            return whole if len(states) > 1 else whole.toarray()
+
+        solution = scipy.optimize.least_squares(
+            residuals,
+            part.start.ravel(),
+            jac=jacobian if model.differentiable else "2-point",
+            x_scale=np.tile(spread, len(outputs)),
+        )
+        return solution.x.reshape(part.start.shape)
 
 
 def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:

@@ -97,16 +97,7 @@ class Trajectories:
         scales : RateScales
         """
         learned = self.layout.learned
-        if window == "auto":
-            window = min(self._auto_window(), self.n_steps)
-        elif window is None:
-            window = self.n_steps
-        elif window > self.n_steps:
-            raise ValueError(
-                f"The window of {window} steps is longer than every trajectory: the longest has "
-                f"{self.n_steps} steps. Choose a shorter window, or window=None for whole "
-                "trajectories."
-            )
+        window = self._length(window)
         which, at = self._window_starts(window, every=window if learned else 1)
         if len(which) == 0:
             raise ValueError(
@@ -155,6 +146,25 @@ class Trajectories:
         elapsed = times[:, 1:] - np.take_along_axis(times, before, axis=1)
         known = (last >= 0) & (elapsed > 0)
         return np.where(known, change / np.where(known, elapsed, 1.0), np.nan)
+
+    def first_entries(self, window: int | str | None) -> np.ndarray:
+        """Return the numbers of the windows with which trajectories begin, if all are learned."""
+        window = self._length(window)
+        _, at = self._window_starts(window, every=window)
+        return np.flatnonzero(at == 0)
+
+    def _length(self, window: int | str | None) -> int:
+        if window == "auto":
+            return min(self._auto_window(), self.n_steps)
+        if window is None:
+            return self.n_steps
+        if window > self.n_steps:
+            raise ValueError(
+                f"The window of {window} steps is longer than every trajectory: the longest has "
+                f"{self.n_steps} steps. Choose a shorter window, or window=None for whole "
+                "trajectories."
+            )
+        return window
 
     def _auto_window(self) -> int:
         if self.with_ends:
@@ -219,11 +229,22 @@ class Trajectories:
         return np.minimum(np.arange(len(which)) * N_BLOCKS // len(which), N_BLOCKS - 1)
 
 
-def initial_states(rows: Rows, table: np.ndarray) -> np.ndarray:
-    """Return the learned first states of whole trajectories."""
+def initial_states(rows: Rows, table: np.ndarray, first_entries: np.ndarray) -> np.ndarray:
+    """Return the learned first states of whole trajectories, NaN for those left out of the rows.
+
+    Parameters
+    ----------
+    rows : Rows
+        Windows with learned first states.
+    table : array of shape (n_entries, *state_shape)
+        The first states, as coordinates.
+    first_entries : array of int, shape (n,)
+        Entries of the windows with which trajectories begin.
+    """
     x = rows.x
-    first = ~np.isin(x.entry, x.following)
-    return x.start[first] + x.reach[first] * table[x.entry[first]]
+    states = np.full((len(table), *x.start.shape[1:]), np.nan)
+    states[x.entry] = x.start + x.reach * table[x.entry]
+    return states[first_entries]
 
 
 def at_learned_states(rows: Rows, table: np.ndarray, spread: np.ndarray | None) -> Rows:
@@ -274,6 +295,11 @@ def read_times(
         shared = np.asarray(ode.times, dtype=np.float64)
         if not with_first and len(shared) == longest - 1:
             shared = np.concatenate([[0.0], shared])
+        elif not with_first and len(shared) > longest:
+            raise ValueError(
+                f"ODE has {len(shared)} times, but the longest trajectory in y has {longest - 1}. "
+                "Give as many times, or one more for the initial state."
+            )
         if len(shared) < longest:
             raise ValueError(
                 f"ODE has {len(shared)} times, but the longest trajectory in y has "

@@ -13,9 +13,10 @@ import scipy.linalg
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold
-from small_models import Recorder
+from small_models import Recorder, StopAfter
 
 from skhybrid import ODE, HybridRegressor, Param, Physics
+from skhybrid._data import Rows
 from skhybrid.datasets import make_pendulum, pendulum
 from skhybrid.exceptions import PhysicsError, SerialMembersWarning
 
@@ -383,3 +384,125 @@ def test_good_data_give_no_warning():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
         make_model(max_epochs=40, learning_rate=0.02).fit(X, Y)
+
+
+# What was added to it
+
+
+def stiff(t, state, *, rate=20.0):
+    """Follow a cosine the faster, the larger the rate."""
+    return -rate * (state - torch.cos(t)[:, None])
+
+
+@pytest.mark.parametrize("method", ["bdf", "radau"])
+def test_stiff_equations(method):
+    first, times = np.array([[0.0], [1.0], [2.0]]), 0.5 * np.arange(1, 5)
+    solutions = [
+        scipy.integrate.solve_ivp(
+            lambda t, y: -50.0 * (y - np.cos(t)), (0, 2), x, t_eval=times, rtol=1e-9, atol=1e-9
+        ).y.T
+        for x in first
+    ]
+    y = np.stack(solutions)
+    alone = make_model(stiff, nn=None, structure=ODE(dt=0.5, method=method)).fit(first, y)
+    assert alone.physics_params_["rate"] == pytest.approx(50.0, rel=1e-3)
+    hybrid = make_model(stiff, nn=(4,), max_epochs=2, structure=ODE(dt=0.5, method=method))
+    hybrid.fit(first, y)
+    assert hybrid.physics_params_["rate"] != alone.physics_params_["rate"]
+    assert hybrid.score(first, y) > 0.99
+
+
+def test_learned_initial_states_are_in_the_order_of_the_trajectories():
+    weight = np.ones(len(X))
+    weight[[2, 5]] = 0.0
+    structure = ODE(dt=DT, window=5, initial_state="learned")
+    model = make_model(structure=structure, max_epochs=2).fit(X, Y, sample_weight=weight)
+    assert model.initial_states_.shape == X.shape
+    assert np.isnan(model.initial_states_[[2, 5]]).all()
+    kept = np.flatnonzero(weight)
+    np.testing.assert_allclose(model.initial_states_[kept], X[kept], atol=0.2)
+    early = make_model(structure=structure, max_epochs=2, early_stopping=True).fit(X, Y)
+    held_out = np.isnan(early.initial_states_).any(axis=1)
+    assert 0 < held_out.sum() < len(X)
+    np.testing.assert_allclose(early.initial_states_[~held_out], X[~held_out], atol=0.2)
+
+
+def test_a_callback_that_stops_in_an_early_stage_stops_the_fit():
+    model = make_model(structure=ODE(dt=DT, window=(2, 4)), max_epochs=10)
+    model.set_callbacks(StopAfter(2)).fit(X, Y)
+    assert model.n_iter_ == 2
+
+
+def test_early_stopping_holds_the_same_trajectories_out_of_all_stages(monkeypatch):
+    seen = []
+    original = Rows.without
+
+    def watched(rows, groups):
+        seen.append((set(groups), set(original(rows, groups).groups)))
+        return original(rows, groups)
+
+    monkeypatch.setattr(Rows, "without", watched)
+    make_model(structure=ODE(dt=DT, window=(2, 4)), early_stopping=True, max_epochs=4).fit(X, Y)
+    ((held_out, kept),) = seen
+    assert held_out and kept and not held_out & kept
+
+
+def test_rates_of_the_parts():
+    model = make_model(max_epochs=3).fit(X, Y)
+    states = np.array([[0.3, -0.2], [1.0, 0.5]])
+    known, learned = model.predict_rates(states)
+    expected = np.stack([states[:, 1], -omega2(model) * np.sin(states[:, 0])], axis=1)
+    np.testing.assert_allclose(known, expected, atol=1e-6)
+    assert learned.shape == states.shape and np.abs(learned).max() > 0
+    step = 1e-4
+    slope = (model.predict(states, times=[step])[:, 0] - states) / step
+    np.testing.assert_allclose(slope, known + learned, rtol=1e-2, atol=1e-2)
+    with pytest.raises(ValueError, match="one state has shape"):
+        model.predict_rates(states[:, :1])
+    with pytest.raises(ValueError, match="inputs is given"):
+        model.predict_rates(states, inputs=states)
+
+
+def speed_and_energy(state):
+    position, velocity = state.unbind(-1)
+    return torch.stack([velocity, position**2 + velocity**2], dim=-1)
+
+
+def test_the_network_corrects_the_outputs_that_are_named_and_no_others():
+    records = np.zeros((len(X), 16, 1))
+    whole = np.concatenate([X[:, None], Y], axis=1)
+    outputs = speed_and_energy(torch.tensor(whole)).numpy() + np.array([0.0, 1.0])
+    settings = {"inputs": "hold", "observe": speed_and_energy, "n_states": 2, "window": 5}
+    structure = ODE(dt=DT, correct="output", corrected=[1], **settings)
+
+    def still(t, state, inputs, *, omega2=1.0):
+        return pendulum(t, state, omega2=omega2)
+
+    model = make_model(still, structure=structure, max_epochs=5).fit(records, outputs)
+    _, network = model.predict_parts(records, initial_states=X)
+    assert np.abs(network[..., 0]).max() == 0.0
+    assert np.abs(network[..., 1]).max() > 0.0
+    with pytest.raises(ValueError, match="corrected has output 2"):
+        make_model(still, structure=ODE(dt=DT, correct="output", corrected=[2], **settings)).fit(
+            records, outputs
+        )
+    with pytest.raises(ValueError, match="is for correct='output'"):
+        make_model(still, structure=ODE(dt=DT, corrected=[1], **settings)).fit(records, outputs)
+
+
+def test_many_first_states_are_estimated_together():
+    def still(t, state, inputs, *, omega2=1.0):
+        return pendulum(t, state, omega2=omega2)
+
+    records = np.zeros((len(X), 16, 1))
+    whole = np.concatenate([X[:, None], Y], axis=1)[..., :1]
+    structure = ODE(dt=DT, inputs="hold", observe=lambda state: state[:, :1], n_states=2, window=5)
+    model = make_model(still, structure=structure, nn=None).fit(records, whole)
+    together = model.predict(records, first_outputs=whole[:, :6])
+    one = model.predict(records[3:4], first_outputs=whole[3:4, :6])
+    np.testing.assert_allclose(together[3:4], one, atol=1e-4)
+
+
+def test_more_times_than_outputs_are_refused():
+    with pytest.raises(ValueError, match="one more for the initial state"):
+        make_model(structure=ODE(times=DT * np.arange(1, 40))).fit(X, Y)

@@ -16,7 +16,7 @@ from skhybrid.networks import as_function
 from skhybrid.physics import Physics
 from skhybrid.structures.hybrid import Hybrid, Scales, Weights, described_type
 from skhybrid.structures.ode import ODE
-from skhybrid.structures.solvers import FIXED_STEP, solve_adaptive, solve_fixed
+from skhybrid.structures.solvers import FIXED_STEP, STIFF, solve_adaptive, solve_fixed
 from skhybrid.structures.windows import Windows
 
 # Name of the learned first states among the coordinates. Physics parameters are identifiers.
@@ -146,10 +146,16 @@ class Dynamics(Hybrid):
         return self._step is not None
 
     @property
+    def differentiable(self) -> bool:
+        """Whether derivatives pass through the solver's steps, and not by the adjoint equation."""
+        return self.structure.method not in STIFF
+
+    @property
     def n_network_outputs(self) -> int:
         """Number of columns or channels that the network answers with."""
         if self.structure.correct == "output":
-            return math.prod(self.target_shape)
+            corrected = self.structure.corrected
+            return math.prod(self.target_shape) if corrected is None else len(corrected)
         return self.layout.state_shape[0]
 
     def at_observed_states(self) -> Dynamics:
@@ -274,13 +280,16 @@ class Dynamics(Hybrid):
             states = solve_fixed(step, rate_in_interval, first, x.origin, lengths, ode.substeps)
         else:
             smooth = layout.uniform_step is not None and x.inputs is None
-            adjoint = ([p for p in parameters if p.requires_grad] or None) if ode.adjoint else None
+            adjoint = None
+            if ode.adjoint or ode.method in STIFF:
+                adjoint = [p for p in parameters if p.requires_grad] or None
             states = solve_adaptive(
                 ode.method,
                 rate_in_interval,
                 first,
                 x.origin,
                 lengths,
+                substeps=ode.substeps,
                 rtol=ode.rtol,
                 atol=ode.atol,
                 smooth=smooth,
@@ -337,7 +346,7 @@ class Dynamics(Hybrid):
         if self.structure.correct == "output" and network != self.silent_output:
             elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
             times = (x.origin[:, None] + elapsed)[:, -n_times:].reshape(-1)
-            outputs = outputs + network(times, flat, inputs)
+            outputs = self._corrected(outputs, network(times, flat, inputs))
         return outputs.reshape(n_windows, n_times, *outputs.shape[1:])
 
     def observation(
@@ -374,7 +383,9 @@ class Dynamics(Hybrid):
     ) -> tuple[Tensor, Tensor]:
         """Return what the physics alone predicts, and the last states of the windows."""
         first = self.first_states(x, table)
-        states = self.rollout(x, first, self.bind_physics(values), self.silent_network)
+        parameters = () if self.differentiable else values.values()
+        physics, silent = self.bind_physics(values), self.silent_network
+        states = self.rollout(x, first, physics, silent, parameters)
         return self.observed(x, states, values, self.silent_output), states[:, -1]
 
     def baseline(self, x: Windows, coordinates: Weights) -> Tensor:
@@ -385,7 +396,11 @@ class Dynamics(Hybrid):
 
     def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
         """Return the prediction for values of the physics parameters and a bound network."""
-        states = self.rollout(x, x.start, self.bind_physics(values), network)
+        parameters = []
+        if not self.differentiable:
+            parameters = [*values.values()]
+            parameters += () if self.network is None else self.network.parameters()
+        states = self.rollout(x, x.start, self.bind_physics(values), network, parameters)
         return self.observed(x, states, values, network)
 
     def bind_physics(self, values: Mapping[str, Tensor]) -> Callable[..., Tensor]:
@@ -410,7 +425,7 @@ class Dynamics(Hybrid):
         if self.network is None:
             return self.silent
         function = self.rate_function(weights)
-        unit = self.scales.rate_scale if correct_rate else self.scales.target_scale
+        unit = self.scales.rate_scale if correct_rate else self._output_unit()
 
         def network(
             t: Tensor,
@@ -444,7 +459,9 @@ class Dynamics(Hybrid):
 
     def silent_output(self, t, state, inputs, *extra, scale=None) -> Tensor:
         """Answer zero corrections of the outputs."""
-        return state.new_zeros((len(state), *self.target_shape))
+        corrected = self.structure.corrected
+        shape = self.target_shape if corrected is None else (len(corrected),)
+        return state.new_zeros((len(state), *shape))
 
     def network_inputs(
         self, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
@@ -480,6 +497,24 @@ class Dynamics(Hybrid):
             feature_low=per_channel(low - margin),
             feature_high=per_channel(high + margin),
         )
+
+    def _output_unit(self) -> Tensor:
+        corrected = self.structure.corrected
+        scale = self.scales.target_scale
+        return scale if corrected is None else scale[list(corrected)]
+
+    def _corrected(self, outputs: Tensor, correction: Tensor) -> Tensor:
+        corrected = self.structure.corrected
+        expected = outputs.shape if corrected is None else (len(outputs), len(corrected))
+        if correction.shape != expected:
+            raise NetworkError(
+                f"nn must return shape {tuple(expected)}, a correction of each output; it returned "
+                f"{tuple(correction.shape)}."
+            )
+        if corrected is None:
+            return outputs + correction
+        at = torch.tensor(list(corrected), device=outputs.device)
+        return outputs.index_add(1, at, correction)
 
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
         """Return numbers of shape (n, k) as k components, constant over a field."""

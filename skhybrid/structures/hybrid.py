@@ -71,6 +71,7 @@ class Hybrid:
 
     # What a differential equation knows of its trajectories.
     course = None
+    differentiable = True
 
     def __init__(
         self,

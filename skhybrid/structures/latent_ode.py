@@ -75,13 +75,14 @@ class LatentODE(ODE):
     }
     for _name in ("observe", "initial_state", "state_guess", "n_initial", "inputs", "correct"):
         del _parameter_constraints[_name]
-    del _parameter_constraints["input_names"], _name
+    del _parameter_constraints["input_names"], _parameter_constraints["corrected"], _name
 
     # What an ODE may have and this one has not.
     observe = None
     initial_state = "given"
     inputs = None
     correct = "rate"
+    corrected = None
     state_guess = None
     n_initial = 0
     input_names = None

@@ -46,11 +46,13 @@ class ODE(BaseEstimator):
         names the column of X that holds them: it goes with the trajectories through
         cross-validation, and the physics does not see it among its inputs.
     method : str, default="rk4"
-        "euler", "midpoint" or "rk4" take steps of fixed length. "dopri5", "dopri8", "bosh3",
-        "fehlberg2", "adaptive_heun" (adaptive) and "implicit_adams" (implicit, for stiff equations)
-        are torchdiffeq's; they are slower, and fits side by side are then trained one by one.
+        "euler", "midpoint" or "rk4" take steps of fixed length. The others are torchdiffeq's:
+        "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun" (adaptive), "implicit_adams"
+        (fixed steps, not for stiff equations), "bdf" and "radau" (scipy's, for stiff equations; the
+        gradient comes from the adjoint equation). They are slower, and fits side by side are then
+        trained one by one.
     substeps : int, default=1
-        Steps of a fixed-step method between two observations.
+        Steps of a method with fixed steps between two observations.
     window : int, sequence of int, "auto" or None, default="auto"
         Steps in the portions into which trajectories are cut for training (multiple shooting [1]_).
         Short ones are several times faster than whole trajectories, and less often end in a local
@@ -86,6 +88,9 @@ class ODE(BaseEstimator):
     correct : {"rate", "output"}, default="rate"
         Whether the network adds to the rates, or to what is observed: then it reads the state and
         the inputs of the same time and answers in units of the outputs' spread.
+    corrected : sequence of int or None, default=None
+        With ``correct="output"``: the outputs that the network adds to. None is all. A network that
+        may correct what the physics explains takes it over.
     state_names, input_names : sequence of str or None, default=None
         Names by which ``nn_features`` can say what the network sees; None takes the column names of
         X, or "state_0", "input_0" and so on. The network sees the state and the inputs; name
@@ -138,6 +143,7 @@ class ODE(BaseEstimator):
         "inputs": [StrOptions({"hold", "linear"}), None],
         "join": [StrOptions({"add", "multiply"}), callable],
         "correct": [StrOptions({"rate", "output"})],
+        "corrected": ["array-like", None],
         "state_names": ["array-like", None],
         "input_names": ["array-like", None],
         "rtol": [Interval(Real, 0, None, closed="neither")],
@@ -164,6 +170,7 @@ class ODE(BaseEstimator):
         state_guess=None,
         n_initial=10,
         correct="rate",
+        corrected=None,
         state_names=None,
         input_names=None,
         adjoint=False,
@@ -184,6 +191,7 @@ class ODE(BaseEstimator):
         self.state_guess = state_guess
         self.n_initial = n_initial
         self.correct = correct
+        self.corrected = corrected
         self.state_names = state_names
         self.input_names = input_names
         self.adjoint = adjoint
@@ -215,6 +223,11 @@ class ODE(BaseEstimator):
                 f"window={self.window!r} trains with several windows, whose first states differ; "
                 "with initial_state='learned' choose one."
             )
+        if self.corrected is not None and self.correct != "output":
+            raise ValueError(
+                f"corrected={self.corrected!r} chooses outputs, and is for correct='output'. What "
+                "the network adds to rates is chosen by join."
+            )
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
                 f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
@@ -227,7 +240,9 @@ class ODE(BaseEstimator):
 
     def kind(self) -> tuple:
         """Return what a model must have in common with another one to go on from it."""
-        return (type(self), self.observe, self.n_states, self.inputs, self.join, self.correct)
+        corrected = None if self.corrected is None else tuple(self.corrected)
+        parts = (self.observe, self.n_states, self.inputs, self.join, self.correct, corrected)
+        return (type(self), *parts)
 
     def observe_parameters(self) -> tuple[str, ...]:
         """Return the names of the physics parameters that ``observe`` reads."""

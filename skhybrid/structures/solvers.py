@@ -44,7 +44,9 @@ def rk4(rate: Rate, t: Tensor, state: Tensor, length: Length, begin: float, end:
 FIXED_STEP = {"euler": euler, "midpoint": midpoint, "rk4": rk4}
 # torchdiffeq's, without those that are fixed-step methods of the same name.
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
-IMPLICIT = ("implicit_adams",)
+# scipy's, which torchdiffeq hands over to. Gradients come from the adjoint equation.
+STIFF = {"bdf": "BDF", "radau": "Radau"}
+IMPLICIT = ("implicit_adams", *STIFF)
 METHODS = (*FIXED_STEP, *ADAPTIVE, *IMPLICIT)
 
 
@@ -94,6 +96,7 @@ def solve_adaptive(
     atol: float,
     smooth: bool,
     adjoint: Sequence[Tensor] | None,
+    substeps: int = 1,
 ) -> list[Tensor]:
     """Return the states at the start and after every interval, by torchdiffeq.
 
@@ -102,7 +105,7 @@ def solve_adaptive(
     Parameters
     ----------
     method : str
-        One of torchdiffeq's.
+        One of :data:`ADAPTIVE` or :data:`IMPLICIT`.
     rate_in_interval, state, origin, lengths
         As for :func:`solve_fixed`.
     rtol, atol : float
@@ -113,10 +116,16 @@ def solve_adaptive(
     adjoint : sequence of Tensor or None
         Tensors to which gradients go by the adjoint equation; None differentiates through the
         solver.
+    substeps : int, default=1
+        Steps of "implicit_adams" in each interval.
     """
     import torchdiffeq  # here, because it takes a second and few need it
 
     settings = {"method": method, "rtol": rtol, "atol": atol}
+    if method in STIFF:
+        settings |= {"method": "scipy_solver", "options": {"solver": STIFF[method]}}
+    elif method == "implicit_adams":
+        settings["options"] = {"step_size": 1.0 / substeps}
     odeint = torchdiffeq.odeint
     if adjoint is not None:
         odeint = torchdiffeq.odeint_adjoint

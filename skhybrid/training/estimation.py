@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -108,7 +108,11 @@ def estimate(
         return on_epoch
 
     for easier, its_recipe in earlier:
+        if stopped:
+            break
         begun += train(easier, members, its_recipe, watch("estimate", members)).curve
+    if stopped:
+        recipe = replace(recipe, schedule=replace(recipe.schedule, n_epochs=0))
     first = train(problem, members, recipe, watch("estimate", members))
     best = _best(first)
     if best is None:

@@ -19,6 +19,8 @@ from skhybrid.training.objective import Batch
 TIGHT_TOLERANCE = 1e-15
 LOOSE_TOLERANCE = 1e-6
 MAX_EVALUATIONS = 2000
+# Relative, where a solver has no derivatives: well above the noise of its tolerances.
+DIFFERENCE_STEP = 1e-3
 # With more first states than this their Jacobian is kept sparse.
 MANY_STATES = 300
 
@@ -86,11 +88,12 @@ def fit_least_squares(
     if not len(residuals.start):
         loss = residuals.loss(residuals(residuals.start))
         return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
-    sparse = residuals.n_states > MANY_STATES
+    sparse = residuals.n_states > MANY_STATES and hybrid.differentiable
     solution = scipy.optimize.least_squares(
         residuals,
         residuals.start,
-        jac=residuals.jacobian,
+        jac=residuals.jacobian if hybrid.differentiable else "2-point",
+        diff_step=DIFFERENCE_STEP,
         bounds=residuals.bounds,
         x_scale="jac",
         ftol=tolerance,
@@ -157,7 +160,7 @@ class _Residuals:
         """Return the Jacobian, a column for each parameter element by forward differentiation."""
         point, table = self._split(vector)
         columns = [
-            _directional(lambda p: self._evaluate(p, table), point, tangent)
+            directional(lambda p: self._evaluate(p, table), point, tangent)
             for tangent in torch.eye(len(point), dtype=point.dtype)
         ]
         blocks = [np.stack(columns, axis=1)] if columns else []
@@ -186,7 +189,7 @@ class _Residuals:
         for component in range(size):
             tangent = torch.zeros_like(table).reshape(len(table), size)
             tangent[:, component] = 1.0
-            column = _directional(
+            column = directional(
                 lambda z: self._evaluate(point, z, following=table),
                 table,
                 tangent.reshape(table.shape),
@@ -247,7 +250,7 @@ class _Residuals:
         return torch.cat([residuals, self._gap_unit * gaps.reshape(-1)])
 
 
-def _directional(function: Callable[[Tensor], Tensor], at: Tensor, tangent: Tensor) -> np.ndarray:
+def directional(function: Callable[[Tensor], Tensor], at: Tensor, tangent: Tensor) -> np.ndarray:
     """Return the derivative of a function in one direction."""
     tangent = tangent.to(at)
     try:
