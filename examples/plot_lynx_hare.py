@@ -55,5 +55,5 @@ for animal, axis in enumerate(axes):
     axis.set_ylabel(f"{pelts.feature_names[animal]} / thousands")
 axes[0].legend()
 axes[0].set_title("Twenty years in one rollout")
-axes[1].set_xlabel("year")
+axes[1].set(xlabel="year", xticks=years[::4])
 figure.tight_layout()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor
 from skhybrid._course import Course, note_features, read_inputs, read_outputs
 from skhybrid._data import as_tensor, as_tensors
 from skhybrid._trajectories import padded, read_times, uniform_step
+from skhybrid.exceptions import DivergenceWarning
 from skhybrid.structures import ODE, Dynamics, Windows
 from skhybrid.structures.solvers import FIXED_STEP
 from skhybrid.training.least_squares import directional
@@ -125,7 +127,25 @@ class Simulation:
         whole = (
             torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True)
         )
+        whole = list(whole)
+        self._warn_of_divergence(whole[-1])
         return tuple(self._in_shape(each) for each in whole)
+
+    def _warn_of_divergence(self, outputs: np.ndarray) -> None:
+        finite = np.isfinite(outputs).reshape(*outputs.shape[:2], -1).all(axis=2)
+        broken = np.flatnonzero(~finite.all(axis=1))
+        if len(broken) == 0:
+            return
+        first = broken[0]
+        since = np.flatnonzero(~finite[first])[0] + self.times.shape[1] - finite.shape[1]
+        warnings.warn(
+            f"The rollouts of {len(broken)} of {len(outputs)} trajectories diverge; that of "
+            f"trajectory {first} is not finite from t = {self.times[first, since]:g} on. If these "
+            "are like the training trajectories, train with longer windows, or use more substeps "
+            "or an adaptive method.",
+            DivergenceWarning,
+            stacklevel=5,
+        )
 
     def _in_shape(self, outputs: np.ndarray) -> Any:
         if self.ode.inputs is None and self.model.layout.with_first:

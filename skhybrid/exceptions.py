@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = [
     "CollapseWarning",
     "DataNotAvailableError",
+    "DivergenceWarning",
     "NetworkError",
     "NonFiniteLossWarning",
     "PhysicsError",
@@ -32,6 +33,10 @@ class DataNotAvailableError(OSError):
 
 class NonFiniteLossWarning(RuntimeWarning):
     """A fit met a non-finite loss; it was stopped and its last good parameters were restored."""
+
+
+class DivergenceWarning(RuntimeWarning):
+    """A predicted trajectory is not finite from some time on."""
 
 
 class CollapseWarning(UserWarning):

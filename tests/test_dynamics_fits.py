@@ -18,7 +18,7 @@ from small_models import Recorder, StopAfter
 from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid._data import Rows
 from skhybrid.datasets import make_pendulum, pendulum
-from skhybrid.exceptions import PhysicsError, SerialMembersWarning
+from skhybrid.exceptions import DivergenceWarning, PhysicsError, SerialMembersWarning
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning",
@@ -506,3 +506,19 @@ def test_many_first_states_are_estimated_together():
 def test_more_times_than_outputs_are_refused():
     with pytest.raises(ValueError, match="one more for the initial state"):
         make_model(structure=ODE(times=DT * np.arange(1, 40))).fit(X, Y)
+
+
+def growing(t, state, *, rate=1.0):
+    return rate * state**2
+
+
+def test_rollouts_that_diverge_are_reported():
+    first = np.array([[0.1], [0.2], [0.15]])
+    times = 0.5 * np.arange(1, 5)
+    y = (1 / (1 / first - times)).reshape(3, 4, 1)
+    model = make_model(growing, nn=None, structure=ODE(dt=0.5)).fit(first, y)
+    with pytest.warns(
+        DivergenceWarning, match=r"1 of 2 trajectories diverge; that of trajectory 1"
+    ):
+        prediction = model.predict(np.array([[0.1], [50.0]]))
+    assert np.isfinite(prediction[0]).all() and not np.isfinite(prediction[1]).all()

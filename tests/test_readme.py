@@ -11,12 +11,22 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONDITIONS = ["in range", "polarizer shift", "red shift"]
 
 
-def readme_table():
-    """Return the cells of the table between its markers, by the name of the model."""
-    block = README.split("<!-- table: benchmarks/results/light_tunnel.csv -->")[1]
+DYNAMICS = {
+    "pendulum, friction missing": "pendulum",
+    "the same, noise 0.02": "pendulum, noise 0.02",
+    "the same, noise 0.1": "pendulum, noise 0.1",
+    "Duffing, damping missing": "Duffing, network sees velocity",
+    "predators and prey, interference missing": "predators and prey",
+}
+RECORDS = {"physics alone": "physics", "network alone": "network", "hybrid, SAM": "hybrid"}
+
+
+def readme_table(results, headings):
+    """Return the cells of the table between its markers, by what their rows begin with."""
+    block = README.split(f"<!-- table: benchmarks/results/{results} -->")[1]
     lines = block.split("<!-- end of table -->")[0].strip().splitlines()
     cells = [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in lines]
-    assert cells[0] == ["model", *CONDITIONS, "cosine"]
+    assert cells[0] == headings
     return {row[0]: row[1:] for row in cells[2:]}
 
 
@@ -24,13 +34,37 @@ def test_table_is_what_was_measured():
     results = pd.read_csv(ROOT / "benchmarks/results/light_tunnel.csv")
     near = results[results["start"] == 1.0]
     assert near["seed"].nunique() == 3
-    table = readme_table()
+    table = readme_table("light_tunnel.csv", ["model", *CONDITIONS, "cosine"])
     assert set(table) == set(near["model"])
     for model, group in near.groupby("model"):
         *errors, cosine = table[model]
         assert errors == [f"{group[condition].mean():.0f}" for condition in CONDITIONS], model
         known = group["cosine"].notna().all()
         assert cosine == (f"{group['cosine'].mean():.4f}" if known else ""), model
+
+
+def test_table_of_differential_equations_is_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/dynamics.csv")
+    headings = ["task", "physics alone", "hybrid, Adam", "hybrid, SAM", "rollout MSE"]
+    table = readme_table("dynamics.csv", headings)
+    assert set(table) == set(DYNAMICS)
+    for name, task in DYNAMICS.items():
+        group = results[results["task"] == task]
+        assert group["seed"].nunique() == 3, task
+        errors = group["largest error of theta, %"].abs().groupby(group["model"]).max()
+        shown = [f"{errors[model]:.1f}" for model in ("physics alone", "Adam", "SAM")]
+        squares = group.loc[group["model"] == "SAM", "test MSE"].mean()
+        assert table[name] == [*shown, f"{squares:.1g}"], task
+
+
+def test_table_of_records_is_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/records.csv")
+    tanks = results[results["task"] == "tanks"]
+    table = readme_table("records.csv", ["model", "free run, V"])
+    assert set(table) == set(RECORDS)
+    for name, model in RECORDS.items():
+        error = tanks.loc[tanks["model"] == model, "RMSE test"].mean()
+        assert table[name] == [f"{error:.2f}"], name
 
 
 def test_every_file_and_target_named_exists():
@@ -41,6 +75,15 @@ def test_every_file_and_target_named_exists():
         assert (ROOT / path).exists(), path
     for path in re.findall(r"\]\((?!https?:)([^)]+)\)", README):
         assert (ROOT / path).exists(), path
+
+
+def test_example_of_a_differential_equation_runs():
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    quick = code.replace("random_state=0,\n)", "max_epochs=1, refine_rho=None, random_state=0)")
+    assert quick != code
+    names: dict = {}
+    exec(compile(quick, "README.md", "exec"), names)
+    assert set(names["model"].physics_params_) == {"omega2"}
 
 
 def test_first_example_runs(monkeypatch, data_home):

@@ -194,11 +194,15 @@ class Dynamics(Hybrid):
             rate_scale=torch.where(rate > 0, rate, scales.rate_scale),
         )
 
-    def compiled(self, loss: Callable) -> Callable:
-        """Compile one step of the solver, and leave the loop over the steps to Python."""
+    def compiled(self) -> Dynamics:
+        """Return the same model with one step of its solver compiled.
+
+        The loop over the steps stays in Python: to compile a whole rollout takes minutes.
+        """
+        copied = copy.copy(self)
         if self._step is not None:
-            self._step = torch.compile(FIXED_STEP[self.structure.method], dynamic=False)
-        return loss
+            copied._step = torch.compile(self._step, dynamic=False)
+        return copied
 
     def origin(self) -> dict[str, Tensor]:
         """Return the coordinates of the start, which are zero."""

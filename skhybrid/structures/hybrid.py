@@ -156,9 +156,9 @@ class Hybrid:
         """Whether there is a point in trying to evaluate several members together."""
         return True
 
-    def compiled(self, loss: Callable) -> Callable:
-        """Return a compiled function of the members' losses."""
-        return torch.compile(loss, dynamic=False)
+    def compiled(self) -> Hybrid | None:
+        """Return the same model with a part compiled; None if it is best compiled as a whole."""
+        return None
 
     def with_range(self, inputs: Tensor) -> Scales:
         """Return the scales with the range of these standardised inputs of the network."""

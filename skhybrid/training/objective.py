@@ -58,7 +58,8 @@ class Objective:
         weight_per_member: bool = False,
         compile: bool = False,
     ) -> None:
-        self.hybrid = hybrid
+        in_part = hybrid.compiled() if compile else None
+        self.hybrid = hybrid if in_part is None else in_part
         self.members = members
         self._penalties = penalties
         penalty_weights = (penalties.functional_norm, penalties.orthogonality)
@@ -72,8 +73,8 @@ class Objective:
             else self._data_loss
         )
         self._training_loss = self._over_members(self._loss)
-        if compile:
-            self._training_loss = hybrid.compiled(self._training_loss)
+        if compile and in_part is None:
+            self._training_loss = torch.compile(self._training_loss, dynamic=False)
         self._evaluation_loss = self._over_members(self._data_loss)
 
     def __call__(self, batch: Batch) -> Tensor:

@@ -589,6 +589,6 @@ def test_members_side_by_side_are_those_one_by_one(uniform, inputs):
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_step_gives_the_same_rollout():
     model, plain = (make_dynamics(network=make_network(), uniform_step=0.1) for _ in range(2))
-    model.compiled(None)
+    model = model.compiled()
     x, coordinates = make_windows(), model.origin()
     assert_close(model(x, coordinates), plain(x, coordinates), rtol=1e-10, atol=1e-12)

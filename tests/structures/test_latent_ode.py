@@ -114,9 +114,7 @@ def test_sharpness_perturbs_the_rates_alone(fitted):
     before = members.flat.clone()
     members.gradient.fill_(1.0)
     Sharpness(members, torch.tensor([0.1]), "layer", "nn").ascend()
-    moved = {
-        block.kind for block in members.blocks if (members.flat != before)[block.start].item()
-    }
+    moved = {block.kind for block in members.blocks if (members.flat != before)[block.start].item()}
     assert CODER not in moved
     assert WEIGHT in moved
     assert moved <= {WEIGHT, BIAS}
