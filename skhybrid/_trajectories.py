@@ -129,11 +129,6 @@ class Trajectories:
         groups = self._groups(which, at)
         return replace(rows, groups=groups[rows.kept])
 
-    def whole(self) -> Windows:
-        """Return the trajectories as one window each, from their first states."""
-        steps = np.diff(self.times, axis=1)
-        return Windows(self.states[:, 0], self.times[:, 0], steps, self.inputs)
-
     def _rates(self) -> np.ndarray:
         """Return rates of change since the value observed before, NaN where there is none."""
         outputs = self.outputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from numbers import Integral
 
 from sklearn.utils._param_validation import Interval
@@ -10,10 +11,15 @@ from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError
 from skhybrid.networks import as_function
-from skhybrid.structures.dynamics import Dynamics
+from skhybrid.structures.dynamics import Dynamics, RateScales
 from skhybrid.structures.hybrid import Weights
 from skhybrid.structures.ode import ODE
 from skhybrid.structures.windows import Windows
+
+# Steps in the windows to begin with.
+FIRST_WINDOWS = (2, 5)
+# Added to the spread of the states, in whose units gaps are measured.
+LEAST_SPREAD = 1e-3
 
 
 class LatentODE(ODE):
@@ -32,29 +38,49 @@ class LatentODE(ODE):
     Parameters
     ----------
     encoder : int, sequence of int or torch.nn.Module, default=(64, 64)
-        Hidden sizes of a multilayer perceptron from all pixels of the images in X to a state, or a
-        module from (n, n_context, *image_shape) to (n, n_states). It reads standardised images.
+        Hidden sizes of a multilayer perceptron from the slow features of the images in X to what a
+        first guess of the state lacks; or a module from (n, n_context, *image_shape) to
+        (n, n_states), which reads standardised images and finds the state by itself.
     decoder : int, sequence of int or torch.nn.Module, default=(64, 64)
         Hidden sizes of a multilayer perceptron from a state to all pixels of an image, or a module
         from (n, n_states) to (n, *image_shape). It answers with standardised images.
     n_states : int
         Number of states of the physics.
-    dt, times, method, substeps, window, join, rtol, atol, continuity, state_names, adjoint
-        As for :class:`ODE`. ``window="auto"`` is 10 here: short windows tell little of the state.
-        ``continuity`` weighs how far, in the states' own units, the end of a window is from what
-        the encoder finds in the images of that time.
+    window : int, sequence of int, "auto" or None, default="auto"
+        As for :class:`ODE`. "auto" is 2, 5 and 10 steps, or as many as there are, one after the
+        other: short windows find the states, long ones the parameters.
+    continuity : float, default=1.0
+        Weight of the mean squared gap, in units of the states' spread in the minibatch, between
+        the end of a window and what the encoder finds in the images of that time.
+    dt, times, method, substeps, join, rtol, atol, state_names, adjoint
+        As for :class:`ODE`.
 
     Notes
     -----
+    Slow features [1]_ are the linear combinations of pixels that change least from one image to the
+    next, among those of equal variance. They tell where in an image something is, over longer
+    distances than its size; a perceptron that reads pixels begins with states that jump to and fro
+    while something moves on, and stays there. Each feature is divided by how fast it changes. The
+    first guess is a linear function of as many of the slowest as there are states, of a mean square
+    of one, and such that it changes most nearly as the physics says with any parameters. Write the
+    physics in units in which states are of about one.
+
     What is learned of the states is a coordinate system in which the physics holds. Where another
-    one does as well, as with a state's sign, that of a fit may be either. θ starts at the given
-    values, as there are no states to which least squares could be fitted.
+    one does as well, as with a state's sign, that of a fit may be either. A network that adds to
+    all rates of change can turn one into another, and θ with it. Say what you know: that the rate
+    of an angle is the velocity, for example, with ``join=lambda t, state, physics, nn: physics(t,
+    state) + nn(t, state) * state.new_tensor([0.0, 1.0])``, and with ``nn_features`` what friction
+    depends on. θ starts at the given values, as there are no states to which least squares could be
+    fitted.
 
     References
     ----------
-    Y. Yin et al., "Augmenting physical models with deep networks for complex dynamics
-    forecasting", ICLR 2021; N. Takeishi, A. Kalousis, "Physics-integrated variational autoencoders
-    for robust and interpretable generative modeling", NeurIPS 2021.
+    .. [1] L. Wiskott, T. J. Sejnowski, "Slow feature analysis: unsupervised learning of
+       invariances", Neural Computation 14, 2002.
+
+    Related are Y. Yin et al., "Augmenting physical models with deep networks for complex dynamics
+    forecasting", ICLR 2021, and N. Takeishi, A. Kalousis, "Physics-integrated variational
+    autoencoders for robust and interpretable generative modeling", NeurIPS 2021.
 
     Examples
     --------
@@ -120,6 +146,28 @@ class LatentODE(ODE):
         self.state_names = state_names
         self.adjoint = adjoint
 
+    def windows(self) -> tuple[int | str | None, ...]:
+        """Return the windows to train with, one after the other."""
+        return (*FIRST_WINDOWS, "auto") if self.window == "auto" else super().windows()
+
+
+@dataclass
+class LatentScales(RateScales):
+    """Scales of a differential equation behind an encoder and a decoder.
+
+    Attributes
+    ----------
+    slow_offset : Tensor of shape (n_slow,)
+    slow_factor : Tensor of shape (n_pixels, n_slow)
+        Slow features = offset + standardised image · factor.
+    first_guess : Tensor of shape (n_context * n_slow, n_states)
+        What the encoder adds to: states as a linear function of slow features.
+    """
+
+    slow_offset: Tensor
+    slow_factor: Tensor
+    first_guess: Tensor
+
 
 class LatentNetwork(nn.Module):
     """The three networks that are trained together.
@@ -149,6 +197,11 @@ class LatentNetwork(nn.Module):
 
 class LatentDynamics(Dynamics):
     """Windows that start with images in, images out; the parameters are those of Dynamics."""
+
+    @property
+    def n_encoder_inputs(self) -> int:
+        """Number of slow features of the images from which a state is found."""
+        return len(self.scales.first_guess)
 
     def at_observed_states(self) -> Dynamics:
         """Return the same model."""
@@ -189,7 +242,9 @@ class LatentDynamics(Dynamics):
         images = self._decoded(states, weights)
         if x.end is None:
             return images, 0.0
-        gaps = (states[:, -1] - self._encoded(x.end, weights)) / self.scales.state_scale
+        found = self._encoded(x.end, weights)
+        spread = found.std(dim=0, correction=0) + LEAST_SPREAD
+        gaps = (states[:, -1] - found) / spread * (x.following >= 0)[:, None]
         return images, self.structure.continuity * gaps.square().mean()
 
     def observed(
@@ -212,7 +267,10 @@ class LatentDynamics(Dynamics):
         if not self._is_own("encoder"):
             states = encode(standard)
         else:
-            states = encode(standard.flatten(1))
+            scales = self.scales
+            slow = scales.slow_offset + standard.flatten(2) @ scales.slow_factor
+            slow = slow.flatten(1)
+            states = encode(slow) + slow @ scales.first_guess
         expected = (len(images), *self.layout.state_shape)
         if states.shape != expected:
             raise NetworkError(
