@@ -6,7 +6,8 @@ friction depends on the velocity, which is all that the network sees. From two i
 ω², far from the truth of 1.097 s^-2. The second phase, in which θ is held, is left out. Test images
 are those of new swings, predicted over 10 s. Fits take one thread.
 
-The default seeds were not looked at while the settings were chosen.
+Settings were chosen on seeds 10 to 14. Seed 0 is not among the defaults: fits of it were seen
+before the first guess of the states was changed for the last time.
 
     python benchmarks/bench_images.py --output benchmarks/results/images.csv
 """
@@ -71,7 +72,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=list(MODELS))
     parser.add_argument("--starts", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--n-trajectories", type=int, default=N_TRAJECTORIES)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()

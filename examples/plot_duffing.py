@@ -43,7 +43,9 @@ errors.round(2)
 # What each of them learned
 # -------------------------
 # The missing acceleration is -0.3 times the velocity, whatever the position: horizontal stripes.
-# The network trained by Adam has taken over part of the spring, so that its stripes lean.
+# Where a network sees the position, its stripes lean, however it was trained: it has taken over a
+# part of the spring, and the fit is as good. Flat does not mean true. The network that cannot see
+# the position has nothing to take over.
 
 position, velocity = np.meshgrid(np.linspace(-1.5, 1.5, 41), np.linspace(-1.5, 1.5, 41))
 states = np.stack([position.ravel(), velocity.ravel()], axis=1)

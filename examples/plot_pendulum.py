@@ -82,7 +82,8 @@ for name, (colour, line) in styles.items():
     angle = np.concatenate([new.data[:1], models[name].predict(new.data[:1])[0]])[:, 0]
     left.plot(times, angle, line, color=colour, label=name)
 left.set(xlabel="time / s", ylabel="angle / rad", title="A swing that was not trained on")
-left.legend(fontsize="small")
+left.set_ylim(-1.6, 2.2)
+left.legend(fontsize="small", ncols=2, loc="upper right")
 right.plot(velocity, -0.2 * velocity, "--", color="black", label="truth: friction")
 right.plot(velocity, learned[:, 1], color="#0072B2", label="network")
 right.set(

@@ -77,10 +77,12 @@ class Parts:
         n_inputs = n_states
         if hybrid.network_columns is not None:
             n_inputs = len(hybrid.network_columns)
-        structure, n_context = self.structure, self.course.start_shape[0]
+        structure = self.structure
         return LatentNetwork(
             rate=build_network(self.nn, n_inputs, n_states, seed=seed),
-            encoder=build_network(structure.encoder, n_context * n_pixels, n_states, seed=seed + 1),
+            encoder=build_network(
+                structure.encoder, hybrid.n_encoder_inputs, n_states, seed=seed + 1
+            ),
             decoder=build_network(structure.decoder, n_states, n_pixels, seed=seed + 2),
         )
 
@@ -138,6 +140,7 @@ def assemble_hybrid(
     hybrid = physical.at(space, physical.scales.to(dtype))
     x = rows_to_look_at(rows).tensors(dtype, device).x
     if isinstance(hybrid, LatentDynamics):  # whose states come from its network
+        hybrid.scales = hybrid.scales if scales is None else scales
         hybrid.network = parts.network(hybrid, seed=seed)
     check_physics(hybrid, x)
     if hybrid.network is None:

@@ -105,7 +105,7 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
     with torch.enable_grad():
         try:
             prediction = hybrid.physics_part(x, coordinates)
-        except PhysicsError:
+        except (PhysicsError, NetworkError):
             raise
         except Exception as error:
             raise PhysicsError(_failure(physics, error, at)) from error

@@ -10,13 +10,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from skhybrid.structures import Hybrid
+from skhybrid.structures import Hybrid, LatentDynamics
 from skhybrid.training import Batch, Patience, Penalties, Recipe, Schedule
 from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS
 
 # θ learns so much faster than the network: with equal rates it stays near its start for thousands
 # of steps, while the network explains the data.
 PHYSICS_RATE_FACTOR = 10.0
+# Behind an encoder θ means little until the encoder has learned (benchmarks/bench_images.py).
+LATENT_RATE_FACTOR = 3.0
 # Every point of a field is a sample of the right-hand side, so that few fields make a minibatch
 # (benchmarks/bench_fields.py).
 POINTS_IN_BATCH = 2048
@@ -65,7 +67,9 @@ def make_recipes(
     sharp = settings.optimizer == "sam" and settings.rho > 0
     physics_rate = settings.physics_learning_rate
     if physics_rate is None:
-        physics_rate = PHYSICS_RATE_FACTOR * settings.learning_rate
+        is_latent = isinstance(hybrid, LatentDynamics)
+        factor = LATENT_RATE_FACTOR if is_latent else PHYSICS_RATE_FACTOR
+        physics_rate = factor * settings.learning_rate
     n_members = settings.n_restarts
     patience = None
     if settings.early_stopping:

@@ -19,7 +19,7 @@ from skhybrid._course import Course, note_features, read_inputs, read_outputs
 from skhybrid._data import as_tensor, as_tensors
 from skhybrid._trajectories import padded, read_times, uniform_step
 from skhybrid.exceptions import DivergenceWarning
-from skhybrid.structures import ODE, Dynamics, Windows
+from skhybrid.structures import ODE, Dynamics, LatentODE, Windows
 from skhybrid.structures.solvers import FIXED_STEP
 from skhybrid.training.least_squares import directional
 
@@ -252,7 +252,10 @@ class Simulation:
 
 
 def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
-    """Return the mean over outputs of R², with all times of all trajectories as rows."""
+    """Return the mean over outputs of R², with all times of all trajectories as rows.
+
+    Of images, all pixels are one output.
+    """
     course: Course = estimator._fitted.course
     ode: ODE = estimator._fitted.hybrid.structure
     outputs, scalar = read_outputs(y, masked=True)
@@ -278,6 +281,9 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
         guess.append(np.moveaxis(predicted[n_first:], 1, -1).reshape(-1, each.shape[1]))
         weight.append(np.full(len(columns), w))
     truth, guess, weight = (np.concatenate(each) for each in (truth, guess, weight))
+    if isinstance(ode, LatentODE):  # a pixel that never changes has no R² of its own
+        weight = np.repeat(weight, truth.shape[1])
+        truth, guess = truth.reshape(-1, 1), guess.reshape(-1, 1)
     scores = []
     for column, predicted in zip(truth.T, guess.T, strict=True):
         there = ~np.isnan(column)
