@@ -91,9 +91,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     learning_rate : float, default=6e-3
         Adam's step size for the network.
     physics_learning_rate : float or None, default=None
-        Adam's step size for θ in units of its scale; None is ten times ``learning_rate``
-        (three times for a :class:`LatentODE`). With equal rates θ stays near its start for thousands of steps while the network explains the
-        data.
+        Adam's step size for θ in units of its scale; None is ten times ``learning_rate`` (three
+        times for a :class:`LatentODE`). With equal rates θ stays near its start for thousands of
+        steps while the network explains the data.
     max_epochs : int or "auto", default="auto"
         Epochs of each phase. "auto" is as many as make 3,000 steps (1,000 through the windows of an
         ODE), and at least 20.
