@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,10 @@ from skhybrid._trajectories import Trajectories, padded, read_times, uniform_ste
 from skhybrid.exceptions import PhysicsError
 from skhybrid.physics import Physics, suggestion
 from skhybrid.structures import ODE, Dynamics, LatentDynamics, LatentODE, Layout, RateScales
+
+# Part of the states' spread from which on noise on the states that windows start from biases θ by
+# more than it costs to learn them (benchmarks/bench_windows.py).
+MUCH_NOISE = 0.2
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,10 @@ def read_course(
         )
     with_first = ode.inputs is not None
     times = read_times(ode, len(values), lengths, with_first, column)
+    if ode.initial_state == "auto" and states_observed and ode.inputs is None:
+        is_even = uniform_step(times, lengths) is not None
+        several = len(ode.windows()) > 1
+        learned = values.ndim == 3 and is_even and not several and is_noisy(values)
     layout = Layout(
         state_shape=tuple(state_shape),
         output_shape=tuple(output_shape),
@@ -192,6 +201,31 @@ def read_course(
         start_shape=layout.state_shape,
     )
     return trajectories, course
+
+
+def is_noisy(states: np.ndarray) -> bool:
+    """Whether states, evenly in time, have much noise: more than a fifth of their spread.
+
+    The variance of noise is that of fifth differences, divided by the sum of their squared
+    coefficients (von Neumann, "Distribution of the ratio of the mean square successive difference
+    to the variance", 1941, for first differences). What moves smoothly, over six steps or more in a
+    period, leaves little in them.
+
+    Parameters
+    ----------
+    states : array of shape (n, n_times, n_states)
+        NaN where one is missing.
+    """
+    order = 5
+    if states.shape[1] < 2 * order:
+        return False
+    differences = np.diff(states, n=order, axis=1).reshape(-1, states.shape[2])
+    known = ~np.isnan(differences)
+    if known.sum(axis=0).min() < order:
+        return False
+    noise = np.nanmean(differences**2, axis=0) / math.comb(2 * order, order)
+    spread = np.nanvar(states, axis=(0, 1))
+    return bool(np.any(noise > MUCH_NOISE**2 * np.where(spread > 0, spread, np.inf)))
 
 
 def check_signature(physics: Physics | None, ode: ODE) -> None:

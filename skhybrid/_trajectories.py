@@ -14,8 +14,9 @@ from skhybrid.structures import ODE, Layout, RateScales, Windows
 # Two steps estimate θ as well as longer windows or better, whatever the noise, and in the shortest
 # time (benchmarks/bench_windows.py).
 AUTO_WINDOW = 2
-# Learned first states need several observations for each of them, latent ones still more.
-AUTO_LEARNED_WINDOW = 20
+# Learned first states need several observations for each of them, more where states are hidden.
+AUTO_LEARNED_WINDOW = 5
+AUTO_HIDDEN_WINDOW = 20
 AUTO_LATENT_WINDOW = 10
 # Held-out parts of one long record, where there are too few trajectories to hold out whole ones.
 MIN_GROUPS = 5
@@ -165,7 +166,7 @@ class Trajectories:
         if self.with_ends:
             return AUTO_LATENT_WINDOW
         if self.layout.learned:
-            return AUTO_LEARNED_WINDOW
+            return AUTO_LEARNED_WINDOW if self.layout.states_observed else AUTO_HIDDEN_WINDOW
         return AUTO_WINDOW
 
     def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -288,13 +289,10 @@ def read_times(
         times = np.broadcast_to(ode.dt * np.arange(longest), (n, longest))
     elif np.ndim(ode.times[0]) == 0:
         shared = np.asarray(ode.times, dtype=np.float64)
-        if not with_first and len(shared) == longest - 1:
+        # The initial state has time 0, unless there is one time more than observations.
+        begins_later = len(shared) == longest - 1 or (len(shared) > longest and shared[0] > 0)
+        if not with_first and begins_later:
             shared = np.concatenate([[0.0], shared])
-        elif not with_first and len(shared) > longest:
-            raise ValueError(
-                f"ODE has {len(shared)} times, but the longest trajectory in y has {longest - 1}. "
-                "Give as many times, or one more for the initial state."
-            )
         if len(shared) < longest:
             raise ValueError(
                 f"ODE has {len(shared)} times, but the longest trajectory in y has "

@@ -503,9 +503,20 @@ def test_many_first_states_are_estimated_together():
     np.testing.assert_allclose(together[3:4], one, atol=1e-4)
 
 
-def test_more_times_than_outputs_are_refused():
-    with pytest.raises(ValueError, match="one more for the initial state"):
-        make_model(structure=ODE(times=DT * np.arange(1, 40))).fit(X, Y)
+def test_more_times_than_outputs_begin_at_the_first_output():
+    timed = make_model(structure=ODE(times=DT * np.arange(1, 40))).fit(X, Y)
+    assert omega2(timed) == pytest.approx(omega2(make_model().fit(X, Y)), rel=1e-6)
+
+
+def test_first_states_are_learned_where_there_is_much_noise():
+    kinds = {}
+    for noise in (0.02, 0.3):
+        noisy = make_pendulum(12, n_times=15, noise=noise, random_state=0)
+        model = make_model(max_epochs=1).fit(noisy.data, noisy.target)
+        kinds[noise] = hasattr(model, "initial_states_")
+    assert kinds == {0.02: False, 0.3: True}
+    given = make_model(structure=ODE(dt=DT, initial_state="given"), max_epochs=1)
+    assert not hasattr(given.fit(noisy.data, noisy.target), "initial_states_")
 
 
 def growing(t, state, *, rate=1.0):

@@ -212,14 +212,16 @@ def test_learned_states_are_where_learning_goes_on():
     rows = trajectories.windows(3, trajectories.scales())
     table = RNG.normal(size=(4, 2))
     learned = rows.x.start + rows.x.reach * table
-    np.testing.assert_allclose(initial_states(rows, table), learned[[0, 3]])
+    first = trajectories.first_entries(3)
+    np.testing.assert_array_equal(first, [0, 3])
+    np.testing.assert_allclose(initial_states(rows, table, first), learned[[0, 3]])
     spread = np.array([5.0, 7.0])
     for given, reach in ((None, rows.x.reach), (spread, np.tile(spread, (4, 1)))):
         moved = at_learned_states(rows, table, given)
         np.testing.assert_allclose(moved.x.start, learned)
         np.testing.assert_allclose(moved.x.end[:2], learned[1:3])
         np.testing.assert_allclose(moved.x.reach, reach)
-    np.testing.assert_allclose(initial_states(moved, np.zeros((4, 2))), learned[[0, 3]])
+    np.testing.assert_allclose(initial_states(moved, np.zeros((4, 2)), first), learned[[0, 3]])
 
 
 # Scales and groups
