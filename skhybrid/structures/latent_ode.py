@@ -31,19 +31,19 @@ class LatentODE(ODE):
     minimisation perturbs f_N alone, since a flat encoder tells no states apart. Passed as
     ``structure`` to :class:`~skhybrid.HybridRegressor`, whose ``nn`` is f_N.
 
-    X holds the images up to time 0, of shape (n, n_context, *image_shape), as many as it takes to
-    tell a state (a velocity takes two), ``dt`` apart. y holds the images that follow, of shape
-    (n, n_times, *image_shape).
+    X holds the images up to time 0, of shape ``(n, n_context, *image_shape)``, as many as it takes
+    to tell a state (a velocity takes two), ``dt`` apart. y holds the images that follow, of shape
+    ``(n, n_times, *image_shape)``.
 
     Parameters
     ----------
     encoder : int, sequence of int or torch.nn.Module, default=(64, 64)
         Hidden sizes of a multilayer perceptron from the slow features of the images in X to what a
-        first guess of the state lacks; or a module from (n, n_context, *image_shape) to
+        first guess of the state lacks; or a module from ``(n, n_context, *image_shape)`` to
         (n, n_states), which reads standardised images and finds the state by itself.
     decoder : int, sequence of int or torch.nn.Module, default=(64, 64)
         Hidden sizes of a multilayer perceptron from a state to all pixels of an image, or a module
-        from (n, n_states) to (n, *image_shape). It answers with standardised images.
+        from (n, n_states) to ``(n, *image_shape)``. It answers with standardised images.
     n_states : int
         Number of states of the physics.
     window : int, sequence of int, "auto" or None, default="auto"
