@@ -9,7 +9,7 @@ the physics alone, which replaces the value given. The rollout is judged on test
 length of the training trajectories, from their first states, beside the physics alone.
 
 Yin et al. report, as mean errors of a and b, 2.3 % for their method and 6.4 % for joint training
-without it, with 1600 trajectories.
+without it.
 
 The default seeds were not looked at while the settings were chosen (on seeds 10 to 12), with one
 exception: waves were also fitted with 16 trajectories because the rollouts of seed 0 with 4 were

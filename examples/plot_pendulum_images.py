@@ -38,9 +38,8 @@ films.data.shape, films.target.shape
 # Angle and velocity are not observed. An encoder finds them in images and a decoder draws images of
 # them, and both are learned together with ω₀² and with a network for what the physics left out.
 # That the rate of change of an angle is the velocity needs no correction: the network adds to the
-# acceleration alone. It sees the velocity alone, as friction does. θ learns more slowly than it
-# would by default, since encoder and decoder have to follow. To keep the example short, training is
-# too, and the second phase, which leaves θ as it is, is left out.
+# acceleration alone. It sees the velocity alone, as friction does. To keep the example short,
+# training is too, and the second phase, which leaves θ as it is, is left out.
 
 
 def to_acceleration(t, state, physics, nn):
@@ -53,7 +52,6 @@ model = HybridRegressor(
     nn=(32, 32),
     structure=LatentODE(n_states=2, dt=films.dt, join=to_acceleration, state_names=["φ", "dφ/dt"]),
     nn_features=["dφ/dt"],
-    physics_learning_rate=0.02,
     max_epochs=45,
     refine_rho=None,
     random_state=0,
