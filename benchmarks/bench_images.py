@@ -7,8 +7,8 @@ friction depends on the velocity, which is all that the network sees. From two i
 are those of new swings, predicted over 10 s. Fits take one thread.
 
 Settings were chosen on seeds 10 and 11, and one threshold of the slow features also on 12 to 14;
-seed 11, in which a pendulum goes over the top, comes out some 6 % too high. Seed 0 is not among the defaults: fits of it were seen
-before the first guess of the states was changed for the last time.
+seed 11, in which a pendulum goes over the top, comes out some 6 % too high. Seed 0 is not among the
+defaults: fits of it were seen before the first guess of the states was changed for the last time.
 
     python benchmarks/bench_images.py --output benchmarks/results/images.csv
 """
