@@ -545,6 +545,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Return what the model is made of, checked one by one."""
         if self.physics is None and self.nn is None:
             raise ValueError("physics and nn are both None: there is nothing to fit.")
+        if isinstance(self.structure, type):
+            raise ValueError(
+                f"structure is the class {self.structure.__name__}; pass an instance of it, such "
+                f"as {self.structure.__name__}(dt=1.0)."
+            )
         if self.nn is not None and not isinstance(self.nn, torch.nn.Module):
             hidden_sizes(self.nn)
         return Parts(

@@ -533,3 +533,8 @@ def test_rollouts_that_diverge_are_reported():
     ):
         prediction = model.predict(np.array([[0.1], [50.0]]))
     assert np.isfinite(prediction[0]).all() and not np.isfinite(prediction[1]).all()
+
+
+def test_a_class_in_place_of_an_instance():
+    with pytest.raises(ValueError, match="structure is the class ODE; pass an instance"):
+        HybridRegressor(pendulum, structure=ODE).fit(X, Y)
