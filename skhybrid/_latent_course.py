@@ -10,9 +10,10 @@ import torch
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
 
-from skhybrid._course import Course, check_signature, component_names, read_outputs
+from skhybrid._course import Course, check_signature, component_names
 from skhybrid._data import Rows
 from skhybrid._parameter_space import ParameterSpace
+from skhybrid._records import read_outputs
 from skhybrid._trajectories import Trajectories, read_times, uniform_step
 from skhybrid.physics import Physics
 from skhybrid.structures import LatentODE, Layout

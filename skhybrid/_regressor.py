@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
     check_consistent_length,
@@ -26,6 +25,7 @@ from skhybrid._fitting import fit_hybrid, fit_physics
 from skhybrid._latent_course import read_latent_course
 from skhybrid._observation import FitObservation
 from skhybrid._simulation import Simulation, rates_of, score_trajectories
+from skhybrid._surroundings import features_restored_on_failure, threads, usable_device
 from skhybrid.networks import hidden_sizes
 from skhybrid.physics import Physics, as_physics
 from skhybrid.structures import ODE, STRUCTURES, LatentODE
@@ -350,7 +350,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
-        with _features_restored_on_failure(self):
+        with features_restored_on_failure(self):
             parts = self._parts()
             earlier: list[Rows] = []
             if isinstance(self.structure, ODE):
@@ -360,7 +360,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 parts = replace(parts, feature_names=getattr(self, "feature_names_in_", None))
             previous = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
             observation = FitObservation(self, X, y, sample_weight)
-            with _threads(self.n_threads):
+            with threads(self.n_threads):
                 if self.nn is None:
                     observation.begin(0)
                     fitted = fit_physics(parts, rows, previous=previous)
@@ -421,7 +421,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         if self._fitted.course is None:
             return super().score(X, y, sample_weight)
-        with _threads(self.n_threads):
+        with threads(self.n_threads):
             return score_trajectories(self, X, y, sample_weight)
 
     def predict_parts(self, X, *, times=None, initial_states=None, first_outputs=None):
@@ -474,14 +474,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 f"predict_rates is for models with structure=ODE(...); this one's is "
                 f"{self.structure!r}."
             )
-        with _threads(self.n_threads):
+        with threads(self.n_threads):
             return rates_of(self, states, times, inputs)
 
     def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
         """Return arrays of what a function of (model, rows, parameters, hold) says of all rows."""
         check_is_fitted(self)
         if self._fitted.course is not None:
-            with _threads(self.n_threads):
+            with threads(self.n_threads):
                 return Simulation(self, X, **given).run(outputs)
         unused = [name for name, value in given.items() if value is not None]
         if unused:
@@ -494,7 +494,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
         hold = self.nn_extrapolation == "hold"
         portions = []
-        with torch.no_grad(), _threads(self.n_threads):
+        with torch.no_grad(), threads(self.n_threads):
             for start in range(0, len(X), PREDICTION_ROWS):
                 x = as_tensor(X[start : start + PREDICTION_ROWS], dtype, device)
                 portions.append(outputs(model, x, coordinates, hold))
@@ -559,26 +559,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             nn_features=self.nn_features,
             feature_names=None,
             dtype=getattr(torch, self.dtype),
-            device=self._device(),
+            device=usable_device(self.device, type(self).__name__),
         )
-
-    def _device(self) -> torch.device:
-        try:
-            device = torch.device(self.device)
-        except RuntimeError as error:
-            raise InvalidParameterError(
-                f"The 'device' parameter of {type(self).__name__} must be a torch device such as "
-                f"'cpu' or 'cuda'. Got {self.device!r} instead."
-            ) from error
-        try:
-            torch.empty(0, device=device)
-        except (AssertionError, RuntimeError, NotImplementedError) as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(
-                f"device={self.device!r} cannot be used on this computer: {reason}. "
-                "Choose device='cpu'."
-            ) from error
-        return device
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_fitted")
@@ -587,28 +569,3 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-
-@contextlib.contextmanager
-def _features_restored_on_failure(estimator: HybridRegressor) -> Iterator[None]:
-    """Undo what validation notes about the features if what follows fails."""
-    names = ("n_features_in_", "feature_names_in_")
-    before = {name: vars(estimator)[name] for name in names if hasattr(estimator, name)}
-    try:
-        yield
-    except BaseException:
-        for name in names:
-            vars(estimator).pop(name, None)
-        vars(estimator).update(before)
-        raise
-
-
-@contextlib.contextmanager
-def _threads(n_threads: int | None) -> Iterator[None]:
-    """Use so many torch threads here (None: one), and as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or 1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

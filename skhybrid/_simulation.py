@@ -15,8 +15,9 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skhybrid._course import Course, note_features, read_inputs, read_outputs
+from skhybrid._course import Course
 from skhybrid._data import as_tensor, as_tensors
+from skhybrid._records import note_features, read_inputs, read_outputs
 from skhybrid._trajectories import padded, read_times, uniform_step
 from skhybrid.exceptions import DivergenceWarning
 from skhybrid.structures import ODE, Dynamics, LatentODE, Windows

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from skhybrid.structures.additive import additive
-from skhybrid.structures.dynamics import STATES, Dynamics, Layout, RateScales
+from skhybrid.structures.dynamics import Dynamics
 from skhybrid.structures.hybrid import Hybrid, Scales
 from skhybrid.structures.latent_ode import LatentDynamics, LatentNetwork, LatentODE
+from skhybrid.structures.layout import STATES, Layout, RateScales
 from skhybrid.structures.multiplicative import multiplicative
 from skhybrid.structures.ode import ODE
 from skhybrid.structures.serial import serial

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -14,84 +14,18 @@ from skhybrid._parameter_space import ParameterSpace
 from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.networks import as_function
 from skhybrid.physics import Physics
-from skhybrid.structures.hybrid import Hybrid, Scales, Weights, described_type
+from skhybrid.structures.hybrid import Hybrid, Weights, described_type
+from skhybrid.structures.layout import STATES, Layout, RateScales
 from skhybrid.structures.ode import ODE
 from skhybrid.structures.solvers import FIXED_STEP, STIFF, solve_adaptive, solve_fixed
 from skhybrid.structures.windows import Windows
 
-# Name of the learned first states among the coordinates. Physics parameters are identifiers.
-STATES = "first states"
 # While training, a state further from the mean than so many of its spreads stays there, so that a
 # rollout that diverges leaves a loss that is finite and no gradient.
 FARTHEST = 100.0
 # Trajectories go a little beyond those of the training. Where the network is held so closely that
 # it is held there too, rollouts are worse (benchmarks/bench_windows.py).
 HOLD_MARGIN = 0.1
-
-
-@dataclass(frozen=True)
-class Layout:
-    """What the trajectories look like.
-
-    Attributes
-    ----------
-    state_shape : tuple
-        (n_states,) for vectors, (n_channels, ...) for fields.
-    output_shape : tuple
-        Shape of what is observed of one state.
-    n_inputs : int
-    reads_inputs : bool
-        Whether the physics takes the inputs as its third argument.
-    uniform_step : float or None
-        Time between two observations if it is the same everywhere.
-    with_first : bool
-        Whether predictions begin with the first state, as they do where outputs are recorded
-        together with inputs, and not one step after it.
-    learned : bool
-        Whether the first state of every window is learned.
-    states_observed : bool
-        Whether outputs are states.
-    """
-
-    state_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    n_inputs: int = 0
-    reads_inputs: bool = False
-    uniform_step: float | None = None
-    with_first: bool = False
-    learned: bool = False
-    states_observed: bool = True
-
-    @property
-    def is_field(self) -> bool:
-        """Whether states are fields, with the channels first."""
-        return len(self.state_shape) > 1
-
-    @property
-    def channel_axis(self) -> int:
-        """Axis of the components of a batch of states, from the right."""
-        return -len(self.state_shape)
-
-    def per_channel(self, values: Tensor) -> Tensor:
-        """Return one number for each component in a shape that broadcasts with states."""
-        return values.reshape(-1, *[1] * (len(self.state_shape) - 1))
-
-
-@dataclass
-class RateScales(Scales):
-    """Scales of a differential equation.
-
-    Attributes
-    ----------
-    state_mean, state_scale : Tensor of shape (n_states,) or (n_channels, 1, ...)
-        Mean and spread of the states.
-    rate_scale : Tensor of the same shape
-        Spread of the states' rates of change, in which the network answers.
-    """
-
-    state_mean: Tensor
-    state_scale: Tensor
-    rate_scale: Tensor
 
 
 class Dynamics(Hybrid):

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError
 from skhybrid.networks import as_function
-from skhybrid.structures.dynamics import Dynamics, RateScales
+from skhybrid.structures.dynamics import Dynamics
 from skhybrid.structures.hybrid import Weights
+from skhybrid.structures.layout import RateScales
 from skhybrid.structures.ode import ODE
 from skhybrid.structures.windows import Windows
 
