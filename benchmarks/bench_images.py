@@ -11,6 +11,8 @@ seed 11, in which a pendulum goes over the top, comes out some 6 % too high. See
 defaults: fits of it were seen before the first guess of the states was changed for the last time.
 
     python benchmarks/bench_images.py --output benchmarks/results/images.csv
+
+The file in the repository joins two runs, one for each of ``--models``.
 """
 
 import argparse

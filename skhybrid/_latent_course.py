@@ -6,9 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 import torch
 from sklearn.utils.validation import _check_sample_weight, validate_data
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from skhybrid._course import Course, check_signature, component_names
 from skhybrid._data import Rows
@@ -24,10 +26,9 @@ from skhybrid.structures.solvers import FIXED_STEP
 # of so many images.
 EXPLAINED = 0.95
 MOST_IMAGES = 2000
-# The first guess of the states is the best of so many, each learned in so many iterations.
+# The first guess of the states is the best of so many, found in so many iterations.
 N_GUESSES = 16
 GUESS_ITERATIONS = 200
-GUESS_RATE = 0.03
 GUESS_STEPS = 500
 
 
@@ -166,28 +167,41 @@ def guess_states(
         return physics(t, state, **space.values(coordinates))
 
     generator = torch.Generator().manual_seed(0)
-    guess = torch.randn(N_GUESSES, n_inputs, n_states, generator=generator, dtype=torch.float64)
+    draws = torch.randn(N_GUESSES, n_inputs, n_states, generator=generator, dtype=torch.float64)
     slowest = (torch.arange(n_inputs) % n_features < n_states)[:, None]
-    guess.requires_grad_()
-    adam = torch.optim.Adam([guess, *coordinates.values()], lr=GUESS_RATE)
-    for _ in range(GUESS_ITERATIONS):
-        adam.zero_grad()
-        scaled = _scaled(guess * slowest, before)
+    leaves = [draws.requires_grad_(), *coordinates.values()]
+
+    def losses() -> Tensor:
+        scaled = _scaled(draws * slowest, before)
         first = (before @ scaled).flatten(0, 1)
-        try:
-            end = FIXED_STEP["rk4"](rate, origin, first, length, 0.0, 1.0)
-            end = end.unflatten(0, (N_GUESSES, -1))
-        except Exception:  # physics that fails is told of where the model is checked
-            return nothing
+        end = FIXED_STEP["rk4"](rate, origin, first, length, 0.0, 1.0)
+        end = end.unflatten(0, (N_GUESSES, -1))
         found = after @ scaled
         spread = found.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
-        losses = ((end - found) / spread).square().mean(dim=(1, 2))
-        losses.sum().backward()
-        adam.step()
-    guess, losses = _scaled(guess.detach() * slowest, before), losses.detach()
-    if not losses.isfinite().all():
+        return ((end - found) / spread).square().mean(dim=(1, 2))
+
+    def total(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        vector_to_parameters(torch.tensor(flat), leaves)
+        loss = losses().sum()
+        gradients = torch.autograd.grad(loss, leaves)
+        return float(loss), parameters_to_vector(gradients).numpy()
+
+    try:
+        scipy.optimize.minimize(
+            total,
+            parameters_to_vector(leaves).detach().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": GUESS_ITERATIONS},
+            callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
+        )
+        with torch.no_grad():
+            guess, left = _scaled(draws * slowest, before), losses()
+    except Exception:  # physics that fails is told of where the model is checked
         return nothing
-    return guess[(losses - _alone(before @ guess, before[:, -n_features])).argmin()]
+    if not left.isfinite().all():
+        return nothing
+    return guess[(left - _alone(before @ guess, before[:, -n_features])).argmin()]
 
 
 def _scaled(guess: Tensor, slow: Tensor) -> Tensor:
