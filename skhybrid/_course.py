@@ -20,6 +20,7 @@ from skhybrid._records import (
     note_features,
     read_inputs,
     read_outputs,
+    without_times,
 )
 from skhybrid._trajectories import Trajectories, padded, read_times, uniform_step
 from skhybrid.exceptions import PhysicsError
@@ -125,9 +126,8 @@ def read_course(
         check_lengths(records, outputs)
         time_column = find_time_column(ode.times, input_names, records[0].shape[1])
         note_features(estimator, records, input_names, reset=reset)
+        records, column = without_times(records, time_column)
         if time_column is not None:
-            column = padded([record[:, time_column] for record in records], np.nan)
-            records = [np.delete(record, time_column, axis=1) for record in records]
             input_names = tuple(np.delete(input_names, time_column)) if input_names else ()
         n_inputs = records[0].shape[1]
         inputs = padded(records, 0.0) if n_inputs else None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
+from skhybrid._trajectories import padded
 from skhybrid.physics import suggestion
 
 
@@ -103,6 +104,16 @@ def find_time_column(times: Any, names: Sequence[str], n_columns: int) -> int | 
             raise ValueError(f"ODE(times={times}) is a column, but X has {n_columns} of them.")
         return int(times) % n_columns
     return None
+
+
+def without_times(
+    records: Sequence[np.ndarray], column: int | None
+) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Return records without their column of times, and the times, padded, if there is one."""
+    if column is None:
+        return list(records), None
+    times = padded([record[:, column] for record in records], np.nan)
+    return [np.delete(record, column, axis=1) for record in records], times
 
 
 def note_features(

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from skhybrid._course import Course
 from skhybrid._data import as_tensor, as_tensors
-from skhybrid._records import note_features, read_inputs, read_outputs
+from skhybrid._records import note_features, read_inputs, read_outputs, without_times
 from skhybrid._trajectories import padded, read_times, uniform_step
 from skhybrid.exceptions import DivergenceWarning
 from skhybrid.structures import ODE, Dynamics, LatentODE, Windows
@@ -85,10 +85,7 @@ class Simulation:
             records, names = read_inputs(X)
             note_features(estimator, records, names, reset=False)
             self.lengths = np.array([len(record) for record in records])
-            column, time_column = None, self.course.time_column
-            if time_column is not None:
-                column = padded([record[:, time_column] for record in records], np.nan)
-                records = [np.delete(record, time_column, axis=1) for record in records]
+            records, column = without_times(records, self.course.time_column)
             self.times = read_times(self._timed(), len(records), self.lengths, True, column)
             inputs = padded(records, 0.0) if layout.n_inputs else None
             states = np.broadcast_to(

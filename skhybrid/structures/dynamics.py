@@ -116,7 +116,7 @@ class Dynamics(Hybrid):
         inputs = None if x.inputs is None else x.inputs.flatten(0, 1)
         times = x.origin[:, None].expand(states.shape[:2]).reshape(-1)
         rates = physics(times, flat, inputs)
-        axes = [axis for axis in range(flat.ndim) if axis != flat.ndim + self.layout.channel_axis]
+        axes = self.layout.other_axes(flat)
         mean = self.layout.per_channel(flat.mean(dim=axes))
         spread = self.layout.per_channel(flat.std(dim=axes, correction=0))
         rate = self.layout.per_channel(rates.square().mean(dim=axes).sqrt())
@@ -425,8 +425,7 @@ class Dynamics(Hybrid):
 
     def with_range(self, inputs: Tensor) -> RateScales:
         """Return the scales with the range of these standardised inputs of the network."""
-        axis = self.layout.channel_axis
-        axes = [each for each in range(inputs.ndim) if each != inputs.ndim + axis]
+        axes = self.layout.other_axes(inputs)
         low, high = inputs.amin(dim=axes), inputs.amax(dim=axes)
         margin = HOLD_MARGIN * (high - low)
         per_channel = self.layout.per_channel

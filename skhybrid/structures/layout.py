@@ -55,6 +55,10 @@ class Layout:
         """Axis of the components of a batch of states, from the right."""
         return -len(self.state_shape)
 
+    def other_axes(self, values: Tensor) -> list[int]:
+        """Return all axes of a batch but that of the components."""
+        return [axis for axis in range(values.ndim) if axis != values.ndim + self.channel_axis]
+
     def per_channel(self, values: Tensor) -> Tensor:
         """Return one number for each component in a shape that broadcasts with states."""
         return values.reshape(-1, *[1] * (len(self.state_shape) - 1))
