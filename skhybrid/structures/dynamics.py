@@ -165,11 +165,16 @@ class Dynamics(Hybrid):
             parameters += self.network.parameters() if weights is None else weights.values()
         physics = self.bind_physics(values)
         states = self.rollout(x, first, physics, network, parameters, bounded=bounded)
-        outputs = self.observed(x, states, values, network)
+        outputs = self.observed(x, states, values, network, weights)
+        return outputs, self.tie(x, states[:, -1], table, weights)
+
+    def tie(
+        self, x: Windows, last: Tensor, table: Tensor | None, weights: Weights | None
+    ) -> Tensor | float:
+        """Return the penalty on windows that do not end where the next ones begin."""
         if table is None or x.following is None:
-            return outputs, 0.0
-        gaps = self.gaps(x, states[:, -1], table)
-        return outputs, self.structure.continuity * gaps.square().mean()
+            return 0.0
+        return self.structure.continuity * self.gaps(x, last, table).square().mean()
 
     def first_states(
         self, x: Windows, table: Tensor | None, weights: Weights | None = None
@@ -268,7 +273,12 @@ class Dynamics(Hybrid):
         return without_inputs
 
     def observed(
-        self, x: Windows, states: Tensor, values: Mapping[str, Tensor], network: Callable
+        self,
+        x: Windows,
+        states: Tensor,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        weights: Weights | None = None,
     ) -> Tensor:
         """Return what is observed of the states, without the first where it is given."""
         n_windows, n_times = states.shape[:2]

@@ -218,41 +218,27 @@ class LatentDynamics(Dynamics):
         """Return what the encoder finds in the first images of every window."""
         return self._encoded(x.start, weights)
 
-    def evaluate(
-        self,
-        x: Windows,
-        coordinates: Weights,
-        weights: Weights | None = None,
-        *,
-        hold: bool = False,
-        bounded: bool = False,
-    ) -> tuple[Tensor, Tensor | float]:
-        """Return the images, and how far windows end from what the encoder finds there."""
-        values = self.space.values(coordinates)
-        network = self.bind_network(weights, hold=hold)
-        parameters = [*coordinates.values()]
-        parameters += self.network.parameters() if weights is None else weights.values()
-        states = self.rollout(
-            x,
-            self._encoded(x.start, weights),
-            self.bind_physics(values),
-            network,
-            parameters,
-            bounded=bounded,
-        )
-        images = self._decoded(states, weights)
+    def tie(
+        self, x: Windows, last: Tensor, table: Tensor | None, weights: Weights | None
+    ) -> Tensor | float:
+        """Return the penalty on windows that do not end at what the encoder finds there."""
         if x.end is None:
-            return images, 0.0
+            return 0.0
         found = self._encoded(x.end, weights)
         spread = found.std(dim=0, correction=0) + LEAST_SPREAD
-        gaps = (states[:, -1] - found) / spread * (x.following >= 0)[:, None]
-        return images, self.structure.continuity * gaps.square().mean()
+        gaps = (last - found) / spread * (x.following >= 0)[:, None]
+        return self.structure.continuity * gaps.square().mean()
 
     def observed(
-        self, x: Windows, states: Tensor, values: Mapping[str, Tensor], network: Callable
+        self,
+        x: Windows,
+        states: Tensor,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        weights: Weights | None = None,
     ) -> Tensor:
         """Return the images of the states."""
-        return self._decoded(states, None)
+        return self._decoded(states, weights)
 
     def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
         """Return the images for values of the physics parameters and a bound network."""
