@@ -9,15 +9,26 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from skhybrid._regressor import HybridRegressor
+    from skhybrid._search import HybridSearchCV
     from skhybrid.physics import Param, Physics
     from skhybrid.structures import ODE, LatentODE
 
-__all__ = ["ODE", "HybridRegressor", "LatentODE", "Param", "Physics", "datasets", "exceptions"]
+__all__ = [
+    "ODE",
+    "HybridRegressor",
+    "HybridSearchCV",
+    "LatentODE",
+    "Param",
+    "Physics",
+    "datasets",
+    "exceptions",
+]
 
 # Torch takes seconds to import, so it is imported when something is used.
 _HOMES = {
     "ODE": "skhybrid.structures",
     "HybridRegressor": "skhybrid._regressor",
+    "HybridSearchCV": "skhybrid._search",
     "LatentODE": "skhybrid.structures",
     "Param": "skhybrid.physics",
     "Physics": "skhybrid.physics",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from skhybrid.structures import Hybrid, Scales, Windows
 from skhybrid.training import Batch
-from skhybrid.training.objective import take
+from skhybrid.training.batch import take
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ from skhybrid._verdict import warn_of_collapse, warn_of_non_finite
 from skhybrid._warm_start import earlier_start, load_earlier_network, require_no_network
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
 from skhybrid.structures import STATES, Hybrid, Scales, Windows
-from skhybrid.training import Batch, Problem
-from skhybrid.training.estimation import Estimate, Observer, Start, estimate
+from skhybrid.training import Batch, Problem, Recipe
+from skhybrid.training.batch import take
+from skhybrid.training.estimation import Estimate, Fit, Observer, Start, estimate_together
 from skhybrid.training.least_squares import fit_least_squares
-from skhybrid.training.objective import take
 from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import Result
 
@@ -154,9 +154,9 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
 def fit_hybrid(
     parts: Parts,
     rows: Rows,
+    earlier: Sequence[Rows],
     settings: Any,
     *,
-    earlier: Sequence[Rows] = (),
     previous: Fitted | None = None,
     observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
 ) -> Fitted:
@@ -164,17 +164,72 @@ def fit_hybrid(
 
     Parameters
     ----------
-    parts : Parts
-    rows : Rows
-    settings : HybridRegressor
-        Read for its parameters only.
-    earlier : sequence of Rows
-        Shorter windows of the same trajectories, to train on before.
-    previous : Fitted, default=None
-        A fit to go on from.
+    parts, rows, earlier, settings, previous
+        As for :func:`prepare`.
     observe : callable, default=None
         From the assembled model, its training rows and the number of epochs of every phase to
         the observer of its training.
+    """
+    prepared = prepare(parts, rows, earlier, settings, previous=previous)
+    fit = plan(prepared, settings)
+    observer = None
+    if observe is not None:
+        observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
+    with seeded(fit.recipe.seed):  # for dropout, where a network has it
+        (outcome,) = estimate_together([fit], observer=observer)
+    return conclude(prepared, fit, outcome, settings)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model at its start and the rows to train it on, whatever the rates, radii and penalties.
+
+    Attributes
+    ----------
+    rows : Rows
+        Training rows.
+    hybrid : Hybrid
+    data : Batch
+        The training rows as tensors.
+    validation : Batch or None
+        Rows held out for early stopping.
+    earlier : list of Batch
+        Shorter windows of the same trajectories.
+    starts : list of Start
+        One for every restart.
+    seed : int
+        Of the minibatches.
+    """
+
+    rows: Rows
+    hybrid: Hybrid
+    data: Batch
+    validation: Batch | None
+    earlier: list[Batch]
+    starts: list[Start]
+    seed: int
+
+
+def prepare(
+    parts: Parts,
+    rows: Rows,
+    earlier: Sequence[Rows],
+    settings: Any,
+    *,
+    previous: Fitted | None = None,
+) -> Prepared:
+    """Put the model together, find where θ starts, and hold out what is to be held out.
+
+    Parameters
+    ----------
+    parts : Parts
+    rows : Rows
+    earlier : sequence of Rows
+        Shorter windows of the same trajectories, to train on before.
+    settings : HybridRegressor
+        Read for its parameters only: seeds, early stopping, restarts and the start of θ.
+    previous : Fitted, default=None
+        A fit to go on from.
     """
     random_state = check_random_state(settings.random_state)
     seeds = dict(zip(("batches", "split"), _draw_seeds(random_state, 2), strict=True))
@@ -203,7 +258,7 @@ def fit_hybrid(
             f"the given values. The reason: {failure} To do so without this warning, set "
             "physics_init='given'.",
             PhysicsInitWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
     if previous is not None:
         load_earlier_network(previous.hybrid, hybrid)
@@ -212,30 +267,49 @@ def fit_hybrid(
     if validation_rows is not None:
         validation = validation_rows.tensors(parts.dtype, parts.device)
         data, validation = _same_weighting(data, validation)
-    recipe, refinement = make_recipes(
-        settings, hybrid, len(rows), seeds["batches"], validation, n_stages=len(earlier) + 1
+    return Prepared(
+        rows=rows,
+        hybrid=hybrid,
+        data=data,
+        validation=validation,
+        earlier=[each.tensors(parts.dtype, parts.device) for each in earlier],
+        starts=_starts(hybrid, parts, network_seeds, random_state),
+        seed=seeds["batches"],
     )
-    stages = [
-        (
-            Problem(hybrid, each.tensors(parts.dtype, parts.device)),
-            make_recipes(
-                settings, hybrid, len(each), seeds["batches"], None, n_stages=len(earlier) + 1
-            )[0],
+
+
+def plan(prepared: Prepared, settings: Any) -> Fit:
+    """Return how a prepared model is trained.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    settings : HybridRegressor
+        Read for its parameters only: rates, radii, penalties and epochs.
+    """
+    hybrid = copy.copy(prepared.hybrid)
+    hybrid.network = copy.deepcopy(hybrid.network)
+    n_stages = len(prepared.earlier) + 1
+
+    def recipes(data: Batch, validation: Batch | None) -> tuple[Recipe, Recipe | None]:
+        return make_recipes(
+            settings, hybrid, len(data.y), prepared.seed, validation, n_stages=n_stages
         )
-        for each in earlier
-    ]
-    starts = _starts(hybrid, parts, network_seeds, random_state)
-    observer = None
-    if observe is not None:
-        n_epochs = {"estimate": recipe.schedule.n_epochs}
-        n_epochs["estimate"] += sum(its.schedule.n_epochs for _, its in stages)
-        if refinement is not None and can_refine(len(rows), validation is not None):
-            n_epochs["refine"] = refinement.schedule.n_epochs
-        observer = observe(hybrid, data, n_epochs)
-    with seeded(seeds["batches"]):  # for dropout, where a network has it
-        groups = None if rows.groups is None else torch.tensor(rows.groups)
-        problem = Problem(hybrid, data, validation, groups)
-        outcome = estimate(problem, starts, recipe, refinement, observer, earlier=stages)
+
+    recipe, refinement = recipes(prepared.data, prepared.validation)
+    groups = prepared.rows.groups
+    groups = None if groups is None else torch.tensor(groups)
+    return Fit(
+        problem=Problem(hybrid, prepared.data, prepared.validation, groups),
+        starts=prepared.starts,
+        recipe=recipe,
+        refinement=refinement,
+        earlier=[(Problem(hybrid, data), recipes(data, None)[0]) for data in prepared.earlier],
+    )
+
+
+def conclude(prepared: Prepared, fit: Fit, outcome: Estimate | Result, settings: Any) -> Fitted:
+    """Return the fitted model, or say why there is none."""
     if isinstance(outcome, Result):
         raise TrainingError(
             "The loss was non-finite in the first epoch of every restart. Likely causes: a "
@@ -243,12 +317,26 @@ def fit_hybrid(
             "or physics that is not finite for parameters near the start; give bounds with Param."
         )
     warn_of_non_finite(outcome)
+    rows, hybrid = prepared.rows, fit.problem.hybrid
     load_weights(hybrid, outcome.weights)
     fitted = _fitted(hybrid, outcome)
-    seen = rows_to_look_at(rows).tensors(parts.dtype, parts.device).x
+    dtype, device = hybrid.scales.target_scale.dtype, hybrid.scales.target_scale.device
+    seen = rows_to_look_at(rows).tensors(dtype, device).x
     hybrid.scales = _with_range(hybrid, seen, outcome.coordinates)
     warn_of_collapse(hybrid, outcome.shares, len(rows), settings)
     return _with_states(fitted, rows)
+
+
+def _n_epochs(fit: Fit) -> dict[str, int]:
+    """Return the number of epochs of every phase."""
+    recipes = [*(recipe for _, recipe in fit.earlier), fit.recipe]
+    n_epochs = {"estimate": sum(recipe.schedule.n_epochs for recipe in recipes)}
+    problem = fit.problem
+    if fit.refinement is not None and can_refine(
+        len(problem.data.y), problem.validation is not None
+    ):
+        n_epochs["refine"] = fit.refinement.schedule.n_epochs
+    return n_epochs
 
 
 def load_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> None:

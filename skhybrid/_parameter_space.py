@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Mapping
 
@@ -77,6 +78,18 @@ class ParameterSpace:
         """Return the coordinates of the start, which are zero."""
         return {name: self._zeros(shape) for name, shape in self.shapes.items()}
 
+    def frame(self) -> dict[str, dict[str, Tensor]]:
+        """Return the tensors that tell this space from that of another start."""
+        return {name: transform.frame() for name, transform in self.transforms.items()}
+
+    def framed(self, frame: Mapping[str, Mapping[str, Tensor]]) -> ParameterSpace:
+        """Return a space of the same parameters with the frame of another one."""
+        copied = copy.copy(self)
+        copied.transforms = {
+            name: transform.framed(frame[name]) for name, transform in self.transforms.items()
+        }
+        return copied
+
     def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return all parameters, the fixed ones included, in the user's units."""
         free = {name: transform(coordinates[name]) for name, transform in self.transforms.items()}
@@ -150,6 +163,16 @@ class _Transform:
         logit = np.log(part) - np.log1p(-part)
         one_or_none = np.where(self.bounded, inverse_softplus, plain)
         return self._as_tensor(np.where(self.both, logit, one_or_none))
+
+    def frame(self) -> dict[str, Tensor]:
+        names = ("_edge", "_slope", "_reach", "_inner_start")
+        names = ("_offset", "_factor") if self._open else names
+        return {name: getattr(self, name) for name in names}
+
+    def framed(self, frame: Mapping[str, Tensor]) -> _Transform:
+        copied = copy.copy(self)
+        vars(copied).update(frame)
+        return copied
 
     def __call__(self, z: Tensor) -> Tensor:
         if self._open:

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skhybrid._assembly import Parts
-from skhybrid._course import read_course
-from skhybrid._data import Rows, as_tensor
-from skhybrid._fitting import fit_hybrid, fit_physics
-from skhybrid._latent_course import read_latent_course
+from skhybrid._data import as_tensor
+from skhybrid._fitting import Fitted, fit_hybrid, fit_physics, prepare
 from skhybrid._observation import FitObservation
+from skhybrid._reading import read
+from skhybrid._side_by_side import open_collector
 from skhybrid._simulation import Simulation, rates_of, score_trajectories
-from skhybrid._surroundings import features_restored_on_failure, threads, usable_device
-from skhybrid.networks import hidden_sizes
-from skhybrid.physics import Physics, as_physics
-from skhybrid.structures import ODE, STRUCTURES, LatentODE
-from skhybrid.structures.solvers import FIXED_STEP
+from skhybrid._surroundings import features_restored_on_failure, threads
+from skhybrid.physics import Physics
+from skhybrid.structures import ODE, STRUCTURES
 
 # Rows predicted at once.
 PREDICTION_ROWS = 8192
@@ -351,14 +342,13 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             If the loss of every restart was non-finite in its first epoch.
         """
         with features_restored_on_failure(self):
-            parts = self._parts()
-            earlier: list[Rows] = []
-            if isinstance(self.structure, ODE):
-                parts, (*earlier, rows) = self._cut(parts, X, y, sample_weight)
-            else:
-                rows = self._validate(X, y, sample_weight)
-                parts = replace(parts, feature_names=getattr(self, "feature_names_in_", None))
-            previous = self._fitted if self.warm_start and hasattr(self, "_fitted") else None
+            collector = open_collector()
+            if collector is not None and self._is_collectable():
+                with threads(self.n_threads):
+                    collector.take(self, lambda: prepare(*read(self, X, y, sample_weight), self))
+                return self
+            parts, rows, earlier = read(self, X, y, sample_weight)
+            previous = self._previous()
             observation = FitObservation(self, X, y, sample_weight)
             with threads(self.n_threads):
                 if self.nn is None:
@@ -366,7 +356,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     fitted = fit_physics(parts, rows, previous=previous)
                 else:
                     fitted = fit_hybrid(
-                        parts, rows, self, earlier=earlier, previous=previous, observe=observation
+                        parts, rows, earlier, self, previous=previous, observe=observation
                     )
         vars(self).update(fitted.attributes())
         observation.end(fitted)
@@ -502,65 +492,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True)
         )
 
-    def _validate(self, X, y, sample_weight) -> Rows:
-        """Check the data and return them as float64 rows."""
-        reset = not (self.warm_start and hasattr(self, "_fitted"))
-        if self.missing_targets == "mask":
-            check_x = {"dtype": np.float64}
-            check_y = {**check_x, "ensure_2d": False, "ensure_all_finite": "allow-nan"}
-            X, y = validate_data(self, X, y, validate_separately=(check_x, check_y), reset=reset)
-            check_consistent_length(X, y)
-        else:
-            X, y = validate_data(
-                self, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=reset
-            )
-        y = np.asarray(y, dtype=np.float64)
-        if y.ndim > 2:
-            raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
-        if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-        return Rows.of(X, y, sample_weight)
+    def _is_collectable(self) -> bool:
+        """Whether the fit can be trained beside others: callbacks, say, want to see it alone."""
+        alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])
+        return not (alone or self._previous() is not None)
 
-    def _cut(self, parts: Parts, X, y, sample_weight) -> tuple[Parts, list[Rows]]:
-        """Check the data of a differential equation and cut them into windows."""
-        method = parts.structure.method
-        if self.orthogonality > 0 and method not in FIXED_STEP:
-            raise ValueError(
-                f"orthogonality takes derivatives that method={method!r} does not give. Choose "
-                f"one of {', '.join(FIXED_STEP)}, or orthogonality=0."
-            )
-        reset = not (self.warm_start and hasattr(self, "_fitted"))
-        read = read_latent_course if isinstance(self.structure, LatentODE) else read_course
-        trajectories, course = read(self, parts.physics, X, y, sample_weight, reset=reset)
-        stages = [trajectories.windows(each, course.scales) for each in parts.structure.windows()]
-        if course.layout.learned:
-            course = replace(
-                course,
-                n_entries=int(stages[-1].x.entry.max()) + 1,
-                first_entries=trajectories.first_entries(parts.structure.window),
-            )
-        return replace(parts, course=course), stages
-
-    def _parts(self) -> Parts:
-        """Return what the model is made of, checked one by one."""
-        if self.physics is None and self.nn is None:
-            raise ValueError("physics and nn are both None: there is nothing to fit.")
-        if isinstance(self.structure, type):
-            raise ValueError(
-                f"structure is the class {self.structure.__name__}; pass an instance of it, such "
-                f"as {self.structure.__name__}(dt=1.0)."
-            )
-        if self.nn is not None and not isinstance(self.nn, torch.nn.Module):
-            hidden_sizes(self.nn)
-        return Parts(
-            physics=as_physics(self.physics),
-            nn=self.nn,
-            structure=clone(self.structure) if isinstance(self.structure, ODE) else self.structure,
-            nn_features=self.nn_features,
-            feature_names=None,
-            dtype=getattr(torch, self.dtype),
-            device=usable_device(self.device, type(self).__name__),
-        )
+    def _previous(self) -> Fitted | None:
+        """Return the fit to go on from, if there is one."""
+        return self._fitted if self.warm_start and hasattr(self, "_fitted") else None
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_fitted")

@@ -41,7 +41,7 @@ def _warn_of_epoch(what: str, epoch: int, consequence: str) -> None:
         "physics parameters that left the region where the physics is finite (give bounds with "
         "Param), or a learning_rate or rho that is too large.",
         NonFiniteLossWarning,
-        stacklevel=7,
+        stacklevel=8,
     )
 
 
@@ -56,7 +56,7 @@ def warn_of_collapse(hybrid: Hybrid, shares: Shares, n_rows: int, settings: Any)
             f"unexplained. rho={settings.rho} is too large for "
             f"perturbation={settings.perturbation!r}; try a tenth of it.",
             CollapseWarning,
-            stacklevel=6,
+            stacklevel=7,
         )
     elif shares.physics_share < SMALL_SHARE and hybrid.space.shapes:
         warnings.warn(
@@ -64,5 +64,5 @@ def warn_of_collapse(hybrid: Hybrid, shares: Shares, n_rows: int, settings: Any)
             "the model explains, so its parameters mean little. Try a larger rho "
             f"(rho={settings.rho}), a functional_norm, or other initial values.",
             CollapseWarning,
-            stacklevel=6,
+            stacklevel=7,
         )

@@ -10,6 +10,7 @@ __all__ = [
     "NonFiniteLossWarning",
     "PhysicsError",
     "PhysicsInitWarning",
+    "SearchInterruptedWarning",
     "SerialMembersWarning",
     "TrainingError",
 ]
@@ -49,3 +50,7 @@ class PhysicsInitWarning(UserWarning):
 
 class SerialMembersWarning(UserWarning):
     """The model cannot be vectorised over fits, so they are trained one after the other."""
+
+
+class SearchInterruptedWarning(UserWarning):
+    """A search was interrupted; what it finished is kept."""

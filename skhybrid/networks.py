@@ -118,6 +118,13 @@ def _settle_lazy_layers(module: nn.Module, n_inputs: int) -> None:
         raise NetworkError(f"nn failed on inputs of shape (2, {n_inputs}): {error}") from error
 
 
+def first_layer_weight(network: nn.Module) -> str | None:
+    """Return the name of the weights that read the inputs, of a perceptron of ours."""
+    if type(network) is Pointwise and type(network.network) is MultilayerPerceptron:
+        return "network.0.weight"
+    return "0.weight" if type(network) is MultilayerPerceptron else None
+
+
 def as_function(
     network: nn.Module, weights: Mapping[str, torch.Tensor] | None
 ) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -70,8 +70,7 @@ class Dynamics(Hybrid):
         )
         self.layout = layout
         self.n_entries = n_entries
-        n_components = layout.state_shape[0] + layout.n_inputs
-        self._reads_time = network_columns is not None and n_components in network_columns.tolist()
+        self._reads_time = network_columns is not None and self._has_time(network_columns.tolist())
         self._step = FIXED_STEP.get(ode.method)
 
     @property
@@ -91,6 +90,25 @@ class Dynamics(Hybrid):
             corrected = self.structure.corrected
             return math.prod(self.target_shape) if corrected is None else len(corrected)
         return self.layout.state_shape[0]
+
+    def layout_key(self) -> Hashable:
+        """Return the layout, with a step that does not depend on how it was averaged."""
+        step = self.layout.uniform_step
+        return replace(self.layout, uniform_step=None), step and f"{step:.9g}"
+
+    def readable(self, x: Windows) -> list[int]:
+        """Return the components that a network reads which is not restricted: not the time."""
+        return list(range(self.layout.state_shape[0] + self.layout.n_inputs))
+
+    def seeing(self, columns: Sequence[int]) -> Dynamics:
+        """Return the same model with a network that reads these components."""
+        copied = super().seeing(columns)
+        copied._reads_time = self._has_time(columns)
+        return copied
+
+    def _has_time(self, columns: Sequence[int]) -> bool:
+        """Whether the time, which comes after states and inputs, is one of these components."""
+        return self.layout.state_shape[0] + self.layout.n_inputs in columns
 
     def at_observed_states(self) -> Dynamics:
         """Return the same model for windows that start where their states were observed."""

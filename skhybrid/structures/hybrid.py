@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -140,6 +140,31 @@ class Hybrid:
         """Return the same model for other parameters and scales, with a silent network."""
         copied = copy.copy(self)
         copied.space, copied.scales, copied.network = space, scales, None
+        return copied
+
+    def frame(self) -> dict[str, dict]:
+        """Return the tensors that tell this model from one of the same kind for other rows."""
+        return {"scales": vars(self.scales), "space": self.space.frame()}
+
+    def framed(self, frame: Mapping[str, dict]) -> Hybrid:
+        """Return the same model with the frame of another one."""
+        copied = copy.copy(self)
+        copied.scales = replace(self.scales, **frame["scales"])
+        copied.space = self.space.framed(frame["space"])
+        return copied
+
+    def layout_key(self) -> Hashable:
+        """Return what models of the same kind must have in common beside the shapes of tensors."""
+        return None
+
+    def readable(self, x: Tensor) -> list[int]:
+        """Return the columns that a network reads which is not restricted."""
+        return list(range(x.shape[-1]))
+
+    def seeing(self, columns: Sequence[int]) -> Hybrid:
+        """Return the same model with a network that reads these columns."""
+        copied = copy.copy(self)
+        copied.network_columns = torch.tensor(columns, device=self.scales.target_scale.device)
         return copied
 
     @property

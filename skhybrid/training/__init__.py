@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from skhybrid.training.batch import Batch
 from skhybrid.training.loop import Problem, Recipe, train
 from skhybrid.training.members import Members
-from skhybrid.training.objective import Batch
 from skhybrid.training.penalties import Penalties
 from skhybrid.training.result import Result, Status
 from skhybrid.training.schedule import Schedule

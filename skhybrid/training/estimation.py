@@ -1,17 +1,28 @@
-"""A whole fit: restarts side by side, the best of them, and its refinement."""
+"""Whole fits, one or many side by side: restarts, the best of them, and its refinement."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from skhybrid.training.joining import (
+    Widening,
+    join_problems,
+    join_recipes,
+    part_of,
+    signature,
+    slices,
+    widenings,
+)
 from skhybrid.training.loop import Problem, Recipe, train
 from skhybrid.training.members import Members
-from skhybrid.training.refinement import can_refine, refine
-from skhybrid.training.result import Result, Status
+from skhybrid.training.refinement import Refinement, can_refine, refine
+from skhybrid.training.result import Result, Start, Status
 from skhybrid.training.sharing import Shares, measure_shares
 
 # phase name, epoch within the phase, members, losses per member -> stop?
@@ -19,11 +30,34 @@ Observer = Callable[[str, int, Members, Tensor], bool]
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where one restart begins: network parameters and scaled physics parameters."""
+class Fit:
+    """All that one fit needs.
 
-    weights: Mapping[str, Tensor]
-    coordinates: Mapping[str, Tensor]
+    Attributes
+    ----------
+    problem : Problem
+    starts : sequence of Start
+        One for every restart.
+    recipe : Recipe
+        Of the first phase, with values for every restart.
+    refinement : Recipe or None
+        Of the second phase, for a single member; None for none.
+    earlier : sequence of (Problem, Recipe)
+        Problems with the same parameters to train on before, one after the other.
+    """
+
+    problem: Problem
+    starts: Sequence[Start]
+    recipe: Recipe
+    refinement: Recipe | None = None
+    earlier: Sequence[tuple[Problem, Recipe]] = ()
+
+    def signature(self) -> Hashable:
+        """Return what fits must have in common to be trained side by side."""
+        stages = (*self.earlier, (self.problem, self.recipe))
+        if self.refinement is not None:
+            stages = (*stages, (self.problem, self.refinement))
+        return tuple(signature(problem, recipe) for problem, recipe in stages)
 
 
 @dataclass(frozen=True)
@@ -69,82 +103,196 @@ def estimate(
     observer: Observer | None = None,
     earlier: Sequence[tuple[Problem, Recipe]] = (),
 ) -> Estimate | Result:
-    """Train all restarts, keep the best, and refine its network.
+    """Train all restarts side by side, keep the best one and refine it.
 
     Parameters
     ----------
-    problem : Problem
-    starts : sequence of Start
-    recipe : Recipe
-        Of the first phase, with values for every restart.
-    refinement : Recipe or None
-        Of the second phase, for a single member; None for none.
+    problem, starts, recipe, refinement, earlier
+        See :class:`Fit`.
     observer : callable, default=None
         Called after every epoch as ``observer(phase, epoch, members, losses)``, with the phase
         "estimate" or "refine" (there member 0 is the fit, the others are its fold copies). True
         stops training.
-    earlier : sequence of (Problem, Recipe)
-        Problems with the same parameters to train on before, one after the other.
 
     Returns
     -------
     Estimate, or the Result of the first phase if no restart has usable parameters
     """
-    hybrid = problem.hybrid
-    members = Members(hybrid.network, [s.weights for s in starts], [s.coordinates for s in starts])
-    stopped = False
-    begun: list[Tensor] = []
+    fit = Fit(problem, starts, recipe, refinement, earlier)
+    return estimate_together([fit], observer=observer)[0]
 
-    def watch(phase: str, watched: Members) -> Callable[[int, Tensor], bool] | None:
-        if observer is None:
+
+def estimate_together(
+    fits: Sequence[Fit], *, max_members: int | None = None, observer: Observer | None = None
+) -> list[Estimate | Result]:
+    """Train fits side by side.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        Of the same signature.
+    max_members : int, default=None
+        Most members of the second phase at once; None is no limit.
+    observer : callable, default=None
+        As for :func:`estimate`, of a single fit.
+
+    Returns
+    -------
+    list of Estimate or Result, one for every fit
+    """
+    watch = _Watch(observer)
+    counts = [len(fit.starts) for fit in fits]
+    changes, columns = widenings([fit.problem for fit in fits])
+    if changes is not None:
+        fits = [_widened(fit, change, columns) for fit, change in zip(fits, changes, strict=True)]
+    starts = [start for fit in fits for start in fit.starts]
+    members = Members(
+        fits[0].problem.hybrid.network,
+        [start.weights for start in starts],
+        [start.coordinates for start in starts],
+    )
+    result, begun = _first_phase(fits, counts, members, watch)
+    firsts = [
+        _first(fit, part, members, result, begun)
+        for fit, part in zip(fits, slices(counts), strict=True)
+    ]
+    if not watch.stopped:
+        _refine_all(fits, firsts, max_members, watch)
+    if changes is not None:
+        firsts = [_narrowed(first, change) for first, change in zip(firsts, changes, strict=True)]
+    return firsts
+
+
+class _Watch:
+    """Hands what happens to an observer, and remembers if that asked to stop."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self.observer = observer
+        self.stopped = False
+        self.n_before = 0
+
+    def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
+        if self.observer is None:
             return None
+        before = self.n_before if phase == "estimate" else 0
 
         def on_epoch(epoch: int, losses: Tensor) -> bool:
-            nonlocal stopped
-            before = len(begun) if phase == "estimate" else 0
-            stopped = observer(phase, before + epoch, watched, losses)
-            return stopped
+            self.stopped = self.observer(phase, before + epoch, members, losses)
+            return self.stopped
 
         return on_epoch
 
-    for easier, its_recipe in earlier:
-        if stopped:
+
+def _first_phase(
+    fits: Sequence[Fit], counts: Sequence[int], members: Members, watch: _Watch
+) -> tuple[Result, list[Tensor]]:
+    """Train all restarts; return the result of the last stage and the curve of those before."""
+    begun: list[Tensor] = []
+    for stage in range(len(fits[0].earlier)):
+        if watch.stopped:
             break
-        begun += train(easier, members, its_recipe, watch("estimate", members)).curve
-    if stopped:
+        recipes = [fit.earlier[stage][1] for fit in fits]
+        problem = join_problems(
+            [fit.earlier[stage][0] for fit in fits], [recipe.seed for recipe in recipes], counts
+        )
+        begun += train(problem, members, join_recipes(recipes), watch("estimate", members)).curve
+        watch.n_before = len(begun)
+    recipes = [fit.recipe for fit in fits]
+    recipe = join_recipes(recipes)
+    if watch.stopped:
         recipe = replace(recipe, schedule=replace(recipe.schedule, n_epochs=0))
-    first = train(problem, members, recipe, watch("estimate", members))
-    best = _best(first)
-    if best is None:
-        return first
-    curve = [float(losses[best]) for losses in (*begun, *first.curve)]
-    loss = float(first.losses[best])
-    restart_coordinates = [members.member_coordinates(m) for m in range(members.n_members)]
-    kept = members
-    if members.n_members > 1:
-        kept = Members(hybrid.network, [members.member_weights(best)], [restart_coordinates[best]])
-    x, y, weight = problem.data
-    shares = measure_shares(
-        hybrid, x, y, kept.member_coordinates(0), kept.member_weights(0), target_weight=weight
+    problem = join_problems(
+        [fit.problem for fit in fits], [recipe.seed for recipe in recipes], counts
     )
-    second = None
-    healthy = first.status[best] is not Status.NON_FINITE
-    possible = can_refine(len(y), problem.validation is not None)
-    if refinement is not None and possible and healthy and not stopped:
-        kept, second = refine(problem, kept, refinement, watch)
-        curve += [float(losses[0]) for losses in second.curve]
-        loss = float(second.losses[0])
+    return train(problem, members, recipe, watch("estimate", members)), begun
+
+
+def _first(
+    fit: Fit, part: slice, members: Members, result: Result, begun: Sequence[Tensor]
+) -> Estimate | Result:
+    """Return what the first phase found, of the restart with the lowest loss."""
+    result = part_of(result, part)
+    best = _best(result)
+    if best is None:
+        return result
+    curve = [losses[part] for losses in begun] + result.curve
+    indices = range(part.start, part.stop)
+    coordinates = [members.member_coordinates(member) for member in indices]
+    weights = members.member_weights(indices[best])
+    x, y, weight = fit.problem.data
+    shares = measure_shares(
+        fit.problem.hybrid, x, y, coordinates[best], weights, target_weight=weight
+    )
     return Estimate(
-        coordinates=kept.member_coordinates(0),
-        weights=kept.member_weights(0),
-        loss=loss,
-        loss_curve=curve,
+        coordinates=coordinates[best],
+        weights=weights,
+        loss=float(result.losses[best]),
+        loss_curve=[float(losses[best]) for losses in curve],
         best=best,
-        restarts=first,
-        restart_coordinates=restart_coordinates,
-        refinement=second,
+        restarts=result,
+        restart_coordinates=coordinates,
+        refinement=None,
         shares=shares,
     )
+
+
+def _refine_all(
+    fits: Sequence[Fit], firsts: list[Estimate | Result], max_members: int | None, watch: _Watch
+) -> None:
+    """Put refined estimates in the place of those that can be refined."""
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for number, (fit, first) in enumerate(zip(fits, firsts, strict=True)):
+        if fit.refinement is None or isinstance(first, Result):
+            continue
+        possible = can_refine(len(fit.problem.data.y), fit.problem.validation is not None)
+        if possible and first.restarts.status[first.best] is not Status.NON_FINITE:
+            groups[signature(fit.problem, fit.refinement)].append(number)
+    for group in groups.values():
+        jobs = [
+            Refinement(
+                fits[number].problem,
+                fits[number].refinement,
+                firsts[number].weights,
+                firsts[number].coordinates,
+            )
+            for number in group
+        ]
+        size = len(jobs) if max_members is None else max(1, max_members // jobs[0].n_members)
+        for portion in portions(range(len(jobs)), size):
+            outcomes = refine([jobs[i] for i in portion], watch)
+            for i, (weights, second) in zip(portion, outcomes, strict=True):
+                first = firsts[group[i]]
+                firsts[group[i]] = replace(
+                    first,
+                    weights=weights,
+                    loss=float(second.losses[0]),
+                    loss_curve=first.loss_curve + [float(losses[0]) for losses in second.curve],
+                    refinement=second,
+                )
+
+
+def portions(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Yield as few portions as hold so many at the most, about equally large."""
+    n_portions = -(-len(numbers) // size)
+    ends = [round(len(numbers) * part / n_portions) for part in range(n_portions + 1)]
+    for begin, end in itertools.pairwise(ends):
+        yield numbers[begin:end]
+
+
+def _widened(fit: Fit, change: Widening, columns: Sequence[int]) -> Fit:
+    hybrid = change.widened(fit.problem.hybrid, columns)
+    return replace(
+        fit,
+        problem=replace(fit.problem, hybrid=hybrid),
+        starts=[replace(start, weights=change.widen(start.weights)) for start in fit.starts],
+        earlier=[(replace(problem, hybrid=hybrid), recipe) for problem, recipe in fit.earlier],
+    )
+
+
+def _narrowed(outcome: Estimate | Result, change: Widening) -> Estimate | Result:
+    if isinstance(outcome, Result):
+        return outcome
+    return replace(outcome, weights=change.narrow(outcome.weights))
 
 
 def _best(result: Result) -> int | None:

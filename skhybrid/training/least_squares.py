@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from skhybrid.structures import STATES, Hybrid
-from skhybrid.training.objective import Batch
+from skhybrid.training.batch import Batch
 
 # At this tolerance the certified values of the NIST problems are reached to six digits or more.
 TIGHT_TOLERANCE = 1e-15

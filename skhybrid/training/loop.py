@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +10,15 @@ from torch import Tensor
 
 from skhybrid.structures import Hybrid
 from skhybrid.training.adam import Adam
+from skhybrid.training.batch import Batch
 from skhybrid.training.members import BIAS, CODER, PHYSICS, STATE, WEIGHT, Members
-from skhybrid.training.objective import Batch, Objective, rows_of
+from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import L2, Penalties
 from skhybrid.training.result import Result, Status
 from skhybrid.training.schedule import Schedule
 from skhybrid.training.sharpness import Sharpness
-from skhybrid.training.stopping import BestKeeper, Patience
+from skhybrid.training.stopping import BestKeeper, Patience, Waiting
+from skhybrid.training.streams import Streams, rows_of
 
 OnEpoch = Callable[[int, Tensor], bool]
 
@@ -28,18 +30,25 @@ class Problem:
     Attributes
     ----------
     hybrid : Hybrid
-    data : Batch
-        Training rows, with weights of shape (n, ...) or (n_members, n, ...).
-    validation : Batch or None
+    data : Batch or Streams
+        Training rows, with weights of shape (n, ...) or (n_members, n, ...); of several problems
+        those of each.
+    validation : Batch, Streams or None
         Held-out rows. Weights of shape (n_members, n, ...) tell which rows each member held out.
     groups : Tensor of int, shape (n,), or None
         Rows that belong together, to be held out together; None: every row is its own.
+    fits : sequence of slice or None
+        Which members belong to which fit; None: all to one.
+    frames : dict or None
+        What tells the models of the members apart, stacked (see :meth:`Hybrid.frame`).
     """
 
     hybrid: Hybrid
-    data: Batch
-    validation: Batch | None = None
+    data: Batch | Streams
+    validation: Batch | Streams | None = None
     groups: Tensor | None = None
+    fits: Sequence[slice] | None = None
+    frames: dict | None = None
 
 
 @dataclass(frozen=True)
@@ -97,32 +106,33 @@ def train(
     Result
     """
     data, validation, schedule = problem.data, problem.validation, recipe.schedule
-    objective = _objective(problem.hybrid, members, recipe, data)
+    objective = _objective(problem, members, recipe)
     objective.check_vectorised(rows_of(data, slice(0, schedule.batch_size)))
     step = _Step(objective, members, recipe)
-    held_out = None if validation is None else _HeldOut(objective, validation, members, recipe)
+    held_out = None if validation is None else _HeldOut(objective, problem, members, recipe)
     guard = _Guard(objective, data, members, schedule.n_epochs)
-    generator = torch.Generator().manual_seed(recipe.seed)
+    shuffle = _shuffler(data, schedule, recipe.seed)
     curve: list[Tensor] = []
     ending = Status.FINISHED
     for epoch in range(1, schedule.n_epochs + 1):
-        losses = step.epoch(data, schedule, generator)
+        losses = step.epoch(shuffle(), schedule)
         curve.append(losses)
-        stopped = guard.check(epoch, losses)
-        if stopped is not None:
-            step.stop(stopped)
+        if guard.check(epoch, losses):
+            step.stop(guard.stopped)
             if guard.none_left:
                 break
-        if held_out is not None and held_out.exhausted(epoch, schedule.n_epochs):
-            ending = Status.EARLY_STOPPED
-            break
+        if held_out is not None and held_out.look(epoch, schedule.n_epochs):
+            guard.stop_early(held_out.exhausted, epoch)
+            step.stop(guard.stopped)
+            if guard.none_left:
+                break
         if on_epoch is not None and on_epoch(epoch, losses):
             ending = Status.CALLBACK_STOPPED
             break
     n_epochs = len(curve)
     # The last step may have gone where the loss is not finite; the next epoch would see it.
     losses = objective.data_losses(data)
-    restored = guard.check(n_epochs + 1, losses) is not None
+    restored = guard.check(n_epochs + 1, losses)
     kept_epoch = [min(kept, n_epochs) for kept in guard.kept_epoch]
     validation_losses = None
     if held_out is not None:
@@ -140,10 +150,17 @@ def train(
     )
 
 
-def _objective(hybrid: Hybrid, members: Members, recipe: Recipe, data: Batch) -> Objective:
-    per_member = data.weight is not None and data.weight.ndim > data.y.ndim
+def _objective(problem: Problem, members: Members, recipe: Recipe) -> Objective:
+    data = problem.data
+    several = isinstance(data, Streams)
     return Objective(
-        hybrid, members, recipe.penalties, weight_per_member=per_member, compile=recipe.compile
+        problem.hybrid,
+        members,
+        recipe.penalties,
+        weight_per_member=data.weight is not None if several else data.weight_per_member,
+        row_axes=data.row_axes if several else None,
+        frames=problem.frames,
+        compile=recipe.compile,
     )
 
 
@@ -161,13 +178,12 @@ class _Step:
         if recipe.rho is not None:
             self.sharpness = Sharpness(members, recipe.rho, recipe.perturbation, recipe.perturb)
 
-    def epoch(self, data: Batch, schedule: Schedule, generator: torch.Generator) -> Tensor:
+    def epoch(self, data: Batch | Streams, schedule: Schedule) -> Tensor:
         """Step through all minibatches; return the mean loss of each member, penalties included.
 
         A minibatch whose gradient is not finite, as that of a rollout that diverges, moves nothing;
         the mean is over the others, and not finite if there are none.
         """
-        data = _shuffled(data, schedule, generator)
         size, first = schedule.batch_size, self.adam.n_steps
         total = torch.zeros(self.members.n_members).to(self.members.flat)
         n_finite = torch.zeros_like(total)
@@ -206,6 +222,7 @@ class _Guard:
         self.data = data
         self.members = members
         self.status = [Status.FINISHED] * members.n_members
+        self.stopped = torch.zeros(members.n_members, dtype=torch.bool, device=members.flat.device)
         self.stopped_epoch = [n_epochs] * members.n_members
         self.kept_epoch = [n_epochs] * members.n_members
         self._last, self._earlier = members.flat.clone(), members.flat.clone()
@@ -215,18 +232,23 @@ class _Guard:
         """Whether every member has been stopped."""
         return all(status is not Status.FINISHED for status in self.status)
 
-    def check(self, epoch: int, losses: Tensor) -> Tensor | None:
-        """Restore members that went wrong in this epoch; return all stopped ones if any is new."""
-        finite = torch.isfinite(losses) & self.members.finite()
-        running = torch.tensor(
-            [status is Status.FINISHED for status in self.status], device=finite.device
-        )
-        broken = ~finite & running
-        if bool(broken.any()):
+    def check(self, epoch: int, losses: Tensor) -> bool:
+        """Restore members that went wrong in this epoch, and say whether there are any."""
+        broken = ~(torch.isfinite(losses) & self.members.finite()) & ~self.stopped
+        any_broken = bool(broken.any())
+        if any_broken:
             self._restore(broken, epoch)
+            self.stopped = self.stopped | broken
         self._earlier.copy_(self._last)
         self._last.copy_(self.members.flat)
-        return ~(finite & running) if bool(broken.any()) else None
+        return any_broken
+
+    def stop_early(self, chosen: Tensor, epoch: int) -> None:
+        """Note which members' fits have waited long enough."""
+        for member in (chosen & ~self.stopped).nonzero().flatten().tolist():
+            self.status[member] = Status.EARLY_STOPPED
+            self.stopped_epoch[member] = self.kept_epoch[member] = epoch
+        self.stopped = self.stopped | chosen
 
     def _restore(self, broken: Tensor, epoch: int) -> None:
         """Give broken members their newest parameters at which the loss is finite.
@@ -246,15 +268,19 @@ class _HeldOut:
     """The validation rows: what to keep, and when to stop."""
 
     def __init__(
-        self, objective: Objective, validation: Batch, members: Members, recipe: Recipe
+        self, objective: Objective, problem: Problem, members: Members, recipe: Recipe
     ) -> None:
         self.objective = objective
-        self.validation = validation
-        self.patience = recipe.patience
+        self.validation = validation = problem.validation
+        fits = problem.fits or [slice(0, members.n_members)]
+        self.exhausted = torch.zeros_like(members.flat[: members.n_members], dtype=torch.bool)
+        self._waiting = None if recipe.patience is None else Waiting(recipe.patience, fits)
         self._idle = None
-        if validation.weight is not None and validation.weight.ndim > validation.y.ndim:
+        if isinstance(validation, Streams):
+            self._idle = validation.idle()
+        elif validation.weight_per_member:
             self._idle = ~validation.weight.flatten(1).any(dim=1)
-        self.keeper = BestKeeper(members, recipe.keep_best)
+        self.keeper = BestKeeper(members, recipe.keep_best, fits)
         self.keeper.update(0, self.losses())
 
     def losses(self) -> Tensor:
@@ -262,16 +288,38 @@ class _HeldOut:
         losses = self.objective.data_losses(self.validation)
         return losses if self._idle is None else losses.masked_fill(self._idle, torch.nan)
 
-    def exhausted(self, epoch: int, n_epochs: int) -> bool:
+    def look(self, epoch: int, n_epochs: int) -> bool:
+        """Look at the held-out rows, if it is time, and say whether a fit has newly waited enough.
+
+        :attr:`exhausted` tells which members belong to those that have.
+        """
         if not self.keeper.due(epoch, n_epochs):
             return False
         losses = self.losses()
         self.keeper.update(epoch, losses)
-        return self.patience is not None and self.patience.exhausted(epoch, losses)
+        if self._waiting is None:
+            return False
+        before = self.exhausted.clone()
+        for fit, done in zip(
+            self._waiting.fits, self._waiting.exhausted(epoch, losses), strict=True
+        ):
+            self.exhausted[fit] |= done
+        return bool((self.exhausted & ~before).any())
 
 
-def _shuffled(data: Batch, schedule: Schedule, generator: torch.Generator) -> Batch:
+def _shuffler(
+    data: Batch | Streams, schedule: Schedule, seed: int
+) -> Callable[[], Batch | Streams]:
+    """Return a function that returns the rows in a new order for every epoch."""
+    if isinstance(data, Streams):
+        generators = data.generators()
+        return lambda: data.shuffled(schedule, generators)
     if schedule.n_batches == 1:
-        return data
-    order = torch.randperm(len(data.y), generator=generator)
-    return rows_of(data, order.to(data.y.device))
+        return lambda: data
+    generator = torch.Generator().manual_seed(seed)
+
+    def shuffled() -> Batch:
+        order = torch.randperm(len(data.y), generator=generator)
+        return rows_of(data, order.to(data.y.device))
+
+    return shuffled

@@ -4,35 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.structures import Hybrid
+from skhybrid.training.batch import Batch, take
 from skhybrid.training.members import Members
 from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
+from skhybrid.training.streams import Streams, rows_of
 
 # Targets evaluated at once where no gradient is needed.
 EVALUATION_NUMBERS = 2**17
-
-
-class Batch(NamedTuple):
-    """Rows of the training data.
-
-    Attributes
-    ----------
-    x : Tensor of shape (n, n_features), or a named tuple of tensors with n rows
-    y : Tensor of shape (n,) or (n, n_targets), or of further dimensions
-    weight : Tensor or None
-        Weight of every target, of the shape of y or with a leading member axis, and of mean one
-        over the training data. None is one everywhere.
-    """
-
-    x: Tensor | tuple
-    y: Tensor
-    weight: Tensor | None
 
 
 class Objective:
@@ -45,6 +29,10 @@ class Objective:
     penalties : Penalties
     weight_per_member : bool, default=False
         Whether the weights of a batch carry a leading member axis.
+    row_axes : int, named tuple or None, default=None
+        Where the features of a batch have a member axis; None: nowhere.
+    frames : dict, default=None
+        Scales and origins of every member, stacked, where they differ (see :meth:`Hybrid.frame`).
     compile : bool, default=False
         Whether to compile the loss and its gradient with ``torch.compile``.
     """
@@ -56,6 +44,8 @@ class Objective:
         penalties: Penalties,
         *,
         weight_per_member: bool = False,
+        row_axes: int | tuple | None = None,
+        frames: dict | None = None,
         compile: bool = False,
     ) -> None:
         in_part = hybrid.compiled() if compile else None
@@ -67,6 +57,9 @@ class Objective:
         self._penalty_weights = tuple(w[0] if single else w for w in penalty_weights)
         self._inverse_scale = 1.0 / hybrid.scales.target_scale
         self._weight_per_member = weight_per_member
+        self._row_axes = row_axes
+        self._rows_per_member = row_axes is not None
+        self._frames = frames
         self._loss = (
             self._penalised_loss
             if penalties.has_functional_norm or penalties.has_orthogonality
@@ -82,15 +75,23 @@ class Objective:
         return self._training_loss(*self._arguments(batch))
 
     @torch.no_grad()
-    def data_losses(self, data: Batch) -> Tensor:
+    def data_losses(self, data: Batch | Streams) -> Tensor:
         """Return every member's loss over all rows, without penalties: shape (n_members,)."""
-        total, mass = 0.0, 0
-        n_rows = max(1, EVALUATION_NUMBERS // max(1, data.y[0].numel()))
-        for start in range(0, len(data.y), n_rows):
-            batch = rows_of(data, slice(start, start + n_rows))
-            total = total + self._evaluation_loss(*self._arguments(batch)) * batch.y.numel()
-            mass += batch.y.numel()
-        return (total / mass).reshape(-1)
+        total = 0.0
+        n_rows = len(data.y)
+        numbers_in_row = data.y[0].numel()
+        if self._rows_per_member:
+            n_rows = data.n_rows
+            numbers_in_row = data.y[0, 0].numel() * self.members.n_members
+        portion = max(1, EVALUATION_NUMBERS // max(1, numbers_in_row))
+        for start in range(0, n_rows, portion):
+            rows = slice(start, min(start + portion, n_rows))
+            losses = self._evaluation_loss(*self._arguments(rows_of(data, rows)))
+            total = total + losses * (rows.stop - rows.start)
+        losses = (total / n_rows).reshape(-1)
+        if self._rows_per_member and data.padding is not None:
+            losses = losses * data.padding
+        return losses
 
     def check_vectorised(self, batch: Batch) -> None:
         """Find out whether the members can be evaluated together; otherwise go one by one.
@@ -128,26 +129,29 @@ class Objective:
         else:
             weights = None  # the module holds them
             weight = weight[0] if self._weight_per_member else weight
-        return (self.members.coordinates, weights, x, y, weight, *self._penalty_weights)
+        frames = self._frames
+        return (self.members.coordinates, weights, x, y, weight, frames, *self._penalty_weights)
 
     def _over_members(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if self.members.n_members == 1:
             return loss
         weight_axis = 0 if self._weight_per_member else None
-        return torch.vmap(
-            loss, in_dims=(0, 0, None, None, weight_axis, 0, 0), randomness="different"
-        )
+        target_axis = 0 if self._rows_per_member else None
+        frame_axis = None if self._frames is None else 0
+        axes = (0, 0, self._row_axes, target_axis, weight_axis, frame_axis, 0, 0)
+        return torch.vmap(loss, in_dims=axes, randomness="different")
 
     def _one_by_one(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def losses(coordinates, weights, x, y, weight, *penalty_weights):
+        def losses(coordinates, weights, x, y, weight, frames, *penalty_weights):
             return torch.stack(
                 [
                     loss(
                         {name: tensor[member] for name, tensor in coordinates.items()},
                         {name: tensor[member] for name, tensor in weights.items()},
-                        x,
-                        y,
+                        take(x, member) if self._rows_per_member else x,
+                        y[member] if self._rows_per_member else y,
                         weight[member] if self._weight_per_member else weight,
+                        _frame_of(frames, member),
                         *(values[member] for values in penalty_weights),
                     )
                     for member in range(self.members.n_members)
@@ -156,9 +160,17 @@ class Objective:
 
         return losses
 
-    def _data_loss(self, coordinates, weights, x, y, weight, *_) -> Tensor:
-        prediction, extra = self.hybrid.evaluate(x, coordinates, weights, bounded=True)
-        return _mean_square(prediction - y, self._inverse_scale, weight) + extra
+    def _framed(self, frame: dict | None) -> tuple[Hybrid, Tensor]:
+        """Return the model of a member, and one over the spread of its target."""
+        if frame is None:
+            return self.hybrid, self._inverse_scale
+        hybrid = self.hybrid.framed(frame)
+        return hybrid, 1.0 / hybrid.scales.target_scale
+
+    def _data_loss(self, coordinates, weights, x, y, weight, frame, *_) -> Tensor:
+        hybrid, inverse_scale = self._framed(frame)
+        prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
+        return _mean_square(prediction - y, inverse_scale, weight) + extra
 
     def _penalised_loss(
         self,
@@ -167,17 +179,19 @@ class Objective:
         x: Tensor,
         y: Tensor,
         weight: Tensor | None,
+        frame: dict | None,
         functional_norm_weight: Tensor,
         orthogonality_weight: Tensor,
     ) -> Tensor:
-        unit = self._inverse_scale if weight is None else self._inverse_scale * weight.sqrt()
+        hybrid, inverse_scale = self._framed(frame)
+        unit = inverse_scale if weight is None else inverse_scale * weight.sqrt()
 
         def physics(at: Mapping[str, Tensor]) -> Tensor:
-            return self.hybrid.physics_part(x, at) * unit
+            return hybrid.physics_part(x, at) * unit
 
-        prediction, extra = self.hybrid.evaluate(x, coordinates, weights, bounded=True)
+        prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         contribution = prediction * unit - physics(coordinates)
-        loss = _mean_square(prediction - y, self._inverse_scale, weight) + extra
+        loss = _mean_square(prediction - y, inverse_scale, weight) + extra
         if self._penalties.has_functional_norm:
             loss = loss + functional_norm_weight * functional_norm(contribution)
         if self._penalties.has_orthogonality:
@@ -186,19 +200,14 @@ class Objective:
         return loss
 
 
-def rows_of(data: Batch, rows: slice | Tensor) -> Batch:
-    """Return some rows of the data; the row axis of the weights is that of y, from the right."""
-    weight = data.weight
-    if weight is not None:
-        weight = weight[rows] if weight.ndim == data.y.ndim else weight[:, rows]
-    return Batch(take(data.x, rows), data.y[rows], weight)
-
-
-def take(x: Any, rows: Any) -> Any:
-    """Return some rows of a tensor or array, or of each one of a named tuple."""
-    if not isinstance(x, tuple):
-        return x[rows]
-    return type(x)(*(None if part is None else part[rows] for part in x))
+def _frame_of(frames: dict | None, member: int) -> dict | None:
+    """Return what a frame has of one member."""
+    if frames is None:
+        return None
+    return {
+        name: _frame_of(part, member) if isinstance(part, dict) else part[member]
+        for name, part in frames.items()
+    }
 
 
 def _mean_square(error: Tensor, inverse_scale: Tensor, weight: Tensor | None) -> Tensor:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from skhybrid.training.batch import Batch
+from skhybrid.training.joining import join_problems, join_recipes, part_of
 from skhybrid.training.loop import OnEpoch, Problem, Recipe, train
 from skhybrid.training.members import Members
-from skhybrid.training.objective import Batch
 from skhybrid.training.result import Result
 
 N_FOLDS = 5
@@ -23,55 +24,86 @@ def can_refine(n_rows: int, has_validation: bool = False) -> bool:
     return has_validation or n_rows >= N_FOLDS * MIN_FOLD_ROWS
 
 
+@dataclass(frozen=True)
+class Refinement:
+    """One fit whose network is to be trained on.
+
+    Attributes
+    ----------
+    problem : Problem
+        With data weights of shape (n, ...) or None.
+    recipe : Recipe
+        For a single member; its physics learning rate is not used.
+    weights, coordinates : mapping of str to Tensor
+        Where it begins.
+    """
+
+    problem: Problem
+    recipe: Recipe
+    weights: Mapping[str, Tensor]
+    coordinates: Mapping[str, Tensor]
+
+    @property
+    def n_members(self) -> int:
+        """Number of members it takes: itself, and a copy for each fold."""
+        return 1 if self.problem.validation is not None else N_FOLDS + 1
+
+
 def refine(
-    problem: Problem,
-    members: Members,
-    recipe: Recipe,
-    watch: Callable[[str, Members], OnEpoch | None],
-) -> tuple[Members, Result]:
-    """Train a single member's network on with θ held, and end where held-out rows are fitted best.
+    fits: Sequence[Refinement], watch: Callable[[str, Members], OnEpoch | None]
+) -> list[tuple[dict[str, Tensor], Result]]:
+    """Train networks on with θ held, and end where held-out rows are fitted best.
 
     Beside the member that sees all rows, a copy is trained for each of five folds without the rows
-    of its fold. All start from the member's network; the parameters kept are those of the epoch at
+    of its fold. All start from the fit's network; the parameters kept are those of the epoch at
     which the mean held-out loss of the copies is lowest, the start included, or the last ones if
     these are as good within one standard error. Where the problem has validation rows, these decide
     and no copies are trained.
 
     Parameters
     ----------
-    problem : Problem
-        With data weights of shape (n, ...) or None.
-    members : Members
-        A single member.
-    recipe : Recipe
-        For a single member; its physics learning rate is not used.
+    fits : sequence of Refinement
+        Of the same signature.
     watch : callable
         From the name of the phase and its members to what is called after every epoch.
 
     Returns
     -------
-    members : Members
-        A single member again.
-    result : Result
+    list of (weights, Result), one for every fit
     """
-    hybrid = problem.hybrid
-    weights, coordinates = members.member_weights(0), members.member_coordinates(0)
-    n_members = 1
-    if problem.validation is None:
-        problem = with_folds(problem, recipe.seed)
-        n_members = N_FOLDS + 1
-    recipe = replace(
+    counts = [fit.n_members for fit in fits]
+    # Fits of the same rows share the folds too.
+    folded: dict[tuple, Problem] = {}
+    problems = []
+    for fit in fits:
+        problem = fit.problem
+        if problem.validation is None:
+            key = (id(problem.data), fit.recipe.seed)
+            if key not in folded:
+                folded[key] = with_folds(problem, fit.recipe.seed)
+            shared = folded[key]
+            problem = replace(problem, data=shared.data, validation=shared.validation)
+        problems.append(problem)
+    recipes = [_recipe_for(fit.recipe, count) for fit, count in zip(fits, counts, strict=True)]
+    starts = [fit for fit, count in zip(fits, counts, strict=True) for _ in range(count)]
+    problem = join_problems(problems, [fit.recipe.seed for fit in fits], counts)
+    members = Members(
+        problem.hybrid.network, [fit.weights for fit in starts], [fit.coordinates for fit in starts]
+    )
+    result = train(problem, members, join_recipes(recipes), watch("refine", members))
+    parts = problem.fits or [slice(0, counts[0])]
+    return [(members.member_weights(part.start), part_of(result, part)) for part in parts]
+
+
+def _recipe_for(recipe: Recipe, n_members: int) -> Recipe:
+    return replace(
         recipe,
         rho=None if recipe.rho is None else recipe.rho.expand(n_members),
         learning_rate=recipe.learning_rate.expand(n_members),
-        physics_learning_rate=torch.zeros(n_members),
+        physics_learning_rate=recipe.learning_rate.new_zeros(n_members),
         penalties=recipe.penalties.expand(n_members),
         keep_best="together",
     )
-    copies = Members(hybrid.network, [weights] * n_members, [coordinates] * n_members)
-    result = train(problem, copies, recipe, watch("refine", copies))
-    refined = Members(hybrid.network, [copies.member_weights(0)], [coordinates])
-    return refined, result
 
 
 def with_folds(problem: Problem, seed: int) -> Problem:

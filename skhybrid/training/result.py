@@ -1,11 +1,20 @@
-"""What training hands back."""
+"""Where training begins, and what it hands back."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where one restart begins: network parameters and scaled physics parameters."""
+
+    weights: Mapping[str, Tensor]
+    coordinates: Mapping[str, Tensor]
 
 
 class Status(enum.Enum):

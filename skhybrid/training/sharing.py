@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from skhybrid.structures import Hybrid
-from skhybrid.training.objective import take
+from skhybrid.training.batch import take
 
 # Rows looked at: enough for a share to a per cent.
 MAX_ROWS = 2000

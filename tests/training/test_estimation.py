@@ -77,12 +77,9 @@ def test_validation_rows_decide_where_there_are_some(hybrid, data, starts):
     assert outcome.loss > 1e-4
 
 
-def test_the_network_of_the_model_holds_what_was_kept(hybrid, data, starts):
+def test_the_loss_is_that_of_the_parameters_kept(hybrid, data, starts):
     for recipe in (None, make_recipe(n_epochs=3)):
         outcome = estimate(Problem(hybrid, data), starts, make_recipe(N_STARTS), recipe)
-        held = {name: p.detach() for name, p in hybrid.network.named_parameters()}
-        if recipe is not None:
-            assert_close(held, outcome.weights, rtol=0, atol=0)
         prediction = hybrid(data.x, outcome.coordinates, outcome.weights)
         error = (prediction - data.y) / hybrid.scales.target_scale
         assert outcome.loss == pytest.approx(float(error.square().mean()), rel=1e-10)

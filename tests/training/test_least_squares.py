@@ -15,8 +15,8 @@ from small_fits import make_hybrid
 from skhybrid import HybridRegressor, Param, Physics
 from skhybrid.structures import STATES
 from skhybrid.training import least_squares
+from skhybrid.training.batch import Batch
 from skhybrid.training.least_squares import fit_least_squares
-from skhybrid.training.objective import Batch
 
 
 def fit(physics, x, y, **parameters):

@@ -12,7 +12,9 @@ from torch.testing import assert_close
 
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.training import objective as objective_module
-from skhybrid.training.objective import Batch, Objective, rows_of
+from skhybrid.training.batch import Batch
+from skhybrid.training.objective import Objective
+from skhybrid.training.streams import rows_of
 
 
 def with_two_targets(data: Batch) -> Batch:

@@ -16,8 +16,8 @@ from small_fits import (
 from torch.testing import assert_close
 
 from skhybrid.training import Problem, refinement
-from skhybrid.training.objective import Batch
-from skhybrid.training.refinement import N_FOLDS, can_refine, refine
+from skhybrid.training.batch import Batch
+from skhybrid.training.refinement import N_FOLDS, Refinement, can_refine, refine
 
 
 class Refined:
@@ -48,8 +48,8 @@ class Refined:
 
         with monkeypatch.context() as patch:
             patch.setattr(refinement, "train", spy)
-            members = make_members(hybrid, [self.start])
-            self.members, self.result = refine(problem, members, recipe, watch)
+            begin = Refinement(problem, recipe, self.start.weights, self.start.coordinates)
+            ((self.kept, self.result),) = refine([begin], watch)
 
     def weights(self, epoch: int, member: int) -> dict[str, torch.Tensor]:
         shapes = {name: value.shape for name, value in self.start.weights.items()}
@@ -84,13 +84,10 @@ def problem():
 def test_the_physics_is_held_bit_by_bit(problem, rho, perturb, monkeypatch):
     recipe = make_recipe(rho=rho, perturb=perturb, n_epochs=10, physics_learning_rate=0.5)
     refined = Refined(problem, recipe, monkeypatch)
-    kept = refined.members.member_coordinates(0)
-    for name, value in refined.start.coordinates.items():
-        assert torch.equal(kept[name], value)
+    kept = refined.start.coordinates
     for block in refined.copies.blocks:
         values = torch.stack([block.view(flat) for flat in refined.flats])
         assert bool((values == values[0]).all()) == (block.name in kept)
-    assert refined.members.n_members == 1
     assert refined.phases == ["refine"]
 
 
@@ -121,9 +118,8 @@ def test_what_is_kept_is_the_epoch_with_the_lowest_mean_held_out_loss(problem, m
     best = means.index(min(means))
     assert 0 < best < 60
     assert refined.result.kept_epoch == [best] * (N_FOLDS + 1)
-    kept = refined.members.member_weights(0)
+    kept = refined.kept
     assert_close(kept, refined.weights(best, 0), rtol=0, atol=0)
-    assert_close({n: p.detach() for n, p in problem.hybrid.network.named_parameters()}, kept)
 
 
 def test_the_copies_start_together_and_part(problem, monkeypatch):
@@ -156,7 +152,7 @@ def test_where_refining_can_only_overfit_the_start_is_kept(monkeypatch):
             value.zero_()
     refined = Refined(Problem(hybrid, data), overfitting(), monkeypatch, start)
     assert refined.result.kept_epoch == [0] * (N_FOLDS + 1)
-    assert_close(refined.members.member_weights(0), start.weights, rtol=0, atol=0)
+    assert_close(refined.kept, start.weights, rtol=0, atol=0)
     # All the while the training loss fell.
     assert float(refined.result.curve[-1][0]) < 0.9 * float(refined.result.curve[0][0])
 
@@ -172,7 +168,7 @@ def test_validation_rows_decide_in_place_of_folds(problem, monkeypatch):
     assert 0 < best < 60
     assert refined.result.kept_epoch == [best]
     assert float(refined.result.validation_losses) == pytest.approx(min(losses), rel=1e-10)
-    assert_close(refined.members.member_weights(0), refined.weights(best, 0), rtol=0, atol=0)
+    assert_close(refined.kept, refined.weights(best, 0), rtol=0, atol=0)
 
 
 def test_every_copy_has_the_recipe_of_the_single_member(problem, monkeypatch):

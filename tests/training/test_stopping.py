@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from skhybrid.training.members import Members
-from skhybrid.training.stopping import EVALUATIONS, BestKeeper, Patience
+from skhybrid.training.stopping import EVALUATIONS, BestKeeper, Patience, Waiting
 
 NAN = math.nan
 
@@ -88,8 +88,9 @@ def test_evaluations_are_few_enough_and_include_the_last_epoch(n_epochs):
 
 
 def first_exhausted(patience, losses_by_epoch):
+    waiting = Waiting(patience, [slice(0, len(losses_by_epoch[0]))])
     for epoch, losses in enumerate(losses_by_epoch, start=1):
-        if patience.exhausted(epoch, values(*losses)):
+        if waiting.exhausted(epoch, values(*losses)) == [True]:
             return epoch
     return None
 

@@ -1,0 +1,457 @@
+"""The search that trains all its candidates side by side."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import ParameterGrid, check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import (
+    _fit_and_score,
+    _insert_error_scores,
+    _MultimetricScorer,
+    _warn_or_raise_about_fit_failures,
+)
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from skhybrid._regressor import HybridRegressor
+from skhybrid._side_by_side import Collected, Collector, nothing_collected, train_collected
+from skhybrid.exceptions import SearchInterruptedWarning
+
+# Parameters of HybridRegressor that change how a model is trained, but neither the model nor its
+# start: what is prepared for one value serves all.
+RECIPE_PARAMETERS = frozenset(
+    {
+        "batch_size",
+        "functional_norm",
+        "l2",
+        "learning_rate",
+        "max_epochs",
+        "n_iter_no_change",
+        "nn_extrapolation",
+        "optimizer",
+        "orthogonality",
+        "perturb",
+        "perturbation",
+        "physics_learning_rate",
+        "refine_rho",
+        "rho",
+        "tol",
+    }
+)
+# Parameters that change the start or the rows, but not the kind of model.
+START_PARAMETERS = frozenset(
+    {"early_stopping", "n_restarts", "nn_features", "physics_init", "random_state"}
+    | {"validation_fraction"}
+)
+
+
+class HybridSearchCV(BaseSearchCV):
+    """Exhaustive search that trains all candidates, folds and restarts side by side.
+
+    It is used as :class:`~sklearn.model_selection.GridSearchCV`, and finds the same scores, to the
+    accuracy of the arithmetic, if the estimator's ``random_state`` is an integer. What differs is
+    the time: fits that differ in radii, penalties, learning rates, seeds or ``nn_features`` are
+    members of one batch, trained in one run. Candidates that differ in anything else (the network,
+    the structure, the physics, other steps of a pipeline) make batches of their own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A :class:`HybridRegressor`, or a pipeline or another meta-estimator with one in it. What is
+        no HybridRegressor is fitted one by one.
+    param_grid : dict or list of dict
+        Lists of values by parameter name, as for GridSearchCV.
+    scoring : str, callable, list, tuple or dict, default=None
+        As for GridSearchCV; None is the estimator's ``score``.
+    cv : int, cross-validation generator or iterable, default=None
+        Folds; None are five.
+    refit : bool, str or callable, default=True
+        Whether to fit the best candidate on all rows; the name of the score that decides; or a
+        rule from ``cv_results_`` to the index of the best, such as
+        :func:`skhybrid.model_selection.one_standard_error`.
+    n_jobs : int, default=None
+        Processes over which joblib spreads the batches; None is one, unless a joblib backend is
+        active.
+    random_state : int, RandomState instance or None, default=None
+        Seed for estimators whose own ``random_state`` is None.
+    verbose : int, default=0
+        Whether to print how many fits there are and how long their training took.
+    max_members : int, default=None
+        Most members (fits times restarts) to train at once. None is as many as are fastest and fit
+        into a gigabyte. What an interrupted search has finished, it has finished in such portions.
+    error_score : "raise" or float, default=nan
+        Score of a fit that fails, or whether to raise its error.
+    return_train_score : bool, default=False
+        Whether to score the training rows too.
+
+    Attributes
+    ----------
+    cv_results_ : dict of str to ndarray
+        As of GridSearchCV. ``fit_time`` is a fit's share of the time of its batch.
+    best_estimator_ : estimator
+        Fitted on all rows with the best parameters.
+    best_score_ : float
+        Mean cross-validated score of the best candidate, unless ``refit`` is a callable.
+    best_params_ : dict
+        Parameters of the best candidate.
+    best_index_ : int
+        Its index in ``cv_results_``.
+    scorer_ : callable or dict
+        What was used to score.
+    n_splits_ : int
+        Number of folds.
+    refit_time_ : float
+        Seconds that the final fit took.
+    multimetric_ : bool
+        Whether there are several scores.
+
+    Warns
+    -----
+    SearchInterruptedWarning
+        If the search is interrupted from the keyboard. ``cv_results_`` has what was finished, NaN
+        for the rest, and the interrupt is raised.
+    SerialMembersWarning
+        If the model cannot be vectorised over members, which are then trained one after the other.
+
+    See Also
+    --------
+    skhybrid.model_selection : Rules that choose the best candidate.
+    skhybrid.inspection.physics_path : How θ depends on a parameter.
+
+    Notes
+    -----
+    With dropout in a network, its random numbers differ from those of GridSearchCV.
+
+    Estimators with callbacks or ``verbose``, and those that go on from an earlier fit
+    (``warm_start``), are trained one by one.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor, HybridSearchCV
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> data = make_pendulum_acceleration(100, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
+    >>> search = HybridSearchCV(model, {"rho": [0.02, 0.05], "l2": [0.0, 1e-5]}, cv=3)
+    >>> search.fit(data.data, data.target).cv_results_["mean_test_score"].shape
+    (4,)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSearchCV._parameter_constraints,
+        "param_grid": [dict, list],
+        "random_state": ["random_state"],
+        "max_members": [Interval(Integral, 1, None, closed="left"), None],
+    }
+    del _parameter_constraints["pre_dispatch"]
+
+    def __init__(
+        self,
+        estimator,
+        param_grid,
+        *,
+        scoring=None,
+        cv=None,
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+        max_members=None,
+        error_score=np.nan,
+        return_train_score=False,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        del self.pre_dispatch
+        self.param_grid = param_grid
+        self.random_state = random_state
+        self.max_members = max_members
+
+    # As in scikit-learn, the estimator's own parameters are validated when it is fitted.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **params):
+        """Train all candidates on all folds, choose the best, and fit it on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As the estimator takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            Targets.
+        **params : dict of str to object
+            Handed to the estimator, the scorer and the splitter; ``groups`` to the splitter.
+
+        Returns
+        -------
+        self : HybridSearchCV
+            Fitted.
+        """
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        metadata = None
+        if params.get("sample_weight") is not None:
+            metadata = {"sample_weight": params["sample_weight"]}
+        shown = {"X": X, "y": y, "metadata": metadata}
+        context = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
+        context.call_on_fit_task_begin(estimator=self, **shown)
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = [*cv.split(X, y, **routed.splitter.split)]
+        self.n_splits_ = len(splits)
+        candidates = [*ParameterGrid(self.param_grid)]
+        if not (splits and candidates):
+            raise ValueError(
+                f"There is nothing to fit: {len(candidates)} candidates on {len(splits)} folds."
+            )
+        if self.verbose:
+            print(
+                f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
+                f"totalling {len(candidates) * len(splits)} fits"
+            )
+        base = _seeded(clone(self.estimator), self.random_state)
+        trials = [
+            _Trial(number, candidate, split, clone(base))
+            for number, (candidate, split) in enumerate(product(candidates, enumerate(splits)))
+        ]
+        began = time.perf_counter()
+        interrupt = self._train(trials, X, y, routed.estimator.fit)
+        if self.verbose:
+            print(f"Trained in {time.perf_counter() - began:.1f} s")
+        search_context = context.subcontext(
+            task_name="search", max_subtasks=len(trials), sequential_subtasks=False
+        ).call_on_fit_task_begin(estimator=self)
+        out = [
+            trial.scored(
+                X,
+                y,
+                scorer=scorers,
+                fit_params=routed.estimator.fit,
+                score_params=routed.scorer.score,
+                return_train_score=self.return_train_score,
+                error_score=np.nan if interrupt else self.error_score,
+                caller=self,
+                callback_ctx=search_context.subcontext(
+                    task_name="candidate-split-evaluation", task_id=trial.number
+                ),
+            )
+            for trial in trials
+        ]
+        search_context.call_on_fit_task_end(estimator=self)
+        if interrupt is None:
+            _warn_or_raise_about_fit_failures(out, self.error_score)
+        if callable(self.scoring):
+            _insert_error_scores(out, np.nan if interrupt else self.error_score)
+        with warnings.catch_warnings():
+            if interrupt is not None:  # and therefore some scores are not finite
+                warnings.simplefilter("ignore", UserWarning)
+            results = self._format_results(candidates, len(splits), out)
+        first_score = out[0]["test_scores"]
+        self.multimetric_ = isinstance(first_score, dict)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(first_score)
+            refit_metric = self.refit
+        self.cv_results_ = results
+        self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
+        if interrupt is not None:
+            self._say_what_is_missing(trials)
+            raise interrupt
+        if self.refit or not self.multimetric_:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
+        if self.refit:
+            self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
+            refit_context = context.subcontext(task_name="refit-with-best-params")
+            began = time.perf_counter()
+            with refit_context.propagate_callback_context(self.best_estimator_):
+                refit_context.call_on_fit_task_begin(estimator=self, **shown)
+                targets = () if y is None else (y,)
+                self.best_estimator_.fit(X, *targets, **routed.estimator.fit)
+            self.refit_time_ = time.perf_counter() - began
+            if hasattr(self.best_estimator_, "feature_names_in_"):
+                self.feature_names_in_ = self.best_estimator_.feature_names_in_
+            refit_context.call_on_fit_task_end(estimator=self, **shown)
+        context.call_on_fit_task_end(estimator=self, **shown)
+        return self
+
+    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
+        """Search all candidates of the grid, as scikit-learn's own searches do, one by one."""
+        evaluate_candidates(ParameterGrid(self.param_grid), callback_ctx=callback_ctx)
+
+    def _train(
+        self, trials: Sequence[_Trial], X: Any, y: Any, fit_params: Mapping[str, Any]
+    ) -> KeyboardInterrupt | None:
+        """Train all that is to be scored; return the interrupt if there was one."""
+        collector = Collector()
+        by_number = {trial.number: trial for trial in trials}
+
+        def note(chunk: Sequence[Collected]) -> None:
+            for each in chunk:
+                by_number[each.owner].note(each)
+
+        try:
+            for trial in trials:
+                trial.begin(collector, X, y, fit_params, self.error_score)
+            train_collected(
+                collector.collected,
+                n_jobs=self.n_jobs,
+                max_members=self.max_members,
+                done=note,
+            )
+        except KeyboardInterrupt as interrupt:
+            return interrupt
+        return None
+
+    def _say_what_is_missing(self, trials: Sequence[_Trial]) -> None:
+        missing = [trial for trial in trials if not trial.finished]
+        candidates = sorted({trial.number // self.n_splits_ for trial in missing})
+        shown = ", ".join(map(str, candidates[:20])) + (", ..." if len(candidates) > 20 else "")
+        warnings.warn(
+            f"The search was interrupted: {len(trials) - len(missing)} of {len(trials)} fits are "
+            "finished, and their scores are in cv_results_. NaN stands for those of candidates "
+            f"{shown}, which lack {len(missing)} fits. Nothing was refitted.",
+            SearchInterruptedWarning,
+            stacklevel=4,
+        )
+
+
+@dataclass
+class _Trial:
+    """One candidate on one fold."""
+
+    number: int
+    parameters: Mapping[str, Any]
+    split: tuple[int, tuple[np.ndarray, np.ndarray]]
+    estimator: Any
+    seconds: float = 0.0
+    error: BaseException | None = None
+    finished: bool = False
+    _waiting: int = field(default=0, repr=False)
+
+    def begin(
+        self,
+        collector: Collector,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        error_score: Any,
+    ) -> None:
+        """Fit what is not to be trained side by side, and let the collector take the rest."""
+        began = time.perf_counter()
+        estimator = self.estimator
+        estimator.set_params(**clone(self.parameters, safe=False))
+        fold, (train, _) = self.split
+        fit_params = _check_method_params(X, params=fit_params, indices=train)
+        X_train, y_train = _safe_split(estimator, X, y, train)
+        targets = () if y_train is None else (y_train,)
+        kind, prepared = _kinds(estimator, self.parameters)
+        before = len(collector.collected)
+        try:
+            with collector.open(self.number, kind, (fold, prepared)):
+                estimator.fit(X_train, *targets, **fit_params)
+        except NotFittedError:  # by something that predicts while it is fitted
+            collector.discard(self.number)
+            self._fit_alone(X_train, targets, fit_params)
+        except Exception as error:
+            collector.discard(self.number)
+            self.error = error
+            if error_score == "raise":
+                raise
+        self._waiting = len(collector.collected) - before
+        self.finished = self._waiting == 0
+        self.seconds = time.perf_counter() - began
+
+    def _fit_alone(self, X: Any, targets: tuple, fit_params: Mapping[str, Any]) -> None:
+        try:
+            with nothing_collected():
+                self.estimator.fit(X, *targets, **fit_params)
+        except Exception as error:
+            self.error = error
+
+    def note(self, collected: Collected) -> None:
+        """Note that one of the fits that were waited for has been trained."""
+        self.seconds += collected.seconds
+        self.error = self.error or collected.error
+        self._waiting -= 1
+        self.finished = self._waiting == 0
+
+    def scored(self, X: Any, y: Any, **options: Any) -> dict[str, Any]:
+        """Return scores and times, of scikit-learn's own function for one candidate on one fold.
+
+        It is given the estimator with a ``fit`` that has been done already.
+        """
+
+        def fitted(*args: Any, **kwargs: Any) -> Any:
+            if not self.finished:
+                raise NotFittedError("The search was interrupted before this fit was finished.")
+            if self.error is not None:
+                raise self.error
+            return self.estimator
+
+        _, (train, test) = self.split
+        self.estimator.fit = fitted
+        try:
+            result = _fit_and_score(
+                self.estimator,
+                X,
+                y,
+                train=train,
+                test=test,
+                verbose=0,
+                parameters=None,
+                return_n_test_samples=True,
+                return_times=True,
+                **options,
+            )
+        finally:
+            del self.estimator.fit
+        result["fit_time"] = self.seconds
+        return result
+
+
+def _kinds(estimator: Any, parameters: Mapping[str, Any]) -> tuple[tuple, tuple]:
+    """Return what tells kinds of models apart, and what tells apart what is prepared for them."""
+    known = estimator.get_params(deep=True)
+    kind, prepared = [], []
+    for name, value in sorted(parameters.items()):
+        owner, _, last = name.rpartition("__")
+        is_ours = isinstance(known[owner] if owner else estimator, HybridRegressor)
+        if is_ours and last in RECIPE_PARAMETERS:
+            continue
+        prepared.append((name, id(value)))
+        if not (is_ours and last in START_PARAMETERS):
+            kind.append((name, id(value)))
+    return tuple(kind), tuple(prepared)
+
+
+def _seeded(estimator: Any, random_state: Any) -> Any:
+    """Give hybrid regressors without a seed one, all the same."""
+    if random_state is None:
+        return estimator
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    for value in (estimator, *estimator.get_params(deep=True).values()):
+        if isinstance(value, HybridRegressor) and value.random_state is None:
+            value.set_params(random_state=seed)
+    return estimator

@@ -1,0 +1,253 @@
+"""Fits that are collected first and then trained side by side, over several processes if wanted.
+
+While a :class:`Collector` is open, ``HybridRegressor.fit`` prepares itself and leaves the training
+to the collector, wherever it is called: by a pipeline, say, whose other steps are fitted as ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
+
+from skhybrid._fitting import Prepared, conclude, plan
+from skhybrid._random import seeded
+from skhybrid._surroundings import threads
+from skhybrid.exceptions import SerialMembersWarning
+from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
+from skhybrid.training.footprint import member_bytes
+from skhybrid.training.refinement import N_FOLDS
+from skhybrid.training.result import Result
+
+# More members at once are not faster (benchmarks/bench_search.py): their numbers leave the cache.
+FAST_MEMBERS = 64
+# Training takes no more memory than about this in every process.
+MEMORY_LIMIT = 2**30
+
+_collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
+
+
+@dataclass
+class Collected:
+    """A fit that waits for its training.
+
+    Attributes
+    ----------
+    estimator : HybridRegressor
+    prepared : Prepared
+    fit : Fit
+    kind : Hashable
+        Only fits of the same kind can be trained side by side.
+    owner : int
+        Number that the collector had at the time.
+    fitted_after : float or None
+        Seconds that training took, a fit's part of those of all that were trained with it.
+    error : Exception or None
+        What went wrong.
+    """
+
+    estimator: Any
+    prepared: Prepared
+    fit: Fit
+    kind: Hashable
+    owner: int
+    seconds: float | None = None
+    error: Exception | None = None
+
+
+@dataclass
+class Collector:
+    """Takes fits in place of their training.
+
+    Attributes
+    ----------
+    kind : Hashable
+        What the fits to come have in common with others that they can be trained with.
+    rows : Hashable
+        What names the rows that they see. Of the same kind and the same rows, what is prepared for
+        one fit serves all, whatever their radii, rates and penalties.
+    owner : int
+        Number of whom they belong to.
+    """
+
+    kind: Hashable = None
+    rows: Hashable = None
+    owner: int = 0
+    collected: list[Collected] = field(default_factory=list)
+    _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)
+    _n_of_owner: int = 0
+
+    @contextlib.contextmanager
+    def open(self, owner: int, kind: Hashable, rows: Hashable) -> Iterator[None]:
+        """Take the fits that are begun here."""
+        self.owner, self.kind, self.rows, self._n_of_owner = owner, kind, rows, 0
+        token = _collector.set(self)
+        try:
+            yield
+        finally:
+            _collector.reset(token)
+
+    def take(self, estimator: Any, prepare: Callable[[], Prepared]) -> None:
+        """Take a fit, prepared by the function given unless one like it has been."""
+        key = (self.kind, self.rows, self._n_of_owner)
+        noted = ("n_features_in_", "feature_names_in_")
+        if key not in self._prepared:
+            prepared = prepare()
+            known = {name: vars(estimator)[name] for name in noted if name in vars(estimator)}
+            self._prepared[key] = prepared, known
+        prepared, known = self._prepared[key]
+        vars(estimator).update(known)
+        fit = plan(prepared, estimator)
+        kind = (self.kind, self._n_of_owner)
+        self.collected.append(Collected(estimator, prepared, fit, kind, self.owner))
+        self._n_of_owner += 1
+
+    def discard(self, owner: int) -> None:
+        """Forget what was taken of an owner."""
+        self.collected = [each for each in self.collected if each.owner != owner]
+
+
+def open_collector() -> Collector | None:
+    """Return the collector that takes the fits that are begun now, if there is one."""
+    return _collector.get()
+
+
+@contextlib.contextmanager
+def nothing_collected() -> Iterator[None]:
+    """Train at once what is begun here."""
+    token = _collector.set(None)
+    try:
+        yield
+    finally:
+        _collector.reset(token)
+
+
+def train_collected(
+    collected: Sequence[Collected],
+    *,
+    n_jobs: int | None = None,
+    max_members: int | None = None,
+    done: Callable[[Sequence[Collected]], None] | None = None,
+) -> None:
+    """Train fits side by side, and give their estimators what was fitted.
+
+    Parameters
+    ----------
+    collected : sequence of Collected
+    n_jobs : int, default=None
+        Processes over which joblib spreads them; None is one, unless a joblib backend is active.
+    max_members : int, default=None
+        Most members to train at once; None is as many as are fastest and fit into memory.
+    done : callable, default=None
+        Called with fits as soon as they are finished.
+    """
+    tasks = [*_tasks(collected, n_jobs, max_members)]
+    warned: set[str] = set()
+    for number, outcomes, seconds, messages in _results(tasks, n_jobs):
+        for message in messages:
+            if message not in warned:
+                warned.add(message)
+                warnings.warn(message, SerialMembersWarning, stacklevel=4)
+        chunk = tasks[number][0]
+        began = time.perf_counter()
+        for each, outcome in zip(chunk, outcomes, strict=True):
+            try:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                fitted = conclude(each.prepared, each.fit, outcome, each.estimator)
+                vars(each.estimator).update(fitted.attributes())
+            except Exception as error:
+                each.error = error
+        seconds += time.perf_counter() - began
+        for each in chunk:
+            each.seconds = seconds / len(chunk)
+        if done is not None:
+            done(chunk)
+
+
+def _tasks(
+    collected: Sequence[Collected], n_jobs: int | None, max_members: int | None
+) -> Iterator[tuple[list[Collected], int, int | None]]:
+    """Yield fits that are trained at once, the most members, and the threads to use."""
+    groups: dict[Hashable, list[Collected]] = defaultdict(list)
+    for each in collected:
+        threads_wanted = each.estimator.n_threads
+        groups[each.kind, each.fit.signature(), len(each.fit.starts), threads_wanted].append(each)
+    n_workers = _n_workers(n_jobs)
+    for (*_, n_threads), group in groups.items():
+        fit = group[0].fit
+        limit = max_members
+        if limit is None:
+            in_memory = MEMORY_LIMIT // max(1, member_bytes(fit.problem, fit.starts[0], fit.recipe))
+            limit = max(1, min(FAST_MEMBERS, in_memory))
+        n_members = len(fit.starts)
+        if fit.refinement is not None and fit.problem.validation is None:
+            n_members = max(n_members, N_FOLDS + 1)
+        size = max(1, limit // n_members)
+        # Every process gets an equal share.
+        share = -(-len(group) // n_workers)
+        rounds = -(-share // size)
+        size = max(1, -(-len(group) // (n_workers * rounds)))
+        for chunk in portions(group, size):
+            yield [*chunk], limit, n_threads
+
+
+def _n_workers(n_jobs: int | None) -> int:
+    """Return over how many workers joblib would spread tasks."""
+    backend, active_jobs = get_active_backend()
+    return max(1, backend.effective_n_jobs(active_jobs if n_jobs is None else n_jobs))
+
+
+def _results(tasks: Sequence[tuple], n_jobs: int | None) -> Iterator[tuple]:
+    """Yield the number of a task, its outcomes, seconds and warnings, as each is finished."""
+    backend, _ = get_active_backend()
+    as_they_come = "list"
+    if backend.supports_return_generator and _n_workers(n_jobs) > 1:
+        as_they_come = "generator_unordered"
+    calls = (
+        (number, [each.fit for each in chunk], limit, n_threads)
+        for number, (chunk, limit, n_threads) in enumerate(tasks)
+    )
+    if _n_workers(n_jobs) == 1:
+        yield from (_train(*call) for call in calls)
+        return
+    yield from Parallel(n_jobs=n_jobs, return_as=as_they_come)(
+        delayed(_train)(*call) for call in calls
+    )
+
+
+def _train(
+    number: int, fits: Sequence[Fit], max_members: int, n_threads: int | None
+) -> tuple[int, list[Estimate | Result | Exception], float, list[str]]:
+    """Train fits side by side; where that fails, one by one, so that the cause alone fails."""
+    began = time.perf_counter()
+    with threads(n_threads), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            outcomes = _estimate(fits, max_members)
+        except Exception as error:
+            outcomes = [error]
+            if len(fits) > 1:
+                outcomes = [_estimate_alone(fit, max_members) for fit in fits]
+    messages = [str(each.message) for each in caught if each.category is SerialMembersWarning]
+    return number, outcomes, time.perf_counter() - began, messages
+
+
+def _estimate(fits: Sequence[Fit], max_members: int) -> list[Estimate | Result]:
+    with seeded(fits[0].recipe.seed):
+        return estimate_together(fits, max_members=max_members)
+
+
+def _estimate_alone(fit: Fit, max_members: int) -> Estimate | Result | Exception:
+    try:
+        return _estimate([fit], max_members)[0]
+    except Exception as error:
+        return error
