@@ -5,57 +5,26 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import product
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context, clone, is_classifier
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._validation import (
-    _fit_and_score,
     _insert_error_scores,
     _MultimetricScorer,
     _warn_or_raise_about_fit_failures,
 )
 from sklearn.utils import check_random_state, indexable
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skhybrid._regressor import HybridRegressor
-from skhybrid._side_by_side import Collected, Collector, nothing_collected, train_collected
+from skhybrid._trials import Trial, train_trials
 from skhybrid.exceptions import SearchInterruptedWarning
-
-# Parameters of HybridRegressor that change how a model is trained, but neither the model nor its
-# start: what is prepared for one value serves all.
-RECIPE_PARAMETERS = frozenset(
-    {
-        "batch_size",
-        "functional_norm",
-        "l2",
-        "learning_rate",
-        "max_epochs",
-        "n_iter_no_change",
-        "nn_extrapolation",
-        "optimizer",
-        "orthogonality",
-        "perturb",
-        "perturbation",
-        "physics_learning_rate",
-        "refine_rho",
-        "rho",
-        "tol",
-    }
-)
-# Parameters that change the start or the rows, but not the kind of model.
-START_PARAMETERS = frozenset(
-    {"early_stopping", "n_restarts", "nn_features", "physics_init", "random_state"}
-    | {"validation_fraction"}
-)
 
 
 class HybridSearchCV(BaseSearchCV):
@@ -231,7 +200,7 @@ class HybridSearchCV(BaseSearchCV):
             )
         base = _seeded(clone(self.estimator), self.random_state)
         trials = [
-            _Trial(number, candidate, split, clone(base))
+            Trial(number, candidate, split, clone(base))
             for number, (candidate, split) in enumerate(product(candidates, enumerate(splits)))
         ]
         began = time.perf_counter()
@@ -301,30 +270,24 @@ class HybridSearchCV(BaseSearchCV):
         evaluate_candidates(ParameterGrid(self.param_grid), callback_ctx=callback_ctx)
 
     def _train(
-        self, trials: Sequence[_Trial], X: Any, y: Any, fit_params: Mapping[str, Any]
+        self, trials: Sequence[Trial], X: Any, y: Any, fit_params: Mapping[str, Any]
     ) -> KeyboardInterrupt | None:
         """Train all that is to be scored; return the interrupt if there was one."""
-        collector = Collector()
-        by_number = {trial.number: trial for trial in trials}
-
-        def note(chunk: Sequence[Collected]) -> None:
-            for each in chunk:
-                by_number[each.owner].note(each)
-
         try:
-            for trial in trials:
-                trial.begin(collector, X, y, fit_params, self.error_score)
-            train_collected(
-                collector.collected,
+            train_trials(
+                trials,
+                X,
+                y,
+                fit_params,
+                error_score=self.error_score,
                 n_jobs=self.n_jobs,
                 max_members=self.max_members,
-                done=note,
             )
         except KeyboardInterrupt as interrupt:
             return interrupt
         return None
 
-    def _say_what_is_missing(self, trials: Sequence[_Trial]) -> None:
+    def _say_what_is_missing(self, trials: Sequence[Trial]) -> None:
         missing = [trial for trial in trials if not trial.finished]
         candidates = sorted({trial.number // self.n_splits_ for trial in missing})
         shown = ", ".join(map(str, candidates[:20])) + (", ..." if len(candidates) > 20 else "")
@@ -335,115 +298,6 @@ class HybridSearchCV(BaseSearchCV):
             SearchInterruptedWarning,
             stacklevel=4,
         )
-
-
-@dataclass
-class _Trial:
-    """One candidate on one fold."""
-
-    number: int
-    parameters: Mapping[str, Any]
-    split: tuple[int, tuple[np.ndarray, np.ndarray]]
-    estimator: Any
-    seconds: float = 0.0
-    error: BaseException | None = None
-    finished: bool = False
-    _waiting: int = field(default=0, repr=False)
-
-    def begin(
-        self,
-        collector: Collector,
-        X: Any,
-        y: Any,
-        fit_params: Mapping[str, Any],
-        error_score: Any,
-    ) -> None:
-        """Fit what is not to be trained side by side, and let the collector take the rest."""
-        began = time.perf_counter()
-        estimator = self.estimator
-        estimator.set_params(**clone(self.parameters, safe=False))
-        fold, (train, _) = self.split
-        fit_params = _check_method_params(X, params=fit_params, indices=train)
-        X_train, y_train = _safe_split(estimator, X, y, train)
-        targets = () if y_train is None else (y_train,)
-        kind, prepared = _kinds(estimator, self.parameters)
-        before = len(collector.collected)
-        try:
-            with collector.open(self.number, kind, (fold, prepared)):
-                estimator.fit(X_train, *targets, **fit_params)
-        except NotFittedError:  # by something that predicts while it is fitted
-            collector.discard(self.number)
-            self._fit_alone(X_train, targets, fit_params)
-        except Exception as error:
-            collector.discard(self.number)
-            self.error = error
-            if error_score == "raise":
-                raise
-        self._waiting = len(collector.collected) - before
-        self.finished = self._waiting == 0
-        self.seconds = time.perf_counter() - began
-
-    def _fit_alone(self, X: Any, targets: tuple, fit_params: Mapping[str, Any]) -> None:
-        try:
-            with nothing_collected():
-                self.estimator.fit(X, *targets, **fit_params)
-        except Exception as error:
-            self.error = error
-
-    def note(self, collected: Collected) -> None:
-        """Note that one of the fits that were waited for has been trained."""
-        self.seconds += collected.seconds
-        self.error = self.error or collected.error
-        self._waiting -= 1
-        self.finished = self._waiting == 0
-
-    def scored(self, X: Any, y: Any, **options: Any) -> dict[str, Any]:
-        """Return scores and times, of scikit-learn's own function for one candidate on one fold.
-
-        It is given the estimator with a ``fit`` that has been done already.
-        """
-
-        def fitted(*args: Any, **kwargs: Any) -> Any:
-            if not self.finished:
-                raise NotFittedError("The search was interrupted before this fit was finished.")
-            if self.error is not None:
-                raise self.error
-            return self.estimator
-
-        _, (train, test) = self.split
-        self.estimator.fit = fitted
-        try:
-            result = _fit_and_score(
-                self.estimator,
-                X,
-                y,
-                train=train,
-                test=test,
-                verbose=0,
-                parameters=None,
-                return_n_test_samples=True,
-                return_times=True,
-                **options,
-            )
-        finally:
-            del self.estimator.fit
-        result["fit_time"] = self.seconds
-        return result
-
-
-def _kinds(estimator: Any, parameters: Mapping[str, Any]) -> tuple[tuple, tuple]:
-    """Return what tells kinds of models apart, and what tells apart what is prepared for them."""
-    known = estimator.get_params(deep=True)
-    kind, prepared = [], []
-    for name, value in sorted(parameters.items()):
-        owner, _, last = name.rpartition("__")
-        is_ours = isinstance(known[owner] if owner else estimator, HybridRegressor)
-        if is_ours and last in RECIPE_PARAMETERS:
-            continue
-        prepared.append((name, id(value)))
-        if not (is_ours and last in START_PARAMETERS):
-            kind.append((name, id(value)))
-    return tuple(kind), tuple(prepared)
 
 
 def _seeded(estimator: Any, random_state: Any) -> Any:

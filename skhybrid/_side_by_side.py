@@ -20,7 +20,7 @@ from joblib.parallel import get_active_backend
 
 from skhybrid._fitting import Prepared, conclude, plan
 from skhybrid._random import seeded
-from skhybrid._surroundings import threads
+from skhybrid._surroundings import memory_kept, threads
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
 from skhybrid.training.footprint import member_bytes
@@ -229,7 +229,7 @@ def _train(
 ) -> tuple[int, list[Estimate | Result | Exception], float, list[str]]:
     """Train fits side by side; where that fails, one by one, so that the cause alone fails."""
     began = time.perf_counter()
-    with threads(n_threads), warnings.catch_warnings(record=True) as caught:
+    with threads(n_threads), memory_kept(), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             outcomes = _estimate(fits, max_members)

@@ -1,8 +1,11 @@
-"""What a fit finds around it and leaves as it was: threads, the device, noted features."""
+"""What a fit finds around it and leaves as it was: threads, the device, memory, noted features."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,12 +53,81 @@ def features_restored_on_failure(estimator: Any) -> Iterator[None]:
         raise
 
 
+class _Shared:
+    """What is set for the whole process while it is needed by anybody."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.n_users = 0
+        self.before: Any = None
+
+
+_threads, _memory = _Shared(), _Shared()
+
+
 @contextlib.contextmanager
 def threads(n_threads: int | None) -> Iterator[None]:
-    """Use so many torch threads here (None: one), and as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads or 1)
+    """Use so many torch threads here (None: one), and as many as before afterwards.
+
+    Torch has one number for the whole process. Of fits that run at the same time in threads of
+    their own, as under joblib's threading backend, the last to end puts back what the first found.
+    """
+    with _threads.lock:
+        if _threads.n_users == 0:
+            _threads.before = torch.get_num_threads()
+        _threads.n_users += 1
+        torch.set_num_threads(n_threads or 1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _threads.lock:
+            _threads.n_users -= 1
+            if _threads.n_users == 0:
+                torch.set_num_threads(_threads.before)
+
+
+# Parameters of glibc's mallopt; its largest threshold, which it also has by itself after a block of
+# this size was freed; and more than it will ever be asked to keep.
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
+LARGEST_MMAP_THRESHOLD = 2**25
+KEPT_BYTES = 2**30
+
+
+@contextlib.contextmanager
+def memory_kept() -> Iterator[None]:
+    """Let the C library keep freed memory here, and give it back afterwards.
+
+    Every operation on a batch of many members frees and claims some megabytes. glibc hands them
+    back to the system and asks for them anew, and the page faults cost a sixth of a step
+    (benchmarks/bench_search.py). Other C libraries are left alone.
+    """
+    library = _glibc()
+    if library is None:
+        yield
+        return
+    with _memory.lock:
+        _memory.n_users += 1
+        library.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
+        library.mallopt(M_TOP_PAD, LARGEST_MMAP_THRESHOLD)
+    try:
+        yield
+    finally:
+        with _memory.lock:
+            _memory.n_users -= 1
+            if _memory.n_users == 0:
+                library.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
+                library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
+                library.mallopt(M_TOP_PAD, 0)
+                library.malloc_trim(0)
+
+
+@functools.cache
+def _glibc() -> ctypes.CDLL | None:
+    """Return the C library if it is glibc."""
+    try:
+        library = ctypes.CDLL(None)
+        library.gnu_get_libc_version  # noqa: B018
+    except (OSError, TypeError, AttributeError):
+        return None
+    return library
