@@ -22,6 +22,7 @@ __all__ = [
     "Physics",
     "datasets",
     "exceptions",
+    "model_selection",
 ]
 
 # Torch takes seconds to import, so it is imported when something is used.
@@ -33,7 +34,7 @@ _HOMES = {
     "Param": "skhybrid.physics",
     "Physics": "skhybrid.physics",
 }
-_MODULES = {"datasets", "exceptions"}
+_MODULES = {"datasets", "exceptions", "model_selection"}
 
 
 def __getattr__(name: str):

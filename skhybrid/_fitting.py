@@ -61,6 +61,10 @@ class Fitted:
     n_iter : int
         Epochs of both phases, or evaluations of a least-squares fit.
     restarts : list of dict
+    physics_share : float
+        Part of the explained variance that is the physics', when θ was settled.
+    n_rows : int
+        Number of training rows.
     learned_states : array of shape (n, *state_shape) or None
         First states of the training trajectories, where they are learned.
     """
@@ -71,6 +75,8 @@ class Fitted:
     loss_curve: list[float]
     n_iter: int
     restarts: list[dict[str, Any]]
+    physics_share: float = math.nan
+    n_rows: int = 0
     learned_states: np.ndarray | None = None
 
     @property
@@ -84,6 +90,13 @@ class Fitted:
         if self.learned_states is not None or self.course is None:
             return self.learned_states
         return self.course.initial_states
+
+    @property
+    def free_names(self) -> list[str]:
+        """Names of the physics parameters that are not fixed."""
+        physics = self.hybrid.physics
+        params = {} if physics is None else physics.params
+        return [name for name, param in params.items() if not param.fixed]
 
     @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
@@ -100,6 +113,7 @@ class Fitted:
             "loss_curve_": self.loss_curve,
             "n_iter_": self.n_iter,
             "restarts_": self.restarts,
+            "physics_share_": self.physics_share,
         }
         if self.learned_states is not None:
             attributes["initial_states_"] = self.learned_states
@@ -147,7 +161,9 @@ def fit_physics(parts: Parts, rows: Rows, *, previous: Fitted | None = None) -> 
         "status": fit.message,
         "n_iter": n_iter,
     }
-    fitted = Fitted(hybrid, coordinates, fit.loss, fit.loss_curve, n_iter, [restart])
+    fitted = Fitted(
+        hybrid, coordinates, fit.loss, fit.loss_curve, n_iter, [restart], 1.0, len(rows)
+    )
     return _with_states(fitted, rows)
 
 
@@ -324,7 +340,7 @@ def conclude(prepared: Prepared, fit: Fit, outcome: Estimate | Result, settings:
     seen = rows_to_look_at(rows).tensors(dtype, device).x
     hybrid.scales = _with_range(hybrid, seen, outcome.coordinates)
     warn_of_collapse(hybrid, outcome.shares, len(rows), settings)
-    return _with_states(fitted, rows)
+    return _with_states(replace(fitted, n_rows=len(rows)), rows)
 
 
 def _n_epochs(fit: Fit) -> dict[str, int]:
@@ -415,6 +431,7 @@ def _fitted(hybrid: Hybrid, outcome: Estimate) -> Fitted:
         loss_curve=outcome.loss_curve,
         n_iter=len(outcome.loss_curve),
         restarts=restarts,
+        physics_share=outcome.shares.physics_share,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from numbers import Integral, Real
 
@@ -18,7 +19,8 @@ from skhybrid._observation import FitObservation
 from skhybrid._reading import read
 from skhybrid._side_by_side import open_collector
 from skhybrid._simulation import Simulation, rates_of, score_trajectories
-from skhybrid._surroundings import features_restored_on_failure, threads
+from skhybrid._surroundings import features_restored_on_failure, noted_features, threads
+from skhybrid._tuning import MEANWHILE, automatic, tune
 from skhybrid.physics import Physics
 from skhybrid.structures import ODE, STRUCTURES
 
@@ -122,7 +124,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     dtype : {"float32", "float64"}, default="float32"
         Precision in which the model is trained and evaluated. Least squares always uses float64.
     device : str or torch.device, default="cpu"
-        Where to train and predict.
+        Where to train and predict; "auto" is "cuda" where there is one. A single fit of a small
+        network is faster on the CPU: a graphics processor pays for many fits side by side, as of
+        :class:`HybridSearchCV`, and for large networks.
     n_threads : int or None, default=None
         Threads of torch during ``fit`` and ``predict``. None is one, the fastest for networks and
         minibatches of the usual size.
@@ -142,6 +146,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         The trained network: standardised inputs in, units of the target's spread out.
     loss_ : float
         Mean weighted squared error over the training rows, in units of the target's variance.
+    physics_share_ : float
+        Part of the explained variance that is the physics', between 0 and 1, when θ was settled.
+        NaN if nothing is explained.
     loss_curve_ : list of float
         Mean loss over the minibatches of every epoch, penalties included, of both phases. For
         ``nn=None`` the loss at every evaluation.
@@ -213,13 +220,13 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "nn": [Interval(Integral, 1, None, closed="left"), list, tuple, torch.nn.Module, None],
         "structure": [StrOptions(set(STRUCTURES)), callable, ODE],
         "optimizer": [StrOptions({"sam", "adam"})],
-        "rho": [Interval(Real, 0, None, closed="left")],
+        "rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "perturbation": [StrOptions({"layer", "global", "elementwise"})],
         "perturb": [StrOptions({"nn", "all"})],
-        "refine_rho": [Interval(Real, 0, None, closed="left"), None],
-        "l2": [Interval(Real, 0, None, closed="left")],
-        "functional_norm": [Interval(Real, 0, None, closed="left")],
-        "orthogonality": [Interval(Real, 0, None, closed="left")],
+        "refine_rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), None],
+        "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "functional_norm": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+        "orthogonality": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "physics_learning_rate": [Interval(Real, 0, None, closed="left"), None],
         "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
@@ -229,7 +236,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
-        "nn_features": [list, tuple, np.ndarray, None],
+        "nn_features": [list, tuple, np.ndarray, StrOptions({"auto"}), None],
         "nn_extrapolation": [StrOptions({"hold", "free"})],
         "physics_init": [StrOptions({"least_squares", "given"})],
         "missing_targets": [StrOptions({"error", "mask"})],
@@ -345,9 +352,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             collector = open_collector()
             if collector is not None and self._is_collectable():
                 with threads(self.n_threads):
-                    collector.take(self, lambda: prepare(*read(self, X, y, sample_weight), self))
+                    collector.take(
+                        self,
+                        (X, y, sample_weight),
+                        lambda: prepare(*read(self, X, y, sample_weight), self),
+                    )
                 return self
-            parts, rows, earlier = read(self, X, y, sample_weight)
+            settings, choices = self._settled(X, y, sample_weight)
+            parts, rows, earlier = read(settings, X, y, sample_weight)
+            vars(self).update(noted_features(settings))
             previous = self._previous()
             observation = FitObservation(self, X, y, sample_weight)
             with threads(self.n_threads):
@@ -356,8 +369,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     fitted = fit_physics(parts, rows, previous=previous)
                 else:
                     fitted = fit_hybrid(
-                        parts, rows, earlier, self, previous=previous, observe=observation
+                        parts, rows, earlier, settings, previous=previous, observe=observation
                     )
+        self._forget_choices()
+        vars(self).update(choices)
         vars(self).update(fitted.attributes())
         observation.end(fitted)
         return self
@@ -495,13 +510,31 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     def _is_collectable(self) -> bool:
         """Whether the fit can be trained beside others: callbacks, say, want to see it alone."""
         alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])
-        return not (alone or self._previous() is not None)
+        return not (alone or automatic(self) or self._previous() is not None)
+
+    def _settled(self, X, y, sample_weight) -> tuple[HybridRegressor, dict]:
+        """Return the estimator with values for all that is "auto", and what there is to tell."""
+        if not automatic(self):
+            return self, {}
+        chosen, attributes = tune(self, X, y, sample_weight)
+        settings = copy.copy(self)
+        vars(settings).update(chosen)
+        return settings, attributes
+
+    def _forget_choices(self) -> None:
+        """Remove what an earlier fit chose."""
+        for name in MEANWHILE:
+            for attribute in (f"{name}_", f"{name}_path_"):
+                vars(self).pop(attribute, None)
 
     def _previous(self) -> Fitted | None:
         """Return the fit to go on from, if there is one."""
         return self._fitted if self.warm_start and hasattr(self, "_fitted") else None
 
     def __sklearn_is_fitted__(self):
+        collector = open_collector()
+        if collector is not None and not hasattr(self, "_fitted"):
+            collector.missed = True
         return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self):

@@ -243,6 +243,8 @@ class HybridSearchCV(BaseSearchCV):
         self.cv_results_ = results
         self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
         if interrupt is not None:
+            for name in [name for name in vars(self) if name.startswith("best_")]:
+                delattr(self, name)  # of an earlier search
             self._say_what_is_missing(trials)
             raise interrupt
         if self.refit or not self.multimetric_:

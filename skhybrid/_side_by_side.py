@@ -7,6 +7,8 @@ to the collector, wherever it is called: by a pipeline, say, whose other steps a
 from __future__ import annotations
 
 import contextlib
+import copy
+import threading
 import time
 import warnings
 from collections import defaultdict
@@ -15,12 +17,14 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
+import joblib
+import torch
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 
 from skhybrid._fitting import Prepared, conclude, plan
 from skhybrid._random import seeded
-from skhybrid._surroundings import memory_kept, threads
+from skhybrid._surroundings import memory_kept, noted_features, threads
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
 from skhybrid.training.footprint import member_bytes
@@ -29,6 +33,8 @@ from skhybrid.training.result import Result
 
 # More members at once are not faster (benchmarks/bench_search.py): their numbers leave the cache.
 FAST_MEMBERS = 64
+# A graphics processor is not busy with fewer than some thousands.
+FAST_MEMBERS_ON_CUDA = 4096
 # Training takes no more memory than about this in every process.
 MEMORY_LIMIT = 2**30
 
@@ -71,38 +77,43 @@ class Collector:
     ----------
     kind : Hashable
         What the fits to come have in common with others that they can be trained with.
-    rows : Hashable
-        What names the rows that they see. Of the same kind and the same rows, what is prepared for
-        one fit serves all, whatever their radii, rates and penalties.
+    start : Hashable
+        What names where they start and which rows they hold out. With the same start and the same
+        rows, what is prepared for one fit serves all, whatever their radii, rates and penalties.
     owner : int
         Number of whom they belong to.
+    missed : bool
+        Whether somebody wanted to use one of them before it was trained.
     """
 
     kind: Hashable = None
-    rows: Hashable = None
+    start: Hashable = None
     owner: int = 0
+    missed: bool = False
     collected: list[Collected] = field(default_factory=list)
     _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)
     _n_of_owner: int = 0
 
     @contextlib.contextmanager
-    def open(self, owner: int, kind: Hashable, rows: Hashable) -> Iterator[None]:
+    def open(self, owner: int, kind: Hashable, start: Hashable) -> Iterator[None]:
         """Take the fits that are begun here."""
-        self.owner, self.kind, self.rows, self._n_of_owner = owner, kind, rows, 0
+        self.owner, self.kind, self.start, self._n_of_owner = owner, kind, start, 0
+        self.missed = False
         token = _collector.set(self)
         try:
             yield
         finally:
             _collector.reset(token)
 
-    def take(self, estimator: Any, prepare: Callable[[], Prepared]) -> None:
-        """Take a fit, prepared by the function given unless one like it has been."""
-        key = (self.kind, self.rows, self._n_of_owner)
-        noted = ("n_features_in_", "feature_names_in_")
+    def take(self, estimator: Any, rows: Any, prepare: Callable[[], Prepared]) -> None:
+        """Take a fit, prepared by the function given unless one like it has been.
+
+        Rows are compared: what stands before an estimator in a pipeline may be random.
+        """
+        key = (self.kind, self.start, self._n_of_owner, joblib.hash(rows))
         if key not in self._prepared:
             prepared = prepare()
-            known = {name: vars(estimator)[name] for name in noted if name in vars(estimator)}
-            self._prepared[key] = prepared, known
+            self._prepared[key] = prepared, noted_features(estimator)
         prepared, known = self._prepared[key]
         vars(estimator).update(known)
         fit = plan(prepared, estimator)
@@ -150,27 +161,33 @@ def train_collected(
         Called with fits as soon as they are finished.
     """
     tasks = [*_tasks(collected, n_jobs, max_members)]
-    warned: set[str] = set()
-    for number, outcomes, seconds, messages in _results(tasks, n_jobs):
-        for message in messages:
-            if message not in warned:
-                warned.add(message)
-                warnings.warn(message, SerialMembersWarning, stacklevel=4)
-        chunk = tasks[number][0]
-        began = time.perf_counter()
-        for each, outcome in zip(chunk, outcomes, strict=True):
-            try:
-                if isinstance(outcome, Exception):
-                    raise outcome
-                fitted = conclude(each.prepared, each.fit, outcome, each.estimator)
-                vars(each.estimator).update(fitted.attributes())
-            except Exception as error:
-                each.error = error
-        seconds += time.perf_counter() - began
-        for each in chunk:
-            each.seconds = seconds / len(chunk)
-        if done is not None:
-            done(chunk)
+    warned: set[tuple] = set()
+    with contextlib.closing(_results(tasks, n_jobs)) as results:
+        for number, outcomes, seconds, caught in results:
+            for message, *where in caught:
+                if (str(message), *where) in warned:
+                    continue
+                warned.add((str(message), *where))
+                if isinstance(message, SerialMembersWarning):
+                    warnings.warn(message, stacklevel=4)
+                else:
+                    warnings.warn_explicit(message, None, *where)
+            chunk = tasks[number][0]
+            began = time.perf_counter()
+            for each, outcome in zip(chunk, outcomes, strict=True):
+                try:
+                    if isinstance(outcome, Exception):
+                        raise outcome
+                    with threads(each.estimator.n_threads):
+                        fitted = conclude(each.prepared, each.fit, outcome, each.estimator)
+                    vars(each.estimator).update(fitted.attributes())
+                except Exception as error:
+                    each.error = error
+            seconds += time.perf_counter() - began
+            for each in chunk:
+                each.seconds = seconds / len(chunk)
+            if done is not None:
+                done(chunk)
 
 
 def _tasks(
@@ -184,10 +201,7 @@ def _tasks(
     n_workers = _n_workers(n_jobs)
     for (*_, n_threads), group in groups.items():
         fit = group[0].fit
-        limit = max_members
-        if limit is None:
-            in_memory = MEMORY_LIMIT // max(1, member_bytes(fit.problem, fit.starts[0], fit.recipe))
-            limit = max(1, min(FAST_MEMBERS, in_memory))
+        limit = _most_members(fit) if max_members is None else max_members
         n_members = len(fit.starts)
         if fit.refinement is not None and fit.problem.validation is None:
             n_members = max(n_members, N_FOLDS + 1)
@@ -198,6 +212,19 @@ def _tasks(
         size = max(1, -(-len(group) // (n_workers * rounds)))
         for chunk in portions(group, size):
             yield [*chunk], limit, n_threads
+
+
+def _most_members(fit: Fit) -> int:
+    """Return how many members of such a fit to train at once."""
+    device = fit.problem.data.y.device
+    memory, fastest = MEMORY_LIMIT, FAST_MEMBERS
+    if device.type == "cuda":
+        memory, fastest = torch.cuda.mem_get_info(device)[0] // 2, FAST_MEMBERS_ON_CUDA
+    try:
+        needed = member_bytes(fit.problem, fit.starts[0], fit.recipe)
+    except Exception:  # training will meet it too, and it is the fit's
+        return 1
+    return max(1, min(fastest, memory // max(1, needed)))
 
 
 def _n_workers(n_jobs: int | None) -> int:
@@ -219,26 +246,48 @@ def _results(tasks: Sequence[tuple], n_jobs: int | None) -> Iterator[tuple]:
     if _n_workers(n_jobs) == 1:
         yield from (_train(*call) for call in calls)
         return
-    yield from Parallel(n_jobs=n_jobs, return_as=as_they_come)(
+    results = Parallel(n_jobs=n_jobs, return_as=as_they_come)(
         delayed(_train)(*call) for call in calls
     )
+    try:
+        yield from results
+    finally:
+        if as_they_come != "list":
+            with warnings.catch_warnings():  # joblib's, of what was begun for nothing
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
 
 
 def _train(
     number: int, fits: Sequence[Fit], max_members: int, n_threads: int | None
-) -> tuple[int, list[Estimate | Result | Exception], float, list[str]]:
+) -> tuple[int, list[Estimate | Result | Exception], float, list[tuple[Warning, str, int]]]:
     """Train fits side by side; where that fails, one by one, so that the cause alone fails."""
     began = time.perf_counter()
-    with threads(n_threads), memory_kept(), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    if threading.current_thread() is not threading.main_thread():
+        fits = copy.deepcopy(fits)  # a physics module holds one fit's parameters while it is called
+    with threads(n_threads), memory_kept(), _warnings_caught() as caught:
         try:
             outcomes = _estimate(fits, max_members)
         except Exception as error:
             outcomes = [error]
             if len(fits) > 1:
                 outcomes = [_estimate_alone(fit, max_members) for fit in fits]
-    messages = [str(each.message) for each in caught if each.category is SerialMembersWarning]
+    messages = [(each.message, each.filename, each.lineno) for each in caught]
     return number, outcomes, time.perf_counter() - began, messages
+
+
+@contextlib.contextmanager
+def _warnings_caught() -> Iterator[list[warnings.WarningMessage]]:
+    """Catch warnings, so that each is given once, and where the search is, not in its workers.
+
+    Threads of joblib let them pass: what is done with warnings is set for the whole process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield []
+        return
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield caught
 
 
 def _estimate(fits: Sequence[Fit], max_members: int) -> list[Estimate | Result]:

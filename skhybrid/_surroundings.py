@@ -19,14 +19,17 @@ def usable_device(name: str | torch.device, estimator: str) -> torch.device:
     Parameters
     ----------
     name : str or torch.device
+        "auto" is a graphics processor if torch can use one, otherwise the main processor.
     estimator : str
         Name of the class whose parameter it is, for the message.
     """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise InvalidParameterError(
-            f"The 'device' parameter of {estimator} must be a torch device such as "
+            f"The 'device' parameter of {estimator} must be 'auto' or a torch device such as "
             f"'cpu' or 'cuda'. Got {name!r} instead."
         ) from error
     try:
@@ -39,15 +42,22 @@ def usable_device(name: str | torch.device, estimator: str) -> torch.device:
     return device
 
 
+NOTED_FEATURES = ("n_features_in_", "feature_names_in_")
+
+
+def noted_features(estimator: Any) -> dict[str, Any]:
+    """Return what validation noted about the features."""
+    return {name: vars(estimator)[name] for name in NOTED_FEATURES if name in vars(estimator)}
+
+
 @contextlib.contextmanager
 def features_restored_on_failure(estimator: Any) -> Iterator[None]:
     """Undo what validation notes about the features if what follows fails."""
-    names = ("n_features_in_", "feature_names_in_")
-    before = {name: vars(estimator)[name] for name in names if hasattr(estimator, name)}
+    before = noted_features(estimator)
     try:
         yield
     except BaseException:
-        for name in names:
+        for name in NOTED_FEATURES:
             vars(estimator).pop(name, None)
         vars(estimator).update(before)
         raise
@@ -63,27 +73,32 @@ class _Shared:
 
 
 _threads, _memory = _Shared(), _Shared()
+_here = threading.local()
 
 
 @contextlib.contextmanager
 def threads(n_threads: int | None) -> Iterator[None]:
     """Use so many torch threads here (None: one), and as many as before afterwards.
 
-    Torch has one number for the whole process. Of fits that run at the same time in threads of
-    their own, as under joblib's threading backend, the last to end puts back what the first found.
+    Torch has a number for every thread of Python, and a new one begins with the number that was set
+    last, wherever that was. Of fits that run at the same time in threads of their own, as under
+    joblib's threading backend, all therefore put back what the first of them found.
     """
     with _threads.lock:
         if _threads.n_users == 0:
             _threads.before = torch.get_num_threads()
         _threads.n_users += 1
+        inside = getattr(_here, "inside", False)
+        before = torch.get_num_threads() if inside else _threads.before
+        _here.inside = True
         torch.set_num_threads(n_threads or 1)
     try:
         yield
     finally:
         with _threads.lock:
             _threads.n_users -= 1
-            if _threads.n_users == 0:
-                torch.set_num_threads(_threads.before)
+            _here.inside = inside
+            torch.set_num_threads(before)
 
 
 # Parameters of glibc's mallopt; its largest threshold, which it also has by itself after a block of

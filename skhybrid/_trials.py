@@ -71,12 +71,15 @@ class Trial:
         try:
             with collector.open(self.number, kind, (fold, prepared)):
                 estimator.fit(X_train, *targets, **fit_params)
-        except NotFittedError:  # by something that predicts while it is fitted
-            collector.discard(self.number)
-            self._fit_alone(X_train, targets, fit_params)
+            too_early = collector.missed
         except Exception as error:
-            collector.discard(self.number)
+            too_early = len(collector.collected) > before
             self.error = error
+        if too_early:  # something around the model uses it while it is fitted itself
+            self.error = None
+            self._fit_alone(X_train, targets, fit_params)
+        if too_early or self.error is not None:
+            collector.discard(self.number)
         self._waiting = len(collector.collected) - before
         self.finished = self._waiting == 0
         self.seconds = time.perf_counter() - began

@@ -49,7 +49,7 @@ def build_network(
     >>> sum(p.numel() for p in build_network((8,), 2, 1, seed=0).parameters())
     33
     """
-    with seeded(seed):
+    with seeded(seed, alone=True):
         if isinstance(network, nn.Module):
             reject_running_statistics(network)
             module = copy.deepcopy(network)

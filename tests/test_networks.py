@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -48,6 +50,24 @@ def test_seed_decides_and_global_generator_is_untouched(network):
     first, again, other = (build_network(network, 3, 1, seed=seed) for seed in (0, 0, 1))
     assert same_parameters(first, again)
     assert not same_parameters(first, other)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_networks_that_are_built_in_threads_are_those_built_one_by_one():
+    class SlowLinear(nn.Linear):
+        def reset_parameters(self):
+            time.sleep(0.01)  # in which the other thread may draw
+            super().reset_parameters()
+
+    network = nn.Sequential(SlowLinear(3, 4), nn.Tanh(), SlowLinear(4, 1))
+
+    def build(seed):
+        return build_network(network, 3, 1, seed=seed)
+
+    state = torch.random.get_rng_state()
+    with ThreadPoolExecutor(2) as pool:
+        together = list(pool.map(build, range(4)))
+    assert all(map(same_parameters, together, map(build, range(4))))
     assert torch.equal(torch.random.get_rng_state(), state)
 
 

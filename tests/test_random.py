@@ -1,5 +1,6 @@
 """Seeding that leaves no trace."""
 
+import pytest
 import torch
 
 from skhybrid._random import seeded
@@ -13,3 +14,29 @@ def test_the_same_seed_draws_the_same_and_the_global_state_stays():
         second = torch.rand(4)
     torch.testing.assert_close(first, second, rtol=0, atol=0)
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+def test_the_global_state_stays_whoever_ends_first(first_to_end):
+    # as of two fits that run at the same time in threads
+    before = torch.random.get_rng_state()
+    both = [seeded(3), seeded(4)]
+    for each in both:
+        each.__enter__()
+    torch.rand(4)
+    both.pop(first_to_end).__exit__(None, None, None)
+    torch.rand(4)
+    both.pop().__exit__(None, None, None)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_is_seeded_inside_does_not_change_what_is_drawn_outside(alone):
+    with seeded(3):
+        undisturbed = torch.rand(4), torch.rand(4)
+    with seeded(3):
+        first = torch.rand(4)
+        with seeded(4, alone=alone):
+            torch.rand(4)
+        second = torch.rand(4)
+    torch.testing.assert_close((first, second), undisturbed, rtol=0, atol=0)

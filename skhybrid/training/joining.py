@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skhybrid.networks import first_layer_weight
 from skhybrid.structures import Hybrid
@@ -16,7 +17,7 @@ from skhybrid.training.batch import Batch
 from skhybrid.training.loop import Problem, Recipe
 from skhybrid.training.penalties import Penalties
 from skhybrid.training.result import Result
-from skhybrid.training.streams import Streams
+from skhybrid.training.streams import Streams, need_weights
 
 FEATURE_SCALES = ("feature_offset", "feature_factor", "feature_low", "feature_high")
 
@@ -38,12 +39,16 @@ def join_problems(
     if len(problems) == 1:
         return problems[0]
     first = problems[0]
+    data = [problem.data for problem in problems]
+    held_out = [problem.validation for problem in problems if problem.validation is not None]
+    # The loss is set up once for both, so both have weights if one has them.
+    weighted = need_weights(data) or need_weights(held_out)
     validation = None
-    if first.validation is not None:
-        validation = Streams([problem.validation for problem in problems], seeds, n_members)
+    if held_out:
+        validation = Streams(held_out, seeds, n_members, weighted=weighted)
     return Problem(
         hybrid=first.hybrid,
-        data=Streams([problem.data for problem in problems], seeds, n_members),
+        data=Streams(data, seeds, n_members, weighted=weighted),
         validation=validation,
         fits=slices(n_members),
         frames=_stacked([problem.hybrid.frame() for problem in problems], n_members),
@@ -82,11 +87,12 @@ def join_recipes(recipes: Sequence[Recipe]) -> Recipe:
 def signature(problem: Problem, recipe: Recipe) -> tuple:
     """Return what problems must have in common for their members to be trained side by side.
 
-    Models are told apart by the shapes of their tensors only: that they have the same physics,
-    structure and kind of network is for the caller to know.
+    Models are told apart by the shapes of their tensors, and by what of a network is not trained:
+    that they have the same physics, structure and kind of network is for the caller to know.
     """
     hybrid, batch = problem.hybrid, problem.data
     wide = first_layer_weight(hybrid.network) if _can_widen(hybrid) else None
+    columns = None if wide is not None else tuple(_columns(problem))
     weights = {
         name: parameter.shape if name != wide else parameter.shape[:1]
         for name, parameter in hybrid.network.named_parameters()
@@ -99,6 +105,8 @@ def signature(problem: Problem, recipe: Recipe) -> tuple:
     return (
         type(hybrid),
         tuple(weights.items()),
+        columns,
+        _untrained(hybrid.network),
         tuple((name, tuple(each.shape)) for name, each in hybrid.origin().items()),
         tuple(frame),
         hybrid.layout_key(),
@@ -201,6 +209,16 @@ def _columns(problem: Problem) -> list[int]:
     if hybrid.network_columns is None:
         return hybrid.readable(problem.data.x)
     return hybrid.network_columns.tolist()
+
+
+def _untrained(network: nn.Module) -> str:
+    """Return a digest of a network's frozen parameters and buffers, of which there is one set."""
+    digest = hashlib.sha256()
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if not tensor.requires_grad:
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _can_widen(hybrid: Hybrid) -> bool:

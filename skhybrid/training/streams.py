@@ -27,6 +27,8 @@ class Streams:
         Of the minibatches of every problem.
     n_members : sequence of int
         Number of members of every problem.
+    weighted : bool, default=False
+        Whether there are to be weights even if :func:`need_weights` says that none are needed.
 
     Attributes
     ----------
@@ -35,7 +37,12 @@ class Streams:
     """
 
     def __init__(
-        self, data: Sequence[Batch], seeds: Sequence[int], n_members: Sequence[int]
+        self,
+        data: Sequence[Batch],
+        seeds: Sequence[int],
+        n_members: Sequence[int],
+        *,
+        weighted: bool = False,
     ) -> None:
         keys = [(id(each.y), seed) for each, seed in zip(data, seeds, strict=True)]
         unique = dict(zip(keys, data, strict=True))
@@ -50,7 +57,7 @@ class Streams:
         self._seeds = [seed for _, seed in unique]
         source_of, weight_of, weights, weight_sources = [], [], [], []
         known: dict[tuple, int] = {}
-        any_weight = min(lengths) < self.n_rows or any(each.weight is not None for each in data)
+        any_weight = weighted or need_weights(data)
         for key, each, count in zip(keys, data, n_members, strict=True):
             source_of += [number[key]] * count
             if not any_weight:
@@ -116,6 +123,12 @@ class Streams:
         if self.weight is None:
             return None
         return ~self.weight.flatten(1).any(dim=1)[self._weight_of]
+
+
+def need_weights(data: Sequence[Batch]) -> bool:
+    """Whether streams of these rows have weights: if any of them have, or some are padded."""
+    lengths = {len(each.y) for each in data}
+    return len(lengths) > 1 or any(each.weight is not None for each in data)
 
 
 def rows_of(data: Batch | Streams, rows: slice | Tensor) -> Batch:

@@ -1,0 +1,627 @@
+"""What a search costs, how the cost of a fit falls with the number trained at once, and why.
+
+- "search": one process starts all, turn by turn in random order; what counts are medians of ratios
+  of runs of the same round, with the same folds, epochs, batch sizes, rates and starts. The rivals
+  of HybridSearchCV are scikit-learn's GridSearchCV over the same estimator, and over the skorch
+  estimators of skorch_sam.py, which take the same steps. Beside the times stand the scores.
+- "growth": microseconds of a fit's step of sharpness-aware minimisation against the number of fits
+  trained side by side, all in one batch or in the batches that HybridSearchCV makes, beside the
+  time of the layers' matrix products and activations alone: the floor. CPU time of one thread, or
+  time until a graphics processor is done.
+- "limits": where that time goes with 32 fits, and what it costs if memory is given back to the
+  system between operations.
+
+    python benchmarks/bench_search.py --parts search growth limits
+"""
+
+import argparse
+import contextlib
+import functools
+import multiprocessing
+import os
+import resource
+import statistics
+import time
+import warnings
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from rich.console import Console
+from rich.table import Table
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, KFold
+from torch.nn.functional import silu
+
+from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics, _side_by_side
+from skhybrid._trials import Trial
+from skhybrid.datasets import make_pendulum, make_pendulum_acceleration
+from skhybrid.exceptions import CollapseWarning
+from skhybrid.training import estimation, loop
+from skhybrid.training.adam import Adam
+from skhybrid.training.members import Members
+from skhybrid.training.objective import Objective
+from skhybrid.training.sharpness import Sharpness
+from skhybrid.training.streams import Streams
+
+START, LEARNING_RATE, BATCH_SIZE, WIDTH = 2.5, 6e-3, 64, 64
+FOLDS = KFold(5, shuffle=True, random_state=0)
+RADII = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
+OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV, skorch"
+# Members at which the floor is measured: enough that calls cost nothing beside it.
+FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
+MEMBERS = {"cpu": [2**k for k in range(9)], "cuda": [4**k for k in range(7)]}
+LIMIT_MEMBERS = 32
+# What is watched in a step. Nothing in this list calls anything else in it.
+WATCHED = [
+    ("forward", Objective, "__call__"),
+    ("backward", Members, "backward"),
+    ("SAM's two moves", Sharpness, "ascend"),
+    ("SAM's two moves", Sharpness, "descend"),
+    ("Adam", Adam, "step"),
+    ("guards", Members, "drop_non_finite"),
+    ("guards", loop._Guard, "check"),
+    ("rows of a minibatch", loop, "rows_of"),
+    ("rows of a minibatch", Streams, "shuffled"),
+    ("loss of all rows", Objective, "data_losses"),
+]
+
+
+def rollout_r2(model, X, y):
+    """Return R² of whole trajectories; not a number where a rollout is not finite."""
+    return 1.0 - float(np.mean((model.predict(X) - y) ** 2 / y.var(axis=(0, 1))))
+
+
+@dataclass(frozen=True)
+class Task:
+    """Data, a model and a grid.
+
+    Attributes
+    ----------
+    rival : str
+        Name of the estimator of skorch_sam.py, and its own parameters.
+    n_rows : int
+        Rows of a minibatch of four folds of five.
+    n_outputs : int
+        Of the network.
+    n_evaluations : int
+        Evaluations of the network, one after the other, in a pass through the model.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    physics: Any
+    structure: Any
+    grid: dict
+    scoring: Any
+    rival: tuple[str, dict]
+    n_rows: int
+    n_outputs: int
+    n_evaluations: int
+
+    def ours(self, n_epochs, *, refine_rho=None, device="cpu"):
+        """Return our estimator."""
+        return HybridRegressor(
+            Physics(self.physics, omega2=START),
+            structure=self.structure,
+            refine_rho=refine_rho,
+            physics_init="given",
+            learning_rate=LEARNING_RATE,
+            batch_size=BATCH_SIZE,
+            max_epochs=n_epochs,
+            device=device,
+            random_state=0,
+        )
+
+    def theirs(self, n_epochs):
+        """Return the rival's."""
+        try:
+            import skorch_sam
+        except ModuleNotFoundError as error:
+            raise SystemExit(
+                f"The rival needs {error.name}: pip install skorch, or pip install '.[bench]'. "
+                "--parts growth limits does without."
+            ) from error
+        name, parameters = self.rival
+        return getattr(skorch_sam, name)(
+            **parameters,
+            max_epochs=n_epochs,
+            batch_size=BATCH_SIZE,
+            learning_rate=LEARNING_RATE,
+            omega2_start=START,
+            random_state=0,
+        )
+
+
+def static_task():
+    """A table of 400 rows."""
+    states = make_pendulum_acceleration(400, noise=0.05, random_state=0)
+    grid = {"rho": RADII, "l2": [0.0, 1e-5, 1e-4]}
+    rival = "SkorchStatic", {}
+    return Task(
+        states.data, states.target, states.physics, "additive", grid, "r2", rival, 64, 1, 1
+    )
+
+
+def windows_task():
+    """Trajectories in windows of two steps of a solver with four stages."""
+    swings = make_pendulum(random_state=0)
+    rival = "SkorchWindows", {"dt": swings.dt}
+    structure = ODE(dt=swings.dt, window=2)
+    grid = {"rho": RADII}
+    return Task(
+        swings.data, swings.target, swings.physics, structure, grid, rollout_r2, rival, 60, 2, 8
+    )
+
+
+TASKS = {"static": static_task, "windows": windows_task}
+
+
+def measure_search(tasks, epochs, n_rounds, n_jobs, save):
+    """Time all searches of every round; ``save`` is called with the rows that there are so far."""
+    rows, random = [], np.random.default_rng(0)
+    for number in range(n_rounds):
+        for name in random.permutation(tasks):
+            task, n_epochs = TASKS[name](), epochs[name]
+            for phases, refine_rho in (("one", None), ("both", 0.0)):
+                found = [
+                    {"round": number, "task": name, "phases": phases, **run}
+                    for run in one_round(task, n_epochs, refine_rho, n_jobs, random)
+                ]
+                rows += compared(found, n_jobs)
+                save(pd.DataFrame(rows).drop(columns="scores"))
+    return pd.DataFrame(rows).drop(columns="scores")
+
+
+def one_round(task, n_epochs, refine_rho, n_jobs, random):
+    """Yield what every competitor took and found, in random order."""
+
+    def searches(n_epochs):
+        ours = functools.partial(task.ours, n_epochs, refine_rho=refine_rho)
+        common = {"scoring": task.scoring, "cv": FOLDS, "refit": False}
+        several, alone = {**common, "n_jobs": n_jobs}, {**common, "n_jobs": 1}
+        made = {
+            (OURS, n_jobs): lambda: HybridSearchCV(ours(), task.grid, **several),
+            (GRID, n_jobs): lambda: GridSearchCV(ours(), task.grid, **several),
+        }
+        if refine_rho is None:
+            made[OURS, 1] = lambda: HybridSearchCV(ours(), task.grid, **alone)
+            made[RIVAL, n_jobs] = lambda: GridSearchCV(task.theirs(n_epochs), task.grid, **several)
+        return made
+
+    made, tiny = searches(n_epochs), searches(1)
+    for place, key in enumerate(random.permutation(len(made))):
+        name, processes = [*made][key]
+        # The processes and what they import are there before the clock starts.
+        first = tiny[name, processes]().set_params(param_grid={"rho": RADII[:2]})
+        first.fit(task.X, task.y)
+        search = made[name, processes]()
+        cpu_began, began = cpu_seconds(), time.perf_counter()
+        search.fit(task.X, task.y)
+        seconds, cpu = time.perf_counter() - began, cpu_seconds() - cpu_began
+        results = search.cv_results_
+        scores = np.stack([results[f"split{k}_test_score"] for k in range(FOLDS.n_splits)])
+        n_steps = n_epochs * -(-n_training_rows(task) // BATCH_SIZE)
+        yield {
+            "search": name,
+            "processes": processes,
+            "place": place,
+            "fits": scores.size,
+            "steps": n_steps,
+            "seconds": seconds,
+            "CPU seconds": cpu,
+            "mean score": scores.mean(),
+            "best score": scores.mean(axis=0).max(),
+            "scores": scores,
+        }
+
+
+def n_training_rows(task):
+    """Return the number of rows or windows in four folds of five."""
+    n_windows = 1 if task.scoring == "r2" else task.y.shape[1] - 1
+    return len(task.X) * (FOLDS.n_splits - 1) // FOLDS.n_splits * n_windows
+
+
+def compared(runs, n_jobs):
+    """Add to the runs of a round how they compare with HybridSearchCV's."""
+    (base,) = (run for run in runs if (run["search"], run["processes"]) == (OURS, n_jobs))
+    for run in runs:
+        run["times HybridSearchCV"] = run["seconds"] / base["seconds"]
+        if run["search"] != RIVAL:  # which has other random numbers
+            run["largest difference of scores"] = np.abs(run["scores"] - base["scores"]).max()
+    return runs
+
+
+def cpu_seconds():
+    """Return CPU seconds of this process and of its children, NaN where the system hides them."""
+    ticks = 0
+    try:
+        for child in multiprocessing.active_children():
+            fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return float("nan")
+
+
+def print_search(results):
+    """Print medians over rounds."""
+    keys = ["task", "phases", "search", "processes"]
+    rows = []
+    for key, runs in results.groupby(keys, sort=False):
+        ratio = runs["times HybridSearchCV"]
+        rows.append(
+            {
+                **dict(zip(keys, key, strict=True)),
+                "seconds": runs["seconds"].median(),
+                "CPU seconds": runs["CPU seconds"].median(),
+                "times\nHybridSearchCV": f"{ratio.median():.2f}",
+                "lowest to\nhighest": f"{ratio.min():.2f} to {ratio.max():.2f}",
+                "mean score": runs["mean score"].median(),
+                "scores differ\nby at most": runs["largest difference of scores"].max(),
+            }
+        )
+    shown = pd.DataFrame(rows).sort_values(["task", "phases"], ascending=[True, False], kind="stable")
+    n_rounds = results["round"].nunique()
+    show(f"Search: medians of {n_rounds} interleaved rounds, ratios within a round", shown)
+
+
+def collected_fits(task, n_members, n_steps, device="cpu"):
+    """Return so many fits that differ in the radius, on the five folds in turn."""
+    n_epochs = max(1, round(n_steps * task.n_rows / n_training_rows(task)))
+    model, splits = task.ours(n_epochs, device=device), [*enumerate(FOLDS.split(task.X))]
+    radii = np.geomspace(RADII[0], RADII[-1], -(-n_members // len(splits)))
+    collector = _side_by_side.Collector()
+    for k in range(n_members):
+        radius, split = {"rho": float(radii[k // len(splits)])}, splits[k % len(splits)]
+        Trial(k, radius, split, clone(model)).begin(collector, task.X, task.y, {})
+    return collector.collected
+
+
+def train_all(collected, max_members, clock):
+    """Train fits as HybridSearchCV does in one process; return seconds for a fit and a step."""
+    batches = [*_side_by_side._tasks(collected, 1, max_members)]
+    seconds = 0.0
+    for number, (chunk, limit, n_threads) in enumerate(batches):
+        fits = [each.fit for each in chunk]
+        began = clock()
+        _, outcomes, *_ = _side_by_side._train(number, fits, limit, n_threads)
+        seconds += clock() - began
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                raise outcome
+    return seconds / (len(collected) * steps_of(collected))
+
+
+def steps_of(collected):
+    """Return the number of steps of a fit."""
+    schedule = collected[0].fit.recipe.schedule
+    return schedule.n_epochs * schedule.n_batches
+
+
+def device_clock():
+    """Return seconds when a graphics processor has done what it was told."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+CLOCKS = {"cpu": time.process_time, "cuda": device_clock}
+
+
+def floor(task, device="cpu", n_members=None, repeats=7):
+    """Return seconds that a fit's arithmetic takes in a SAM step: two passes to and fro."""
+    n_members = n_members or FLOOR_MEMBERS[device]
+    random = functools.partial(torch.randn, device=device)
+    seconds = defaultdict(float)
+
+    def add(kind, n_times, function, *tensors, out):
+        each = median_seconds(lambda: function(*tensors, out=out), CLOCKS[device], repeats)
+        seconds[kind] += 2 * n_times * each / n_members
+
+    n_times, n_rows = task.n_evaluations, task.n_rows
+    sizes = [2, WIDTH, WIDTH, task.n_outputs]
+    for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+        x, weight = random(n_members, n_rows, n_in), random(n_members, n_out, n_in)
+        y = random(n_members, n_rows, n_out)
+        out_x, out_y, out_weight = (torch.empty_like(each) for each in (x, y, weight))
+        forward, backward = "matrix products, forward", "matrix products, backward"
+        add(forward, n_times, torch.bmm, x, weight.mT, out=out_y)
+        add(backward, n_times, torch.bmm, y.mT, x, out=out_weight)
+        # The data, where a pass begins, need no gradient.
+        add(backward, n_times if layer else n_times - 1, torch.bmm, y, weight, out=out_x)
+        if layer < len(sizes) - 2:
+            gradient = random(n_members, n_rows, n_out)
+            add("silu, forward", n_times, silu_into, y, out=out_y)
+            add("silu, backward", n_times, silu_backward_into, gradient, y, out=out_y)
+    return dict(seconds)
+
+
+def silu_into(x, *, out):
+    """Write the activation into a tensor."""
+    torch.ops.aten.silu.out(x, out=out)
+
+
+def silu_backward_into(gradient, x, *, out):
+    """Write the gradient of the activation's input into a tensor."""
+    torch.ops.aten.silu_backward.grad_input(gradient, x, grad_input=out)
+
+
+def median_seconds(function, clock, repeats, least=0.02):
+    """Return the median seconds of a call, over several loops that take long enough."""
+    n_calls, seconds = 1, 0.0
+    while True:
+        began = clock()
+        for _ in range(n_calls):
+            function()
+        seconds = clock() - began
+        if seconds >= least:
+            break
+        n_calls = max(2 * n_calls, int(1.2 * n_calls * least / max(seconds, 1e-6)))
+    found = []
+    for _ in range(repeats):
+        began = clock()
+        for _ in range(n_calls):
+            function()
+        found.append((clock() - began) / n_calls)
+    return statistics.median(found)
+
+
+def measure_growth(tasks, steps, repeats, device):
+    """Time a fit's step against the number of fits."""
+    clock, random = CLOCKS[device], np.random.default_rng(0)
+    fastest = _side_by_side.FAST_MEMBERS
+    if device == "cuda":
+        fastest = _side_by_side.FAST_MEMBERS_ON_CUDA
+    rows = []
+    for name in tasks:
+        task = TASKS[name]()
+        train_all(collected_fits(task, 2, 2 * n_batches(task), device), None, clock)
+        fits = {n: collected_fits(task, n, steps[name], device) for n in MEMBERS[device]}
+        runs = [("one batch", n, n) for n in fits]
+        runs += [(f"batches of at most {fastest}", n, None) for n in fits if n > fastest]
+        found = defaultdict(list)
+        for _ in range(repeats):
+            for which in random.permutation(len(runs)):
+                batches, n_members, limit = runs[which]
+                seconds = train_all(fits[n_members], limit, clock)
+                found[batches, n_members].append(seconds)
+        lowest = sum(floor(task, device).values())
+        for batches, n_members, _ in runs:
+            seconds = found[batches, n_members]
+            rows.append(
+                {
+                    "task": name,
+                    "device": device,
+                    "batches": batches,
+                    "members": n_members,
+                    "steps": steps_of(fits[n_members]),
+                    "us for a fit and step": 1e6 * statistics.median(seconds),
+                    "lowest": 1e6 * min(seconds),
+                    "highest": 1e6 * max(seconds),
+                    "members per second": 1.0 / statistics.median(seconds),
+                    "floor, us": 1e6 * lowest,
+                    "times the floor": statistics.median(seconds) / lowest,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def n_batches(task):
+    """Return the number of minibatches in an epoch."""
+    return -(-n_training_rows(task) // BATCH_SIZE)
+
+
+def plot_growth(results, path):
+    """Draw cost against members."""
+    import matplotlib.pyplot as plt
+
+    names = results["task"].unique()
+    figure, axes = plt.subplots(
+        1, len(names), figsize=(5.5 * len(names), 4.5), squeeze=False, layout="constrained"
+    )
+    for ax, name in zip(axes[0], names, strict=True):
+        for device, of_device in results[results["task"] == name].groupby("device", sort=False):
+            draw_device(ax, device, of_device)
+        ax.set(
+            title={"static": "Table, minibatches of 64", "windows": "Windows of two RK4 steps"}[name],
+            xlabel="fits side by side",
+            ylabel="time of a fit's step / µs",
+            xscale="log",
+            yscale="log",
+        )
+        ax.set_xscale("log", base=2)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.grid(which="both", color="0.9", linewidth=0.6)
+        ax.legend(fontsize="small")
+    figure.suptitle("Cost of one step of sharpness-aware minimisation")
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def draw_device(ax, device, results):
+    """Draw one device's lines."""
+    where = {"cpu": "one CPU thread", "cuda": "GPU"}[device]
+    whole = results[results["batches"] == "one batch"]
+    parts = results[results["batches"] != "one batch"]
+    colour = {"cpu": "#0072B2", "cuda": "#009E73"}[device]
+    line = ax.plot if len(whole) else None
+    line(
+        whole["members"],
+        whole["us for a fit and step"],
+        "o-",
+        color=colour,
+        label=f"{where}, one batch",
+    )
+    if len(parts):
+        ax.plot(
+            parts["members"],
+            parts["us for a fit and step"],
+            "s-",
+            color="#D55E00",
+            label=f"{where}, {parts['batches'].iloc[0]}",
+        )
+    ax.axhline(
+        whole["floor, us"].iloc[0],
+        color=colour,
+        linestyle="--",
+        linewidth=1.2,
+        label=f"{where}, matrix products and silu alone",
+    )
+
+
+@contextlib.contextmanager
+def watched(places, clock):
+    """Sum up the seconds spent in functions, by the names given; they do not call each other."""
+    seconds = defaultdict(float)
+
+    def watch(name, function):
+        @functools.wraps(function)
+        def timed(*args, **options):
+            began = clock()
+            try:
+                return function(*args, **options)
+            finally:
+                seconds[name] += clock() - began
+
+        return timed
+
+    before = [(owner, attribute, getattr(owner, attribute)) for _, owner, attribute in places]
+    for (name, owner, attribute), (*_, function) in zip(places, before, strict=True):
+        setattr(owner, attribute, watch(name, function))
+    try:
+        yield seconds
+    finally:
+        for owner, attribute, function in before:
+            setattr(owner, attribute, function)
+
+
+def measure_limits(tasks, steps, repeats):
+    """Break down a step, and count page faults, of one batch of fits."""
+    for name in tasks:
+        task = TASKS[name]()
+        fits = collected_fits(task, LIMIT_MEMBERS, steps[name])
+        arithmetic = floor(task, n_members=LIMIT_MEMBERS)
+        runs = [parts_of_step(fits, arithmetic) for _ in range(repeats + 1)][1:]
+        medians = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
+        for part, seconds in medians.items():
+            yield {
+                "task": name,
+                "part": part,
+                "us for a fit and step": 1e6 * seconds,
+                "per cent": 100 * seconds / medians["all"],
+            }
+        for kept in (True, False):
+            # In a process of its own: what is set for the C library leaves traces.
+            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+                wait = pool.submit(count_faults, name, steps[name], repeats, kept)
+                seconds, faults = wait.result()
+            yield {
+                "task": name,
+                "part": "all, not watched, freed memory " + ("kept" if kept else "given back"),
+                "us for a fit and step": 1e6 * seconds,
+                "per cent": 100 * seconds / medians["all"],
+                "page faults in a step": faults,
+            }
+
+
+def parts_of_step(fits, arithmetic):
+    """Return seconds for a fit and a step by what they are spent on."""
+    clock = time.process_time
+    with watched([*WATCHED, ("loop", estimation, "train")], clock) as seconds:
+        whole = train_all(fits, len(fits), clock)
+    n_steps = len(fits) * steps_of(fits)
+    found = {name: value / n_steps for name, value in seconds.items()}
+    parts = dict(arithmetic)
+    for way in ("forward", "backward"):
+        known = sum(value for name, value in arithmetic.items() if name.endswith(way))
+        parts[f"the rest of {way}"] = found[way] - known
+    inside = dict.fromkeys(name for name, *_ in WATCHED)
+    parts |= {name: found[name] for name in inside if name not in ("forward", "backward")}
+    parts["the rest of the loop"] = found["loop"] - sum(found[name] for name in inside)
+    parts["before and after the loop"] = whole - found["loop"]
+    return parts | {"all": whole}
+
+
+def count_faults(name, n_steps, repeats, kept):
+    """Return median seconds for a fit and a step, and minor page faults in a step."""
+    if not kept:
+        _side_by_side.memory_kept = contextlib.nullcontext
+    fits = collected_fits(TASKS[name](), LIMIT_MEMBERS, n_steps)
+    seconds, faults = [], []
+    for _ in range(repeats + 1):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        seconds.append(train_all(fits, len(fits), time.process_time))
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        faults.append((after - before) / steps_of(fits))
+    return statistics.median(seconds[1:]), statistics.median(faults[1:])
+
+
+def show(title, results):
+    """Print a table."""
+    table = Table(title=title)
+    for column, values in results.items():
+        justify = "right" if pd.api.types.is_numeric_dtype(values) else "left"
+        table.add_column(column, justify=justify, no_wrap=True)
+    for values in results.itertuples(index=False):
+        table.add_row(*(v if isinstance(v, str) else "" if v != v else f"{v:.4g}" for v in values))
+    Console(width=140).print(table)
+
+
+def main():
+    """Run the measurements from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = ("search", "growth", "limits")
+    parser.add_argument("--parts", nargs="+", default=list(parts), choices=parts)
+    parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--repeats", type=int, default=5)
+    numbers = {"type": int, "nargs": 2, "metavar": ("STATIC", "WINDOWS")}
+    parser.add_argument("--epochs", default=[120, 15], help="of the searches", **numbers)
+    parser.add_argument("--steps", default=[500, 65], help="of growth and limits", **numbers)
+    parser.add_argument("--jobs", type=int, default=2, help="processes of the searches")
+    parser.add_argument("--devices", nargs="+", default=["cpu"], choices=["cpu", "cuda"])
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder")
+    arguments = parser.parse_args()
+    epochs = dict(zip(TASKS, arguments.epochs, strict=True))
+    steps = dict(zip(TASKS, arguments.steps, strict=True))
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore", CollapseWarning)
+    arguments.output.mkdir(parents=True, exist_ok=True)
+
+    def save(results, name):
+        results.to_csv(arguments.output / name, index=False, float_format="%.5g")
+
+    if "search" in arguments.parts:
+        results = measure_search(
+            arguments.tasks,
+            epochs,
+            arguments.repeats,
+            arguments.jobs,
+            functools.partial(save, name="search.csv"),
+        )
+        print_search(results)
+    if "growth" in arguments.parts:
+        found = []
+        for device in arguments.devices:
+            if device == "cuda" and not torch.cuda.is_available():
+                print("There is no graphics processor here that torch can use: cuda is left out.")
+                continue
+            found.append(measure_growth(arguments.tasks, steps, arguments.repeats, device))
+        if found:
+            results = pd.concat(found)
+            show(f"Growth: medians of {arguments.repeats} runs", results)
+            save(results, "search_growth.csv")
+            plot_growth(results, arguments.output / "search_growth.png")
+    if "limits" in arguments.parts:
+        results = pd.DataFrame(measure_limits(arguments.tasks, steps, arguments.repeats))
+        show(f"Limits: {LIMIT_MEMBERS} fits, medians of {arguments.repeats} runs", results)
+        save(results, "search_limits.csv")
+
+
+if __name__ == "__main__":
+    main()
