@@ -22,6 +22,7 @@ __all__ = [
     "Physics",
     "datasets",
     "exceptions",
+    "inspection",
     "model_selection",
 ]
 
@@ -34,7 +35,7 @@ _HOMES = {
     "Param": "skhybrid.physics",
     "Physics": "skhybrid.physics",
 }
-_MODULES = {"datasets", "exceptions", "model_selection"}
+_MODULES = {"datasets", "exceptions", "inspection", "model_selection"}
 
 
 def __getattr__(name: str):

@@ -250,10 +250,11 @@ def _results(tasks: Sequence[tuple], n_jobs: int | None) -> Iterator[tuple]:
         delayed(_train)(*call) for call in calls
     )
     try:
-        yield from results
+        for each in results:  # noqa: UP028 (which would close it before the warning is ignored)
+            yield each
     finally:
         if as_they_come != "list":
-            with warnings.catch_warnings():  # joblib's, of what was begun for nothing
+            with warnings.catch_warnings():  # of what was begun for nothing
                 warnings.simplefilter("ignore", UserWarning)
                 results.close()
 

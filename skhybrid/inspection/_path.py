@@ -1,0 +1,289 @@
+"""How θ, the loss and the physics' share move along a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch, check_random_state, indexable
+from sklearn.utils._optional_dependencies import check_matplotlib_support
+
+from skhybrid._comparison import Folds, without_collapse
+from skhybrid.model_selection import RESTARTS, VALUE, about_as_stable, fold_columns, spread
+
+RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+# Colours that colour-blind people can tell apart (Okabe and Ito, 2008).
+COLOURS = {"theta": "#0072B2", "loss": "#D55E00", "share": "#009E73", "plateau": "#E69F00"}
+
+
+def physics_path(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    *,
+    param_name: str = "rho",
+    param_range: Sequence[float] = RADII,
+    cv: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    n_restarts: int = 3,
+    n_jobs: int | None = None,
+    max_members: int | None = None,
+) -> Bunch:
+    """Follow the physics parameters along a parameter of the estimator, on folds and restarts.
+
+    All values, folds and restarts are trained side by side. The second phase, which does not touch
+    θ, is left out unless the parameter belongs to it.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Cloned; it is not fitted itself.
+    X, y : array-like
+        As for ``fit``.
+    param_name : str, default="rho"
+        A numeric parameter, such as "rho", "l2", "functional_norm" or "learning_rate".
+    param_range : sequence of float
+        Values to look at. The default is the range of radii in which θ is settled on every task
+        measured, from none to far too large.
+    cv : int, cross-validation generator or iterable, default=None
+        Folds; None are five.
+    groups : array-like of shape (n_samples,), default=None
+        For the splitter.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+    n_restarts : int, default=3
+        Restarts of every fit, from different networks and different θ. They tell whether θ depends
+        on where a fit began.
+    n_jobs, max_members : int, default=None
+        As for :class:`~skhybrid.HybridSearchCV`.
+
+    Returns
+    -------
+    Bunch
+        ``param_name``, ``param_range`` of shape (n_values,);
+        ``physics_params``: every free parameter, one column for each element of an array, as a
+        dict of name to array of shape (n_values, n_folds);
+        ``restart_spread``: its standard deviation over restarts that fit equally well, of the
+        same shape;
+        ``spread``: that over folds and restarts together, of shape (n_values,), see
+        :class:`~skhybrid.model_selection.stable`;
+        ``score`` and ``physics_share``, of shape (n_values, n_folds);
+        ``plateau``: whether θ is about as reproducible as it gets, while the network has a part,
+        of shape (n_values,).
+
+    See Also
+    --------
+    PhysicsPathDisplay : The same as a figure.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> from skhybrid.inspection import physics_path
+    >>> data = make_pendulum_acceleration(100, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
+    >>> path = physics_path(model, data.data, data.target, param_range=[0.01, 0.1], cv=3)
+    >>> path.physics_params["omega2"].shape
+    (2, 3)
+    """
+    X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
+    values = [float(value) for value in param_range]
+    if not values:
+        raise ValueError("param_range is empty: give it the values to look at.")
+    if param_name not in estimator.get_params():
+        raise ValueError(
+            f"{type(estimator).__name__} has no parameter {param_name!r}; it has "
+            f"{', '.join(sorted(estimator.get_params(deep=False)))}."
+        )
+    splits = [*check_cv(cv, y).split(X, y, groups)]
+    seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
+    folds = Folds(
+        clone(estimator),
+        X,
+        y,
+        sample_weight,
+        splits,
+        seed=seed,
+        n_jobs=n_jobs,
+        max_members=max_members,
+    )
+    fixed: dict[str, Any] = {"n_restarts": n_restarts}
+    if param_name != "refine_rho":
+        fixed["refine_rho"] = None
+    results = folds.results([{**fixed, param_name: value} for value in values])
+    prefix = f"mean_test_{VALUE}"
+    names = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
+    theta = {name: fold_columns(results, f"test_{VALUE}{name}") for name in names}
+    restarts = {name: fold_columns(results, f"test_{RESTARTS}{name}") for name in names}
+    together = {
+        name: spread(theta[name][..., None], restarts[name][..., None])[:, 0] for name in names
+    }
+    plateau = np.ones(len(values), dtype=bool)
+    if names:
+        healthy = without_collapse(results)
+        known = [fold_columns(healthy, f"test_{VALUE}{name}").mean(axis=1) for name in names]
+        spreads = np.stack([*together.values()], axis=1)
+        spreads[~np.isfinite(known).all(axis=0)] = np.nan
+        plateau = about_as_stable(spreads, len(splits))
+    return Bunch(
+        param_name=param_name,
+        param_range=np.array(values),
+        physics_params=theta,
+        restart_spread=restarts,
+        spread=together,
+        score=fold_columns(results, "test_score"),
+        physics_share=fold_columns(results, "test_physics_share"),
+        plateau=plateau,
+    )
+
+
+class PhysicsPathDisplay:
+    """Figure of a :func:`physics_path`: where θ is a plateau and where it is not.
+
+    Parameters
+    ----------
+    path : Bunch
+        From :func:`physics_path`.
+    units : dict of str to str, default=None
+        Units by parameter name, for the axes.
+
+    Attributes
+    ----------
+    figure_ : matplotlib Figure
+    axes_ : ndarray of matplotlib Axes
+        One for every parameter, then the loss, then the physics' share.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> from skhybrid.inspection import PhysicsPathDisplay
+    >>> data = make_pendulum_acceleration(100, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
+    >>> display = PhysicsPathDisplay.from_estimator(
+    ...     model, data.data, data.target, param_range=[0.01, 0.1], cv=3
+    ... )
+    >>> len(display.axes_)
+    3
+    """
+
+    def __init__(self, path: Bunch, *, units: Mapping[str, str] | None = None) -> None:
+        self.path = path
+        self.units = dict(units or {})
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: BaseEstimator,
+        X: Any,
+        y: Any,
+        *,
+        units: Mapping[str, str] | None = None,
+        truth: Mapping[str, float] | None = None,
+        **options: Any,
+    ) -> PhysicsPathDisplay:
+        """Compute a path and plot it.
+
+        Parameters
+        ----------
+        estimator, X, y, **options
+            As for :func:`physics_path`.
+        units : dict of str to str, default=None
+            Units by parameter name; None takes those of the estimator's physics.
+        truth : dict of str to float, default=None
+            True values, where they are known.
+
+        Returns
+        -------
+        PhysicsPathDisplay
+        """
+        check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        params = getattr(estimator.physics, "params", {})
+        known = {name: param.unit for name, param in params.items() if param.unit}
+        path = physics_path(estimator, X, y, **options)
+        return cls(path, units={**known, **(units or {})}).plot(truth=truth)
+
+    def plot(self, *, axes: Any = None, truth: Mapping[str, float] | None = None):
+        """Plot the path.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, default=None
+            As many as there are parameters, and two more; None makes a figure.
+        truth : dict of str to float, default=None
+            True values, drawn as lines.
+
+        Returns
+        -------
+        PhysicsPathDisplay
+            Itself.
+        """
+        check_matplotlib_support(f"{type(self).__name__}.plot")
+        import matplotlib.pyplot as plt
+
+        path = self.path
+        names = [*path.physics_params]
+        if axes is None:
+            n_panels = len(names) + 2
+            n_columns = min(3, n_panels)
+            n_rows = -(-n_panels // n_columns)
+            _, grid = plt.subplots(
+                n_rows,
+                n_columns,
+                figsize=(3.6 * n_columns, 3.2 * n_rows),
+                layout="constrained",
+                squeeze=False,
+            )
+            axes = grid.ravel()
+            for unused in axes[n_panels:]:
+                unused.set_visible(False)
+            axes = axes[:n_panels]
+        axes = np.asarray(axes, dtype=object).ravel()
+        if len(axes) != len(names) + 2:
+            raise ValueError(f"axes must be {len(names) + 2} axes; got {len(axes)}.")
+        self.axes_, self.figure_ = axes, axes[0].figure
+        for name, panel in zip(names, axes, strict=False):
+            self._plot_parameter(panel, name, None if truth is None else truth.get(name))
+        self._plot_folds(axes[-2], 1.0 - path.score, "loss", "1 − score on held-out rows")
+        if (path.score < 1.0).all():
+            axes[-2].set_yscale("log")
+        axes[-2].set_title("Loss")
+        self._plot_folds(axes[-1], path.physics_share, "share", "part of what is explained")
+        axes[-1].set_title("The physics' share")
+        return self
+
+    def _plot_parameter(self, panel: Any, name: str, truth: float | None) -> None:
+        path = self.path
+        places = np.arange(len(path.param_range))
+        theta = path.physics_params[name]
+        middle, around = theta.mean(axis=1), path.spread[name]
+        for place, on_plateau in zip(places, path.plateau, strict=True):
+            if on_plateau:
+                panel.axvspan(place - 0.5, place + 0.5, color=COLOURS["plateau"], alpha=0.25, lw=0)
+        panel.plot(places, theta, ".", color=COLOURS["theta"], alpha=0.5, markersize=4)
+        panel.errorbar(places, middle, around, fmt="o-", color=COLOURS["theta"], capsize=4)
+        if truth is not None:
+            panel.axhline(truth, color="black", linewidth=0.8)
+            panel.annotate("truth", (places[0] - 0.4, truth), va="bottom", ha="left", fontsize=8)
+        unit = self.units.get(name.split("[")[0])
+        panel.set_ylabel(name if unit is None else f"{name} ({unit})")
+        panel.set_title(f"{name}: mean, folds and spread")
+        self._label(panel)
+
+    def _plot_folds(self, panel: Any, values: np.ndarray, colour: str, label: str) -> None:
+        places = np.arange(len(values))
+        panel.plot(places, values, ".", color=COLOURS[colour], alpha=0.5, markersize=4)
+        panel.plot(places, values.mean(axis=1), "o-", color=COLOURS[colour])
+        panel.set_ylabel(label)
+        self._label(panel)
+
+    def _label(self, panel: Any) -> None:
+        path = self.path
+        panel.set_xticks(np.arange(len(path.param_range)), [f"{v:g}" for v in path.param_range])
+        panel.set_xlim(-0.5, len(path.param_range) - 0.5)
+        panel.tick_params(axis="x", labelsize=8)
+        panel.set_xlabel(path.param_name)
