@@ -17,6 +17,7 @@
 import argparse
 import contextlib
 import functools
+import itertools
 import multiprocessing
 import os
 import resource
@@ -36,7 +37,6 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
-from torch.nn.functional import silu
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics, _side_by_side
 from skhybrid._trials import Trial
@@ -52,6 +52,7 @@ from skhybrid.training.streams import Streams
 START, LEARNING_RATE, BATCH_SIZE, WIDTH = 2.5, 6e-3, 64, 64
 FOLDS = KFold(5, shuffle=True, random_state=0)
 RADII = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
+ONE_BATCH = "one batch"
 OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV, skorch"
 # Members at which the floor is measured: enough that calls cost nothing beside it.
 FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
@@ -143,9 +144,7 @@ def static_task():
     states = make_pendulum_acceleration(400, noise=0.05, random_state=0)
     grid = {"rho": RADII, "l2": [0.0, 1e-5, 1e-4]}
     rival = "SkorchStatic", {}
-    return Task(
-        states.data, states.target, states.physics, "additive", grid, "r2", rival, 64, 1, 1
-    )
+    return Task(states.data, states.target, states.physics, "additive", grid, "r2", rival, 64, 1, 1)
 
 
 def windows_task():
@@ -160,6 +159,7 @@ def windows_task():
 
 
 TASKS = {"static": static_task, "windows": windows_task}
+TITLES = {"static": "Table, minibatches of 64 rows", "windows": "Windows of two steps, 60 of them"}
 
 
 def measure_search(tasks, epochs, n_rounds, n_jobs, save):
@@ -253,7 +253,7 @@ def print_search(results):
     """Print medians over rounds."""
     keys = ["task", "phases", "search", "processes"]
     rows = []
-    for key, runs in results.groupby(keys, sort=False):
+    for key, runs in results.groupby(keys):
         ratio = runs["times HybridSearchCV"]
         rows.append(
             {
@@ -262,11 +262,14 @@ def print_search(results):
                 "CPU seconds": runs["CPU seconds"].median(),
                 "times\nHybridSearchCV": f"{ratio.median():.2f}",
                 "lowest to\nhighest": f"{ratio.min():.2f} to {ratio.max():.2f}",
-                "mean score": runs["mean score"].median(),
+                "mean\nscore": runs["mean score"].median(),
+                "best\nscore": runs["best score"].median(),
                 "scores differ\nby at most": runs["largest difference of scores"].max(),
             }
         )
-    shown = pd.DataFrame(rows).sort_values(["task", "phases"], ascending=[True, False], kind="stable")
+    shown = pd.DataFrame(rows).sort_values(
+        ["task", "phases", "times\nHybridSearchCV"], ascending=[True, False, True]
+    )
     n_rounds = results["round"].nunique()
     show(f"Search: medians of {n_rounds} interleaved rounds, ratios within a round", shown)
 
@@ -285,9 +288,10 @@ def collected_fits(task, n_members, n_steps, device="cpu"):
 
 def train_all(collected, max_members, clock):
     """Train fits as HybridSearchCV does in one process; return seconds for a fit and a step."""
-    batches = [*_side_by_side._tasks(collected, 1, max_members)]
     seconds = 0.0
-    for number, (chunk, limit, n_threads) in enumerate(batches):
+    for number, (chunk, limit, n_threads) in enumerate(
+        _side_by_side._tasks(collected, 1, max_members)
+    ):
         fits = [each.fit for each in chunk]
         began = clock()
         _, outcomes, *_ = _side_by_side._train(number, fits, limit, n_threads)
@@ -313,7 +317,7 @@ def device_clock():
 CLOCKS = {"cpu": time.process_time, "cuda": device_clock}
 
 
-def floor(task, device="cpu", n_members=None, repeats=7):
+def floor(task, device="cpu", n_members=None, repeats=3):
     """Return seconds that a fit's arithmetic takes in a SAM step: two passes to and fro."""
     n_members = n_members or FLOOR_MEMBERS[device]
     random = functools.partial(torch.randn, device=device)
@@ -325,7 +329,7 @@ def floor(task, device="cpu", n_members=None, repeats=7):
 
     n_times, n_rows = task.n_evaluations, task.n_rows
     sizes = [2, WIDTH, WIDTH, task.n_outputs]
-    for layer, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         x, weight = random(n_members, n_rows, n_in), random(n_members, n_out, n_in)
         y = random(n_members, n_rows, n_out)
         out_x, out_y, out_weight = (torch.empty_like(each) for each in (x, y, weight))
@@ -382,15 +386,19 @@ def measure_growth(tasks, steps, repeats, device):
         task = TASKS[name]()
         train_all(collected_fits(task, 2, 2 * n_batches(task), device), None, clock)
         fits = {n: collected_fits(task, n, steps[name], device) for n in MEMBERS[device]}
-        runs = [("one batch", n, n) for n in fits]
+        runs = [(ONE_BATCH, n, n) for n in fits]
         runs += [(f"batches of at most {fastest}", n, None) for n in fits if n > fastest]
-        found = defaultdict(list)
+        found, outside, floors = defaultdict(list), defaultdict(list), []
         for _ in range(repeats):
             for which in random.permutation(len(runs)):
                 batches, n_members, limit = runs[which]
-                seconds = train_all(fits[n_members], limit, clock)
+                with watched([("loop", estimation, "train")], clock) as inside:
+                    seconds = train_all(fits[n_members], limit, clock)
                 found[batches, n_members].append(seconds)
-        lowest = sum(floor(task, device).values())
+                n_steps = steps_of(fits[n_members])
+                outside[batches, n_members].append(n_steps * seconds - inside["loop"] / n_members)
+            floors.append(sum(floor(task, device).values()))
+        lowest = statistics.median(floors)
         for batches, n_members, _ in runs:
             seconds = found[batches, n_members]
             rows.append(
@@ -406,6 +414,7 @@ def measure_growth(tasks, steps, repeats, device):
                     "members per second": 1.0 / statistics.median(seconds),
                     "floor, us": 1e6 * lowest,
                     "times the floor": statistics.median(seconds) / lowest,
+                    "ms outside the loop": 1e3 * statistics.median(outside[batches, n_members]),
                 }
             )
     return pd.DataFrame(rows)
@@ -419,6 +428,7 @@ def n_batches(task):
 def plot_growth(results, path):
     """Draw cost against members."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     names = results["task"].unique()
     figure, axes = plt.subplots(
@@ -427,52 +437,44 @@ def plot_growth(results, path):
     for ax, name in zip(axes[0], names, strict=True):
         for device, of_device in results[results["task"] == name].groupby("device", sort=False):
             draw_device(ax, device, of_device)
-        ax.set(
-            title={"static": "Table, minibatches of 64", "windows": "Windows of two RK4 steps"}[name],
-            xlabel="fits side by side",
-            ylabel="time of a fit's step / µs",
-            xscale="log",
-            yscale="log",
-        )
         ax.set_xscale("log", base=2)
+        ax.set_yscale("log")
+        rate = ax.secondary_yaxis("right", functions=(per_second, per_second))
+        for axis in (ax.yaxis, rate.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_formatter(NullFormatter())
+            axis.set_major_formatter("{x:g}")
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.yaxis.set_major_formatter("{x:g}")
-        ax.grid(which="both", color="0.9", linewidth=0.6)
+        ax.set(title=TITLES[name], xlabel="fits side by side", ylabel="time of a fit's step / µs")
+        rate.set_ylabel("steps of fits per second")
+        ax.grid(color="0.9", linewidth=0.6)
         ax.legend(fontsize="small")
     figure.suptitle("Cost of one step of sharpness-aware minimisation")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
 
+def per_second(microseconds):
+    """Return how many fit into a second, or the other way round."""
+    return 1e6 / np.maximum(microseconds, 1e-9)
+
+
 def draw_device(ax, device, results):
     """Draw one device's lines."""
     where = {"cpu": "one CPU thread", "cuda": "GPU"}[device]
-    whole = results[results["batches"] == "one batch"]
-    parts = results[results["batches"] != "one batch"]
     colour = {"cpu": "#0072B2", "cuda": "#009E73"}[device]
-    line = ax.plot if len(whole) else None
-    line(
-        whole["members"],
-        whole["us for a fit and step"],
-        "o-",
-        color=colour,
-        label=f"{where}, one batch",
-    )
+    together = results["batches"] == ONE_BATCH
+    whole, parts = results[together], results[~together]
+    cost = "us for a fit and step"
+    ax.plot(whole["members"], whole[cost], "o-", color=colour, label=f"{where}, one batch")
     if len(parts):
-        ax.plot(
-            parts["members"],
-            parts["us for a fit and step"],
-            "s-",
-            color="#D55E00",
-            label=f"{where}, {parts['batches'].iloc[0]}",
-        )
-    ax.axhline(
-        whole["floor, us"].iloc[0],
-        color=colour,
-        linestyle="--",
-        linewidth=1.2,
-        label=f"{where}, matrix products and silu alone",
-    )
+        # Up to here, all are in one batch anyway.
+        shared = whole[whole["members"] < parts["members"].min()].tail(1)
+        parts = pd.concat([shared, parts])
+        label = f"{where}, {parts['batches'].iloc[-1]}"
+        ax.plot(parts["members"], parts[cost], "s-", color="#D55E00", label=label)
+    label = f"{where}, matrix products and silu alone"
+    ax.axhline(whole["floor, us"].iloc[0], color=colour, linestyle="--", label=label)
 
 
 @contextlib.contextmanager
@@ -504,10 +506,8 @@ def watched(places, clock):
 def measure_limits(tasks, steps, repeats):
     """Break down a step, and count page faults, of one batch of fits."""
     for name in tasks:
-        task = TASKS[name]()
-        fits = collected_fits(task, LIMIT_MEMBERS, steps[name])
-        arithmetic = floor(task, n_members=LIMIT_MEMBERS)
-        runs = [parts_of_step(fits, arithmetic) for _ in range(repeats + 1)][1:]
+        fits = collected_fits(TASKS[name](), LIMIT_MEMBERS, steps[name])
+        runs = [parts_of_step(TASKS[name](), fits) for _ in range(repeats + 1)][1:]
         medians = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
         for part, seconds in medians.items():
             yield {
@@ -523,20 +523,20 @@ def measure_limits(tasks, steps, repeats):
                 seconds, faults = wait.result()
             yield {
                 "task": name,
-                "part": "all, not watched, freed memory " + ("kept" if kept else "given back"),
+                "part": "a further step, freed memory " + ("kept" if kept else "given back"),
                 "us for a fit and step": 1e6 * seconds,
-                "per cent": 100 * seconds / medians["all"],
                 "page faults in a step": faults,
             }
 
 
-def parts_of_step(fits, arithmetic):
+def parts_of_step(task, fits):
     """Return seconds for a fit and a step by what they are spent on."""
     clock = time.process_time
     with watched([*WATCHED, ("loop", estimation, "train")], clock) as seconds:
         whole = train_all(fits, len(fits), clock)
     n_steps = len(fits) * steps_of(fits)
     found = {name: value / n_steps for name, value in seconds.items()}
+    arithmetic = floor(task, n_members=len(fits))
     parts = dict(arithmetic)
     for way in ("forward", "backward"):
         known = sum(value for name, value in arithmetic.items() if name.endswith(way))
@@ -549,16 +549,22 @@ def parts_of_step(fits, arithmetic):
 
 
 def count_faults(name, n_steps, repeats, kept):
-    """Return median seconds for a fit and a step, and minor page faults in a step."""
+    """Return seconds for a fit and a further step, and minor page faults of a further step."""
     if not kept:
         _side_by_side.memory_kept = contextlib.nullcontext
-    fits = collected_fits(TASKS[name](), LIMIT_MEMBERS, n_steps)
+    few, many = (collected_fits(TASKS[name](), LIMIT_MEMBERS, k * n_steps) for k in (1, 3))
+    n_further = steps_of(many) - steps_of(few)
     seconds, faults = [], []
     for _ in range(repeats + 1):
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        seconds.append(train_all(fits, len(fits), time.process_time))
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        faults.append((after - before) / steps_of(fits))
+        used = {}
+        for fits in (few, many):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            each = train_all(fits, len(fits), time.process_time)
+            after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            used[fits is many] = each * steps_of(fits), after - before
+        (seconds_few, faults_few), (seconds_many, faults_many) = used[False], used[True]
+        seconds.append((seconds_many - seconds_few) / n_further)
+        faults.append((faults_many - faults_few) / n_further)
     return statistics.median(seconds[1:]), statistics.median(faults[1:])
 
 

@@ -59,7 +59,7 @@ class Folds:
         self.workers = {"n_jobs": n_jobs, "max_members": max_members}
         self.estimator = clone(estimator).set_params(random_state=seed, verbose=0, warm_start=False)
         vars(self.estimator).pop("_skl_callbacks", None)
-        self._warned = False
+        self.said_serial = False
 
     def results(self, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fit candidates to all folds and return what ``cv_results_`` would have of them."""
@@ -114,9 +114,9 @@ class Folds:
             if issubclass(each.category, (CollapseWarning, NonFiniteLossWarning)):
                 continue
             if issubclass(each.category, SerialMembersWarning):
-                if self._warned:
+                if self.said_serial:
                     continue
-                self._warned = True
+                self.said_serial = True
             warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
 
 

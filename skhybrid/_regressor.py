@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
 
@@ -17,10 +18,11 @@ from skhybrid._data import as_tensor
 from skhybrid._fitting import Fitted, fit_hybrid, fit_physics, prepare
 from skhybrid._observation import FitObservation
 from skhybrid._reading import read
-from skhybrid._side_by_side import open_collector
+from skhybrid._side_by_side import UsedTooEarly, open_collector
 from skhybrid._simulation import Simulation, rates_of, score_trajectories
 from skhybrid._surroundings import features_restored_on_failure, noted_features, threads
 from skhybrid._tuning import MEANWHILE, automatic, tune
+from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.physics import Physics
 from skhybrid.structures import ODE, STRUCTURES
 
@@ -57,28 +59,34 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     optimizer : {"sam", "adam"}, default="sam"
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
         and a learning rate that decays to zero along a half cosine.
-    rho : float, default=0.05
+    rho : float or "auto", default=0.05
         Radius of sharpness-aware minimisation while θ is estimated. The default is near the best
         for θ with ``perturbation="layer"`` on all tasks measured; with "global" it must be tuned.
+        "auto" is the smallest of seven radii from 0 to 0.2 at which θ is about as reproducible
+        over folds and restarts as it gets (:class:`~skhybrid.model_selection.stable`); it takes
+        some 20 times as long. Without free physics parameters it is the largest with which the
+        prediction is as good as the best within one standard error.
     perturbation : {"layer", "global", "elementwise"}, default="layer"
         What the radius means: ‖ε‖ = ρ‖W‖ for every weight tensor; ‖ε‖ = ρ over all weights [2]_;
         or ρ relative to every single weight [4]_.
     perturb : {"nn", "all"}, default="nn"
         Whether only the network is perturbed, or θ too. Curvature in θ is information about θ, so
         that flattening it would prefer physics that is insensitive to its parameters.
-    refine_rho : float or None, default=0.0
+    refine_rho : float, "auto" or None, default=0.0
         Radius of the second phase, in which θ is held and the network is trained on; 0 is plain
         Adam. It ends at the epoch at which held-out rows are predicted best: the rows of
         ``early_stopping``, or those of five folds for which copies of the network are trained
         alongside, unless the last epoch is as good within one standard error; then it is that. With
         fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no second phase.
-        None leaves it out.
-    l2 : float, default=0.0
+        None leaves it out. "auto" is the best of five, None among them, by cross-validation.
+    l2 : float or "auto", default=0.0
         λ in λ Σ‖W‖² over the network's weights, in a loss that is the mean squared error in units
-        of the target's variance; outside of the perturbation [2]_.
-    functional_norm : float, default=0.0
+        of the target's variance; outside of the perturbation [2]_. "auto", here and for the other
+        penalties, is the largest of five weights with which the prediction is as good as the best
+        within one standard error.
+    functional_norm : float or "auto", default=0.0
         λ in λ · mean(c²), with c the network's contribution in units of the target's spread [5]_.
-    orthogonality : float, default=0.0
+    orthogonality : float or "auto", default=0.0
         λ in λ · mean((P c)²), with P the projection on the physics' sensitivities ∂f_S/∂θ in the
         minibatch [6]_. The sensitivities make a step several times slower.
     learning_rate : float, default=6e-3
@@ -106,9 +114,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Epochs without an improvement by ``tol`` after which early stopping ends a phase.
     tol : float, default=1e-4
         Smallest improvement that counts, in units of the target's variance.
-    nn_features : sequence of str or int, default=None
+    nn_features : sequence of str or int, "auto" or None, default=None
         Columns that the network may see; None is all. A network that cannot see what the physics
-        explains cannot take it over.
+        explains cannot take it over. "auto" is the smallest set with which held-out rows are
+        predicted as well as with any, within one standard error: of all sets up to six columns, of
+        more by leaving out one after the other. Of an ODE columns are components of the state,
+        inputs and the time.
     nn_extrapolation : {"hold", "free"}, default="hold"
         Outside the training range the physics extrapolates; "hold" clamps the network's inputs to
         that range at prediction (of an ODE to a tenth more on either side), "free" does not.
@@ -160,6 +171,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Column names, if X had any.
+    rho_, refine_rho_, l2_, functional_norm_, orthogonality_ : float
+        What was chosen for a parameter that is "auto"; there is no such attribute for the others.
+    nn_features_ : list of str or int
+        The same for ``nn_features="auto"``.
+    rho_path_, refine_rho_path_, l2_path_, functional_norm_path_, orthogonality_path_, \
+            nn_features_path_ : dict of str to ndarray
+        What was seen, a row for each candidate, ready for a DataFrame: its value, its mean
+        cross-validated "score", how much it is "worse than best" and the paired "standard error"
+        of that, the "physics share", every physics parameter and its spread, and "chosen".
     initial_states_ : ndarray of shape (n_samples, n_states)
         Of an ODE whose first states are learned: where the training trajectories begin, NaN for
         those without weight or held out.
@@ -358,12 +378,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                         lambda: prepare(*read(self, X, y, sample_weight), self),
                     )
                 return self
-            settings, choices = self._settled(X, y, sample_weight)
+            settings, choices, said_serial = self._settled(X, y, sample_weight)
             parts, rows, earlier = read(settings, X, y, sample_weight)
             vars(self).update(noted_features(settings))
             previous = self._previous()
             observation = FitObservation(self, X, y, sample_weight)
-            with threads(self.n_threads):
+            with threads(self.n_threads), warnings.catch_warnings():
+                if said_serial:
+                    warnings.simplefilter("ignore", SerialMembersWarning)
                 if self.nn is None:
                     observation.begin(0)
                     fitted = fit_physics(parts, rows, previous=previous)
@@ -512,14 +534,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])
         return not (alone or automatic(self) or self._previous() is not None)
 
-    def _settled(self, X, y, sample_weight) -> tuple[HybridRegressor, dict]:
+    def _settled(self, X, y, sample_weight) -> tuple[HybridRegressor, dict, bool]:
         """Return the estimator with values for all that is "auto", and what there is to tell."""
         if not automatic(self):
-            return self, {}
-        chosen, attributes = tune(self, X, y, sample_weight)
+            return self, {}, False
+        chosen, attributes, said_serial = tune(self, X, y, sample_weight)
         settings = copy.copy(self)
         vars(settings).update(chosen)
-        return settings, attributes
+        return settings, attributes, said_serial
 
     def _forget_choices(self) -> None:
         """Remove what an earlier fit chose."""
@@ -532,9 +554,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return self._fitted if self.warm_start and hasattr(self, "_fitted") else None
 
     def __sklearn_is_fitted__(self):
-        collector = open_collector()
-        if collector is not None and not hasattr(self, "_fitted"):
-            collector.missed = True
+        if not hasattr(self, "_fitted") and open_collector() is not None:
+            raise UsedTooEarly
         return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self):

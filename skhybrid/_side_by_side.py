@@ -41,6 +41,13 @@ MEMORY_LIMIT = 2**30
 _collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
 
 
+class UsedTooEarly(BaseException):
+    """Something wants to use a fit that waits for its training.
+
+    It is no Exception, so that what scores within a fit does not take it for a model that fails.
+    """
+
+
 @dataclass
 class Collected:
     """A fit that waits for its training.
@@ -82,14 +89,11 @@ class Collector:
         rows, what is prepared for one fit serves all, whatever their radii, rates and penalties.
     owner : int
         Number of whom they belong to.
-    missed : bool
-        Whether somebody wanted to use one of them before it was trained.
     """
 
     kind: Hashable = None
     start: Hashable = None
     owner: int = 0
-    missed: bool = False
     collected: list[Collected] = field(default_factory=list)
     _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)
     _n_of_owner: int = 0
@@ -98,7 +102,6 @@ class Collector:
     def open(self, owner: int, kind: Hashable, start: Hashable) -> Iterator[None]:
         """Take the fits that are begun here."""
         self.owner, self.kind, self.start, self._n_of_owner = owner, kind, start, 0
-        self.missed = False
         token = _collector.set(self)
         try:
             yield

@@ -14,7 +14,13 @@ from sklearn.model_selection._validation import _fit_and_score
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skhybrid._side_by_side import Collected, Collector, nothing_collected, train_collected
+from skhybrid._side_by_side import (
+    Collected,
+    Collector,
+    UsedTooEarly,
+    nothing_collected,
+    train_collected,
+)
 
 # Parameters of HybridRegressor that change how a model is trained, but neither the model nor its
 # start: what is prepared for one value serves all.
@@ -71,15 +77,13 @@ class Trial:
         try:
             with collector.open(self.number, kind, (fold, prepared)):
                 estimator.fit(X_train, *targets, **fit_params)
-            too_early = collector.missed
-        except Exception as error:
-            too_early = len(collector.collected) > before
-            self.error = error
-        if too_early:  # something around the model uses it while it is fitted itself
-            self.error = None
-            self._fit_alone(X_train, targets, fit_params)
-        if too_early or self.error is not None:
-            collector.discard(self.number)
+        except (UsedTooEarly, Exception) as error:
+            # What is around the model may use it, or its attributes, while it is fitted itself.
+            if isinstance(error, UsedTooEarly) or len(collector.collected) > before:
+                collector.discard(self.number)
+                self._fit_alone(X_train, targets, fit_params)
+            else:
+                self.error = error
         self._waiting = len(collector.collected) - before
         self.finished = self._waiting == 0
         self.seconds = time.perf_counter() - began

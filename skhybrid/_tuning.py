@@ -41,10 +41,10 @@ PENALTIES = {
 MEANWHILE = {
     "nn_features": None,
     "rho": 0.05,
-    "refine_rho": 0.0,
     "l2": 0.0,
     "functional_norm": 0.0,
     "orthogonality": 0.0,
+    "refine_rho": 0.0,
 }
 # Up to so many sets of inputs are all tried; of more, inputs are left out one after the other.
 MAX_SETS = 64
@@ -61,7 +61,7 @@ def _is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == AUTO
 
 
-def tune(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[dict, dict]:
+def tune(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[dict, dict, bool]:
     """Choose all that is "auto".
 
     Parameters
@@ -76,6 +76,8 @@ def tune(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[dict, dict
         Values of the parameters.
     attributes : dict of str to object
         Fitted attributes that tell what was chosen and what was seen.
+    said_serial : bool
+        Whether the user was warned that members are trained one after the other.
     """
     names = automatic(estimator)
     n_samples = _num_samples(X)
@@ -105,7 +107,7 @@ def tune(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[dict, dict
         attributes |= {f"{name}_": value, f"{name}_path_": seen}
         if estimator.verbose:
             print(f"{name}={value!r} was chosen among {len(seen['score'])} candidates")
-    return chosen, attributes
+    return chosen, attributes, folds.said_serial
 
 
 def _choose_rho(folds: Folds, chosen: Mapping[str, Any]) -> tuple[float, dict]:

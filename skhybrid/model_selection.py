@@ -277,10 +277,10 @@ def within_one_standard_error(losses: np.ndarray) -> np.ndarray:
     if not np.isfinite(means).any():
         raise ValueError("No candidate has a finite score on every fold: nothing to choose from.")
     best = int(np.nanargmin(np.where(np.isfinite(means), means, np.nan)))
-    differences = losses - losses[best]
     n_folds = losses.shape[1]
-    error = differences.std(axis=1, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else 0.0
     with np.errstate(invalid="ignore"):
+        differences = losses - losses[best]
+        error = differences.std(axis=1, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else 0.0
         return np.isfinite(means) & (differences.mean(axis=1) <= error)
 
 

@@ -1,0 +1,198 @@
+"""The rules that choose: what they say of tables whose answer can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_regression
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from small_models import make_model, make_table
+
+from skhybrid import HybridSearchCV
+from skhybrid.model_selection import (
+    about_as_stable,
+    one_standard_error,
+    restart_spread,
+    score_and_physics_params,
+    spread,
+    stable,
+)
+
+
+def results_of(losses, values, name="rho", **columns):
+    """Return what a search would have: a loss for every candidate and fold, and other columns."""
+    losses = np.asarray(losses, dtype=float)
+    results = {f"param_{name}": np.array(values, dtype=object), "mean_test_score": -losses.mean(1)}
+    for column, table in {"score": -losses, **columns}.items():
+        results |= {f"split{k}_test_{column}": part for k, part in enumerate(np.transpose(table))}
+        results[f"mean_test_{column}"] = np.mean(table, axis=1)
+    return results
+
+
+# Folds differ by ten times what candidates differ by.
+LOSSES = np.array([10.0, 20.0, 30.0, 40.0]) + np.array(
+    [
+        [0.0, 0.0, 0.0, 0.0],
+        [1.0, -0.6, 0.8, -0.4],  # mean 0.2, standard error 0.41
+        [1.0, 1.2, 0.8, 1.0],  # mean 1, standard error 0.08
+        [0.2, 0.1, 0.2, 0.1],  # mean 0.15, standard error 0.03
+    ]
+)
+
+
+def test_the_largest_value_within_one_paired_standard_error_is_chosen():
+    assert one_standard_error("rho")(results_of(LOSSES, [0.0, 0.1, 0.2, 0.05])) == 1
+    assert one_standard_error("rho")(results_of(LOSSES, [0.0, 0.1, 0.05, 0.2])) == 1
+    unpaired = LOSSES.std(axis=1, ddof=1) / 2
+    assert LOSSES[2].mean() < LOSSES[0].mean() + unpaired[0], "the unpaired rule would choose this"
+
+
+def test_the_smallest_value_is_chosen_if_asked_for():
+    results = results_of(LOSSES, [0.3, 0.1, 0.05, 0.2])
+    assert one_standard_error("rho", smallest=True)(results) == 1
+    assert one_standard_error("rho")(results) == 0
+
+
+def test_of_candidates_with_the_same_value_the_better_one_is_chosen():
+    losses = [[1.0, 1.1, 0.9], [1.01, 1.09, 0.93], [1.02, 1.1, 0.9]]
+    assert one_standard_error("rho")(results_of(losses, [0.1, 0.2, 0.2])) in (1, 2)
+    losses = [[1.0, 1.0, 1.0], [1.02, 0.99, 1.0], [1.01, 0.99, 1.0]]
+    assert one_standard_error("rho")(results_of(losses, [0.1, 0.2, 0.2])) == 2
+
+
+def test_none_counts_as_less_than_any_number():
+    losses = [[1.0, 1.1, 0.9], [1.01, 1.09, 0.91]]
+    assert one_standard_error("rho")(results_of(losses, [0.0, None])) == 0
+
+
+def test_candidates_without_a_finite_score_are_not_chosen():
+    losses = [[np.nan, 1.0, 1.0], [1.0, 1.1, 0.9], [np.inf, 1.0, 1.0]]
+    assert one_standard_error("rho")(results_of(losses, [0.3, 0.1, 0.2])) == 1
+    with pytest.raises(ValueError, match="No candidate has a finite score"):
+        one_standard_error("rho")(results_of([[np.nan, 1.0]] * 2, [0.1, 0.2]))
+
+
+def test_another_score_may_decide():
+    other = np.array([[2.0, 2.0], [1.0, 1.0]])
+    results = results_of([[1.0, 1.0], [2.0, 2.0]], [0.1, 0.2], error=-other)
+    assert one_standard_error("rho", score="error")(results) == 1
+    assert one_standard_error("rho")(results) == 0
+    with pytest.raises(ValueError, match=r"no 'test_typo'.*score, error"):
+        one_standard_error("rho", score="typo")(results)
+
+
+def test_a_parameter_that_was_not_searched_is_named():
+    results = results_of(LOSSES, [0.0, 0.1, 0.2, 0.3], name="l2")
+    with pytest.raises(ValueError, match="no parameter 'rho'; it has l2"):
+        one_standard_error("rho")(results)
+    with pytest.raises(ValueError, match="not numbers"):
+        one_standard_error("l2")(results_of(LOSSES, ["a", "b", "c", "d"], name="l2"))
+
+
+def test_the_rule_works_in_a_search_of_scikit_learn_and_in_a_pipeline():
+    X, y = make_regression(60, 20, noise=20.0, random_state=0)
+    grid = {"ridge__alpha": [0.01, 1.0, 3.0, 1000.0]}
+    pipeline = make_pipeline(StandardScaler(), Ridge())
+    search = GridSearchCV(pipeline, grid, refit=one_standard_error("alpha")).fit(X, y)
+    losses = -np.stack([search.cv_results_[f"split{k}_test_score"] for k in range(5)], 1)
+    best = losses.mean(1).argmin()
+    difference = losses - losses[best]
+    within = difference.mean(1) <= difference.std(1, ddof=1) / np.sqrt(5)
+    assert search.best_index_ == np.flatnonzero(within).max()
+    assert 0 < within.sum() < 4
+
+
+def theta_columns(values, restarts):
+    """Return columns for one parameter."""
+    return {"theta a": np.asarray(values), "spread a": np.asarray(restarts)}
+
+
+FOLDS = np.array([-1.0, 1.0, -1.0, 1.0, 0.0])  # standard deviation 1
+
+
+def test_the_smallest_value_about_as_stable_as_the_most_stable_one_is_chosen():
+    sizes = np.array([3.0, 1.3, 1.0, 1.1])  # one standard error is a factor of exp(0.354) = 1.42
+    values = 10.0 + sizes[:, None] * FOLDS
+    losses = np.ones((4, 5))
+    columns = theta_columns(values, np.zeros((4, 5)))
+    assert stable("rho")(results_of(losses, [0.0, 0.1, 0.2, 0.3], **columns)) == 1
+    assert stable("rho")(results_of(losses, [0.0, 0.3, 0.2, 0.1], **columns)) == 3
+    assert stable("rho")(results_of(losses, [0.3, 0.2, 0.1, 0.05], **columns)) == 3
+
+
+def test_dependence_on_the_start_counts_as_much_as_dependence_on_the_rows():
+    values = 10.0 + np.ones((2, 1)) * FOLDS
+    restarts = np.array([[3.0] * 5, [0.1] * 5])
+    columns = theta_columns(values, restarts)
+    assert stable("rho")(results_of(np.ones((2, 5)), [0.0, 0.1], **columns)) == 1
+    assert spread(values[..., None], restarts[..., None])[:, 0] == pytest.approx(
+        [np.sqrt(1 + 9), np.sqrt(1 + 0.01)]
+    )
+
+
+def test_every_parameter_counts_whatever_its_unit():
+    first = np.array([[1.0], [1.0], [4.0]])
+    second = np.array([[5e6], [1e6], [1e6]])
+    assert about_as_stable(np.hstack([first, second]), 5).tolist() == [False, True, False]
+    assert about_as_stable(np.hstack([first, second / 1e6]), 5).tolist() == [False, True, False]
+
+
+def test_a_parameter_at_its_bound_says_nothing():
+    at_bound = np.array([[0.0], [0.0], [1.0]])
+    other = np.array([[3.0], [1.0], [2.0]])
+    assert about_as_stable(np.hstack([at_bound, other]), 5).tolist() == [False, True, False]
+    assert about_as_stable(np.zeros((3, 1)), 5).all()
+
+
+def test_candidates_that_failed_are_not_stable():
+    assert about_as_stable(np.array([[np.nan], [1.0], [5.0]]), 5).tolist() == [False, True, False]
+
+
+def test_without_theta_the_rule_says_how_to_get_it():
+    with pytest.raises(ValueError, match="scoring=score_and_physics_params"):
+        stable("rho")(results_of(LOSSES, [0.0, 0.1, 0.2, 0.3]))
+
+
+def test_both_searches_agree_on_what_is_stable():
+    X, y = make_table()
+    model = make_model(n_restarts=2)
+    options = {"scoring": score_and_physics_params, "refit": stable("rho"), "cv": 4}
+    grid = {"rho": [0.0, 0.1, 0.5]}
+    ours = HybridSearchCV(model, grid, **options).fit(X, y)
+    theirs = GridSearchCV(model, grid, **options).fit(X, y)
+    assert ours.best_params_ == theirs.best_params_
+    for name in ("gain", "offset"):
+        for column in (f"mean_test_theta {name}", f"mean_test_spread {name}"):
+            assert ours.cv_results_[column] == pytest.approx(theirs.cv_results_[column], rel=1e-6)
+
+
+def test_the_scorer_tells_score_and_free_parameters():
+    X, y = make_table()
+    model = make_model(n_restarts=2).fit(X, y)
+    found = score_and_physics_params(model, X, y)
+    assert found["score"] == model.score(X, y)
+    assert found["theta gain"] == model.physics_params_["gain"]
+    assert set(found) == {
+        "score",
+        *("theta gain", "theta offset"),
+        *("spread gain", "spread offset"),
+    }
+    in_pipeline = make_pipeline(make_model(n_restarts=2)).fit(X, y)
+    assert score_and_physics_params(in_pipeline, X, y) == pytest.approx(found)
+
+
+def test_only_restarts_that_fit_as_well_count_for_the_spread():
+    X, y = make_table()
+    model = make_model(n_restarts=3).fit(X, y)
+    for each, loss, gain in zip(model.restarts_, (1.0, 1.1, 2.0), (1.0, 3.0, 100.0), strict=True):
+        each["loss"] = loss
+        each["physics_params"]["gain"] = gain
+    # Of 40 rows a mean squared error has a relative standard error of √(2/40) = 0.22.
+    assert restart_spread(model)["gain"] == pytest.approx(np.sqrt(2.0))
+    model.restarts_[1]["loss"] = 1.3
+    assert restart_spread(model)["gain"] == 0.0
+    model.restarts_[0]["loss"] = np.nan
+    assert restart_spread(model)["gain"] == 0.0
