@@ -48,7 +48,7 @@ plt.show()
 # ``HybridSearchCV`` is used as scikit-learn's ``GridSearchCV`` and finds the same scores. Here the
 # scorer tells θ as well, so that the table shows what each rule sees. ``one_standard_error`` looks
 # at the loss alone: the largest radius that predicts as well as the best. ``stable`` looks at θ: the
-# smallest radius at which it is about as reproducible as it gets.
+# radius at which it is the most reproducible.
 
 search = HybridSearchCV(
     model.set_params(n_restarts=2, refine_rho=None),

@@ -62,9 +62,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     rho : float or "auto", default=0.05
         Radius of sharpness-aware minimisation while θ is estimated. The default is near the best
         for θ with ``perturbation="layer"`` on all tasks measured; with "global" it must be tuned.
-        "auto" is the smallest of seven radii from 0 to 0.2 at which θ is about as reproducible
-        over folds and restarts as it gets (:class:`~skhybrid.model_selection.stable`); it takes
-        some 20 times as long. Without free physics parameters it is the largest with which the
+        "auto" is the one of seven radii from 0 to 0.2 at which θ is the most reproducible over
+        folds and restarts (:class:`~skhybrid.model_selection.stable`); it takes some 20 times as
+        long. Without free physics parameters it is the largest with which the
         prediction is as good as the best within one standard error.
     perturbation : {"layer", "global", "elementwise"}, default="layer"
         What the radius means: ‖ε‖ = ρ‖W‖ for every weight tensor; ‖ε‖ = ρ over all weights [2]_;
@@ -78,7 +78,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ``early_stopping``, or those of five folds for which copies of the network are trained
         alongside, unless the last epoch is as good within one standard error; then it is that. With
         fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no second phase.
-        None leaves it out. "auto" is the best of five, None among them, by cross-validation.
+        None leaves it out. "auto" is 0, unless None, 0.02 or 0.05 predict held-out rows better by
+        more than one standard error; then it is the best of them.
     l2 : float or "auto", default=0.0
         λ in λ Σ‖W‖² over the network's weights, in a loss that is the mean squared error in units
         of the target's variance; outside of the perturbation [2]_. "auto", here and for the other

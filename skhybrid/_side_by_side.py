@@ -28,7 +28,6 @@ from skhybrid._surroundings import memory_kept, noted_features, threads
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
 from skhybrid.training.footprint import member_bytes
-from skhybrid.training.refinement import N_FOLDS
 from skhybrid.training.result import Result
 
 # More members at once are not faster (benchmarks/bench_search.py): their numbers leave the cache.
@@ -61,7 +60,7 @@ class Collected:
         Only fits of the same kind can be trained side by side.
     owner : int
         Number that the collector had at the time.
-    fitted_after : float or None
+    seconds : float or None
         Seconds that training took, a fit's part of those of all that were trained with it.
     error : Exception or None
         What went wrong.
@@ -205,10 +204,8 @@ def _tasks(
     for (*_, n_threads), group in groups.items():
         fit = group[0].fit
         limit = _most_members(fit) if max_members is None else max_members
-        n_members = len(fit.starts)
-        if fit.refinement is not None and fit.problem.validation is None:
-            n_members = max(n_members, N_FOLDS + 1)
-        size = max(1, limit // n_members)
+        # The second phase, which takes more members, is portioned where it is trained.
+        size = max(1, limit // len(fit.starts))
         # Every process gets an equal share.
         share = -(-len(group) // n_workers)
         rounds = -(-share // size)

@@ -31,7 +31,7 @@ N_FOLDS = 5
 # Restarts by which a radius shows whether θ depends on where the fit began.
 N_RESTARTS = 3
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
-REFINE_RADII = (None, 0.0, 0.01, 0.02, 0.05)
+REFINE_RADII = (0.0, None, 0.02, 0.05)
 PENALTIES = {
     "l2": (0.0, 1e-6, 1e-5, 1e-4, 1e-3),
     "functional_norm": (0.0, 1e-4, 1e-3, 1e-2, 1e-1),
@@ -124,9 +124,14 @@ def _choose_rho(folds: Folds, chosen: Mapping[str, Any]) -> tuple[float, dict]:
 
 
 def _choose_refine_rho(folds: Folds, chosen: Mapping[str, Any]) -> tuple[float | None, dict]:
-    """Choose the radius of the second phase, which does not touch θ, by the held-out loss."""
+    """Choose the radius of the second phase, which does not touch θ, by the held-out score.
+
+    The default stays unless another one is better by more than one standard error.
+    """
     results = folds.results([{**chosen, "refine_rho": radius} for radius in REFINE_RADII])
-    best = lowest_loss(results)
+    as_good = within_one_standard_error(-fold_columns(results, "test_score"))
+    default = REFINE_RADII.index(MEANWHILE["refine_rho"])
+    best = default if as_good[default] else lowest_loss(results)
     return REFINE_RADII[best], table_of(results, "refine_rho", best)
 
 

@@ -89,33 +89,34 @@ class one_standard_error:
 
 
 class stable:
-    r"""Choose the smallest value at which θ is about as reproducible as it gets.
+    r"""Choose the candidate whose θ is the most reproducible.
 
     Small radii leave θ to chance: it depends on where the fit began and on the rows. Large ones
-    bias it. With :math:`\theta_k` a parameter as fitted without fold k, and :math:`b_k^2` its
-    variance over the restarts of that fit whose training losses cannot be told apart, its spread is
+    leave the network so little that θ has to make up for it, differently on every part of the
+    rows. With :math:`\theta_k` a parameter as fitted without fold k, and :math:`b_k^2` its variance
+    over the restarts of that fit whose training losses cannot be told apart, its spread is
 
     .. math::
 
         u^2 = \frac{1}{K - 1} \sum_k (\theta_k - \bar\theta)^2 + \frac{1}{K} \sum_k b_k^2 .
 
-    Chosen is the smallest value at which the mean of :math:`\log u` over all parameters exceeds the
-    lowest one by no more than :math:`1 / \sqrt{2 (K - 1)}`, the standard error of the logarithm of
-    a standard deviation of K numbers. To look at the variation of estimates over folds, and not at
-    the loss alone, is the idea of [1]_; to compare runs from different starts with the variation
-    that they should have anyhow, that of [2]_.
+    Chosen is the candidate with the lowest mean of :math:`\log u` over all parameters. To look at
+    the variation of estimates over folds, and not at the loss alone, is the idea of [1]_; to
+    compare runs from different starts with the variation that they should have anyhow, that of
+    [2]_.
 
     Parameters
     ----------
     name : str
-        Parameter whose value is to be as small as possible, such as "rho". In a pipeline the last
-        part of its name is enough.
+        Parameter that was searched, such as "rho". In a pipeline the last part of its name is
+        enough. Of candidates whose θ is equally reproducible, the one with the smallest value is
+        chosen.
 
     Returns
     -------
     callable
         From ``cv_results_`` of a search with ``scoring=score_and_physics_params`` to the index of
-        the candidate. Of several with the same value it is the one with the best score.
+        the candidate.
 
     Notes
     -----
@@ -165,11 +166,9 @@ class stable:
             )
         values = np.stack([fold_columns(results, f"test_{VALUE}{name}") for name in names], -1)
         restarts = np.stack([fold_columns(results, f"test_{RESTARTS}{name}") for name in names], -1)
-        as_stable = about_as_stable(spread(values, restarts), values.shape[1])
-        chosen = parameter_values(results, self.name)
-        score = np.asarray(results["mean_test_score"])
-        order = np.lexsort((-score, chosen))
-        return int(next(i for i in order if as_stable[i]))
+        logs = log_spread(spread(values, restarts))
+        order = np.lexsort((parameter_values(results, self.name), logs))
+        return int(order[0])
 
 
 def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict:
@@ -248,20 +247,34 @@ def spread(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
     return np.sqrt(values.var(axis=1, ddof=1) + np.mean(restarts**2, axis=1))
 
 
+def log_spread(spreads: np.ndarray) -> np.ndarray:
+    """Return the mean logarithm of the spread, infinite for candidates without one.
+
+    Parameters that have no spread for some candidate, at a bound in all folds, are not looked at.
+
+    Parameters
+    ----------
+    spreads : array of shape (n_candidates, n_parameters)
+    """
+    finite = np.isfinite(spreads).all(axis=1)
+    told = (spreads[finite] > 0).all(axis=0)
+    logs = np.where(finite, 0.0, np.inf)
+    if finite.any() and told.any():
+        logs[finite] = np.log(spreads[finite][:, told]).mean(axis=1)
+    return logs
+
+
 def about_as_stable(spreads: np.ndarray, n_folds: int) -> np.ndarray:
     """Return which candidates have a spread within one standard error of the smallest.
+
+    The logarithm of a standard deviation of K numbers has a standard error of 1/√(2 (K − 1)).
 
     Parameters
     ----------
     spreads : array of shape (n_candidates, n_parameters)
     n_folds : int
     """
-    finite = np.isfinite(spreads).all(axis=1)
-    told = (spreads[finite] > 0).all(axis=0)
-    if not (finite.any() and told.any()):
-        return finite if finite.any() else np.ones(len(spreads), dtype=bool)
-    logs = np.full(len(spreads), np.inf)
-    logs[finite] = np.log(spreads[finite][:, told]).mean(axis=1)
+    logs = log_spread(spreads)
     return logs <= logs.min() + 1.0 / np.sqrt(2.0 * (n_folds - 1))
 
 

@@ -113,14 +113,18 @@ def theta_columns(values, restarts):
 FOLDS = np.array([-1.0, 1.0, -1.0, 1.0, 0.0])  # standard deviation 1
 
 
-def test_the_smallest_value_about_as_stable_as_the_most_stable_one_is_chosen():
-    sizes = np.array([3.0, 1.3, 1.0, 1.1])  # one standard error is a factor of exp(0.354) = 1.42
+def test_the_most_reproducible_candidate_is_chosen():
+    sizes = np.array([3.0, 1.3, 1.0, 1.1])
     values = 10.0 + sizes[:, None] * FOLDS
-    losses = np.ones((4, 5))
     columns = theta_columns(values, np.zeros((4, 5)))
-    assert stable("rho")(results_of(losses, [0.0, 0.1, 0.2, 0.3], **columns)) == 1
-    assert stable("rho")(results_of(losses, [0.0, 0.3, 0.2, 0.1], **columns)) == 3
-    assert stable("rho")(results_of(losses, [0.3, 0.2, 0.1, 0.05], **columns)) == 3
+    assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.1, 0.2, 0.3], **columns)) == 2
+    columns = theta_columns(values[[0, 2, 1, 2]], np.zeros((4, 5)))
+    assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.2, 0.1, 0.15], **columns)) == 3
+
+
+def test_within_one_standard_error_candidates_are_about_as_stable():
+    sizes = np.array([[3.0], [1.41], [1.0], [1.43]])  # one standard error is exp(0.354) = 1.42
+    assert about_as_stable(sizes, 5).tolist() == [False, True, True, False]
 
 
 def test_dependence_on_the_start_counts_as_much_as_dependence_on_the_rows():
