@@ -52,12 +52,12 @@ from skhybrid.training.streams import Streams
 START, LEARNING_RATE, BATCH_SIZE, WIDTH = 2.5, 6e-3, 64, 64
 FOLDS = KFold(5, shuffle=True, random_state=0)
 RADII = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
-ONE_BATCH = "one batch"
-OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV, skorch"
+ONE_BATCH = "all at once"
+OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV of skorch"
 # Members at which the floor is measured: enough that calls cost nothing beside it.
 FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
 MEMBERS = {"cpu": [2**k for k in range(9)], "cuda": [4**k for k in range(7)]}
-LIMIT_MEMBERS = 32
+LIMIT_MEMBERS, FAULT_MEMBERS = 32, 64
 # What is watched in a step. Nothing in this list calls anything else in it.
 WATCHED = [
     ("forward", Objective, "__call__"),
@@ -86,8 +86,8 @@ class Task:
     ----------
     rival : str
         Name of the estimator of skorch_sam.py, and its own parameters.
-    n_rows : int
-        Rows of a minibatch of four folds of five.
+    n_training_rows : int
+        Rows or windows in four folds of five.
     n_outputs : int
         Of the network.
     n_evaluations : int
@@ -101,9 +101,19 @@ class Task:
     grid: dict
     scoring: Any
     rival: tuple[str, dict]
-    n_rows: int
+    n_training_rows: int
     n_outputs: int
     n_evaluations: int
+
+    @property
+    def n_batches(self):
+        """Number of minibatches in an epoch."""
+        return -(-self.n_training_rows // BATCH_SIZE)
+
+    @property
+    def n_rows(self):
+        """Number of rows in a minibatch of ours."""
+        return self.n_training_rows // self.n_batches
 
     def ours(self, n_epochs, *, refine_rho=None, device="cpu"):
         """Return our estimator."""
@@ -142,36 +152,53 @@ class Task:
 def static_task():
     """A table of 400 rows."""
     states = make_pendulum_acceleration(400, noise=0.05, random_state=0)
-    grid = {"rho": RADII, "l2": [0.0, 1e-5, 1e-4]}
-    rival = "SkorchStatic", {}
-    return Task(states.data, states.target, states.physics, "additive", grid, "r2", rival, 64, 1, 1)
+    return Task(
+        states.data,
+        states.target,
+        states.physics,
+        structure="additive",
+        grid={"rho": RADII, "l2": [0.0, 1e-5, 1e-4]},
+        scoring="r2",
+        rival=("SkorchStatic", {}),
+        n_training_rows=320,
+        n_outputs=1,
+        n_evaluations=1,
+    )
 
 
 def windows_task():
     """Trajectories in windows of two steps of a solver with four stages."""
     swings = make_pendulum(random_state=0)
-    rival = "SkorchWindows", {"dt": swings.dt}
-    structure = ODE(dt=swings.dt, window=2)
-    grid = {"rho": RADII}
     return Task(
-        swings.data, swings.target, swings.physics, structure, grid, rollout_r2, rival, 60, 2, 8
+        swings.data,
+        swings.target,
+        swings.physics,
+        structure=ODE(dt=swings.dt, window=2),
+        grid={"rho": RADII},
+        scoring=rollout_r2,
+        rival=("SkorchWindows", {"dt": swings.dt}),
+        n_training_rows=20 * 39,
+        n_outputs=2,
+        n_evaluations=8,
     )
 
 
 TASKS = {"static": static_task, "windows": windows_task}
+# The radius of the second phase, if there is one.
+PHASES = {"one": None, "both": 0.0}
 TITLES = {"static": "Table, minibatches of 64 rows", "windows": "Windows of two steps, 60 of them"}
 
 
-def measure_search(tasks, epochs, n_rounds, n_jobs, save):
+def measure_search(tasks, phases, epochs, n_rounds, n_jobs, save):
     """Time all searches of every round; ``save`` is called with the rows that there are so far."""
     rows, random = [], np.random.default_rng(0)
     for number in range(n_rounds):
         for name in random.permutation(tasks):
             task, n_epochs = TASKS[name](), epochs[name]
-            for phases, refine_rho in (("one", None), ("both", 0.0)):
+            for which in phases:
                 found = [
-                    {"round": number, "task": name, "phases": phases, **run}
-                    for run in one_round(task, n_epochs, refine_rho, n_jobs, random)
+                    {"round": number, "task": name, "phases": which, **run}
+                    for run in one_round(task, n_epochs, PHASES[which], n_jobs, random)
                 ]
                 rows += compared(found, n_jobs)
                 save(pd.DataFrame(rows).drop(columns="scores"))
@@ -206,25 +233,19 @@ def one_round(task, n_epochs, refine_rho, n_jobs, random):
         seconds, cpu = time.perf_counter() - began, cpu_seconds() - cpu_began
         results = search.cv_results_
         scores = np.stack([results[f"split{k}_test_score"] for k in range(FOLDS.n_splits)])
-        n_steps = n_epochs * -(-n_training_rows(task) // BATCH_SIZE)
         yield {
             "search": name,
             "processes": processes,
             "place": place,
             "fits": scores.size,
-            "steps": n_steps,
+            "steps": n_epochs * task.n_batches,
             "seconds": seconds,
             "CPU seconds": cpu,
             "mean score": scores.mean(),
+            "median score": np.median(scores),
             "best score": scores.mean(axis=0).max(),
             "scores": scores,
         }
-
-
-def n_training_rows(task):
-    """Return the number of rows or windows in four folds of five."""
-    n_windows = 1 if task.scoring == "r2" else task.y.shape[1] - 1
-    return len(task.X) * (FOLDS.n_splits - 1) // FOLDS.n_splits * n_windows
 
 
 def compared(runs, n_jobs):
@@ -260,23 +281,27 @@ def print_search(results):
                 **dict(zip(keys, key, strict=True)),
                 "seconds": runs["seconds"].median(),
                 "CPU seconds": runs["CPU seconds"].median(),
-                "times\nHybridSearchCV": f"{ratio.median():.2f}",
-                "lowest to\nhighest": f"{ratio.min():.2f} to {ratio.max():.2f}",
-                "mean\nscore": runs["mean score"].median(),
-                "best\nscore": runs["best score"].median(),
-                "scores differ\nby at most": runs["largest difference of scores"].max(),
+                "ratio": f"{ratio.median():.2f}",
+                "range": f"{ratio.min():.2f}–{ratio.max():.2f}",
+                "mean score": runs["mean score"].median(),
+                "median score": runs["median score"].median(),
+                "best score": runs["best score"].median(),
+                "scores differ by at most": runs["largest difference of scores"].max(),
             }
         )
     shown = pd.DataFrame(rows).sort_values(
-        ["task", "phases", "times\nHybridSearchCV"], ascending=[True, False, True]
+        ["task", "phases", "seconds"], ascending=[True, False, True]
     )
     n_rounds = results["round"].nunique()
-    show(f"Search: medians of {n_rounds} interleaved rounds, ratios within a round", shown)
+    title = f"Search: medians of {n_rounds} rounds; ratios to HybridSearchCV of the same round"
+    show(
+        title, shown.rename(columns={"processes": "jobs", "scores differ by at most": "differ by"})
+    )
 
 
 def collected_fits(task, n_members, n_steps, device="cpu"):
     """Return so many fits that differ in the radius, on the five folds in turn."""
-    n_epochs = max(1, round(n_steps * task.n_rows / n_training_rows(task)))
+    n_epochs = max(1, round(n_steps / task.n_batches))
     model, splits = task.ours(n_epochs, device=device), [*enumerate(FOLDS.split(task.X))]
     radii = np.geomspace(RADII[0], RADII[-1], -(-n_members // len(splits)))
     collector = _side_by_side.Collector()
@@ -318,13 +343,24 @@ CLOCKS = {"cpu": time.process_time, "cuda": device_clock}
 
 
 def floor(task, device="cpu", n_members=None, repeats=3):
-    """Return seconds that a fit's arithmetic takes in a SAM step: two passes to and fro."""
+    """Return seconds that a fit's arithmetic takes in a SAM step: two passes to and fro.
+
+    Of a matrix product and its transpose, which may be several times slower, the faster one counts.
+    """
     n_members = n_members or FLOOR_MEMBERS[device]
     random = functools.partial(torch.randn, device=device)
     seconds = defaultdict(float)
 
-    def add(kind, n_times, function, *tensors, out):
+    def add(kind, n_times, function, *tensors):
+        out = function(*tensors)
         each = median_seconds(lambda: function(*tensors, out=out), CLOCKS[device], repeats)
+        if function is torch.bmm:
+            left, right = (tensor.mT for tensor in reversed(tensors))
+            turned = torch.bmm(left, right)
+            other = median_seconds(
+                lambda: torch.bmm(left, right, out=turned), CLOCKS[device], repeats
+            )
+            each = min(each, other)
         seconds[kind] += 2 * n_times * each / n_members
 
     n_times, n_rows = task.n_evaluations, task.n_rows
@@ -332,27 +368,28 @@ def floor(task, device="cpu", n_members=None, repeats=3):
     for layer, (n_in, n_out) in enumerate(itertools.pairwise(sizes)):
         x, weight = random(n_members, n_rows, n_in), random(n_members, n_out, n_in)
         y = random(n_members, n_rows, n_out)
-        out_x, out_y, out_weight = (torch.empty_like(each) for each in (x, y, weight))
         forward, backward = "matrix products, forward", "matrix products, backward"
-        add(forward, n_times, torch.bmm, x, weight.mT, out=out_y)
-        add(backward, n_times, torch.bmm, y.mT, x, out=out_weight)
+        add(forward, n_times, torch.bmm, x, weight.mT)
+        add(backward, n_times, torch.bmm, y.mT, x)
         # The data, where a pass begins, need no gradient.
-        add(backward, n_times if layer else n_times - 1, torch.bmm, y, weight, out=out_x)
+        add(backward, n_times if layer else n_times - 1, torch.bmm, y, weight)
         if layer < len(sizes) - 2:
             gradient = random(n_members, n_rows, n_out)
-            add("silu, forward", n_times, silu_into, y, out=out_y)
-            add("silu, backward", n_times, silu_backward_into, gradient, y, out=out_y)
+            add("silu, forward", n_times, silu, y)
+            add("silu, backward", n_times, silu_backward, gradient, y)
     return dict(seconds)
 
 
-def silu_into(x, *, out):
-    """Write the activation into a tensor."""
-    torch.ops.aten.silu.out(x, out=out)
+def silu(x, *, out=None):
+    """Return the activation, in a tensor given if there is one."""
+    return torch.ops.aten.silu(x) if out is None else torch.ops.aten.silu.out(x, out=out)
 
 
-def silu_backward_into(gradient, x, *, out):
-    """Write the gradient of the activation's input into a tensor."""
-    torch.ops.aten.silu_backward.grad_input(gradient, x, grad_input=out)
+def silu_backward(gradient, x, *, out=None):
+    """Return the gradient of the activation's input, in a tensor given if there is one."""
+    if out is None:
+        return torch.ops.aten.silu_backward(gradient, x)
+    return torch.ops.aten.silu_backward.grad_input(gradient, x, grad_input=out)
 
 
 def median_seconds(function, clock, repeats, least=0.02):
@@ -384,10 +421,10 @@ def measure_growth(tasks, steps, repeats, device):
     rows = []
     for name in tasks:
         task = TASKS[name]()
-        train_all(collected_fits(task, 2, 2 * n_batches(task), device), None, clock)
+        train_all(collected_fits(task, 2, 2 * task.n_batches, device), None, clock)
         fits = {n: collected_fits(task, n, steps[name], device) for n in MEMBERS[device]}
         runs = [(ONE_BATCH, n, n) for n in fits]
-        runs += [(f"batches of at most {fastest}", n, None) for n in fits if n > fastest]
+        runs += [(f"at most {fastest}", n, None) for n in fits if n > fastest]
         found, outside, floors = defaultdict(list), defaultdict(list), []
         for _ in range(repeats):
             for which in random.permutation(len(runs)):
@@ -405,7 +442,7 @@ def measure_growth(tasks, steps, repeats, device):
                 {
                     "task": name,
                     "device": device,
-                    "batches": batches,
+                    "batch": batches,
                     "members": n_members,
                     "steps": steps_of(fits[n_members]),
                     "us for a fit and step": 1e6 * statistics.median(seconds),
@@ -418,11 +455,6 @@ def measure_growth(tasks, steps, repeats, device):
                 }
             )
     return pd.DataFrame(rows)
-
-
-def n_batches(task):
-    """Return the number of minibatches in an epoch."""
-    return -(-n_training_rows(task) // BATCH_SIZE)
 
 
 def plot_growth(results, path):
@@ -448,7 +480,8 @@ def plot_growth(results, path):
         ax.set(title=TITLES[name], xlabel="fits side by side", ylabel="time of a fit's step / µs")
         rate.set_ylabel("steps of fits per second")
         ax.grid(color="0.9", linewidth=0.6)
-        ax.legend(fontsize="small")
+    handles = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=3, fontsize="small")
     figure.suptitle("Cost of one step of sharpness-aware minimisation")
     figure.savefig(path, dpi=150)
     plt.close(figure)
@@ -463,15 +496,15 @@ def draw_device(ax, device, results):
     """Draw one device's lines."""
     where = {"cpu": "one CPU thread", "cuda": "GPU"}[device]
     colour = {"cpu": "#0072B2", "cuda": "#009E73"}[device]
-    together = results["batches"] == ONE_BATCH
+    together = results["batch"] == ONE_BATCH
     whole, parts = results[together], results[~together]
     cost = "us for a fit and step"
-    ax.plot(whole["members"], whole[cost], "o-", color=colour, label=f"{where}, one batch")
+    ax.plot(whole["members"], whole[cost], "o-", color=colour, label=f"{where}, all in one batch")
     if len(parts):
         # Up to here, all are in one batch anyway.
         shared = whole[whole["members"] < parts["members"].min()].tail(1)
         parts = pd.concat([shared, parts])
-        label = f"{where}, {parts['batches'].iloc[-1]}"
+        label = f"{where}, {parts['batch'].iloc[-1]} in a batch"
         ax.plot(parts["members"], parts[cost], "s-", color="#D55E00", label=label)
     label = f"{where}, matrix products and silu alone"
     ax.axhline(whole["floor, us"].iloc[0], color=colour, linestyle="--", label=label)
@@ -517,16 +550,21 @@ def measure_limits(tasks, steps, repeats):
                 "per cent": 100 * seconds / medians["all"],
             }
         for kept in (True, False):
-            # In a process of its own: what is set for the C library leaves traces.
-            with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-                wait = pool.submit(count_faults, name, steps[name], repeats, kept)
-                seconds, faults = wait.result()
+            # Always in a new process, as a worker's first batch is: what was freed leaves traces.
+            found = [in_new_process(count_faults, name, steps[name], kept) for _ in range(repeats)]
+            seconds, faults = (statistics.median(values) for values in zip(*found, strict=True))
             yield {
                 "task": name,
-                "part": "a further step, freed memory " + ("kept" if kept else "given back"),
+                "part": f"all, {FAULT_MEMBERS} fits, freed memory {'kept' if kept else 'not kept'}",
                 "us for a fit and step": 1e6 * seconds,
                 "page faults in a step": faults,
             }
+
+
+def in_new_process(function, *args):
+    """Return what a function returns in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *args).result()
 
 
 def parts_of_step(task, fits):
@@ -548,24 +586,17 @@ def parts_of_step(task, fits):
     return parts | {"all": whole}
 
 
-def count_faults(name, n_steps, repeats, kept):
-    """Return seconds for a fit and a further step, and minor page faults of a further step."""
+def count_faults(name, n_steps, kept):
+    """Return seconds for a fit and a step, and minor page faults in a step."""
+    task = TASKS[name]()
+    train_all(collected_fits(task, 2, task.n_batches), None, time.process_time)
     if not kept:
         _side_by_side.memory_kept = contextlib.nullcontext
-    few, many = (collected_fits(TASKS[name](), LIMIT_MEMBERS, k * n_steps) for k in (1, 3))
-    n_further = steps_of(many) - steps_of(few)
-    seconds, faults = [], []
-    for _ in range(repeats + 1):
-        used = {}
-        for fits in (few, many):
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            each = train_all(fits, len(fits), time.process_time)
-            after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-            used[fits is many] = each * steps_of(fits), after - before
-        (seconds_few, faults_few), (seconds_many, faults_many) = used[False], used[True]
-        seconds.append((seconds_many - seconds_few) / n_further)
-        faults.append((faults_many - faults_few) / n_further)
-    return statistics.median(seconds[1:]), statistics.median(faults[1:])
+    fits = collected_fits(task, FAULT_MEMBERS, n_steps)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    seconds = train_all(fits, len(fits), time.process_time)
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    return seconds, (after - before) / steps_of(fits)
 
 
 def show(title, results):
@@ -573,10 +604,10 @@ def show(title, results):
     table = Table(title=title)
     for column, values in results.items():
         justify = "right" if pd.api.types.is_numeric_dtype(values) else "left"
-        table.add_column(column, justify=justify, no_wrap=True)
+        table.add_column(column, justify=justify, no_wrap=justify == "left")
     for values in results.itertuples(index=False):
         table.add_row(*(v if isinstance(v, str) else "" if v != v else f"{v:.4g}" for v in values))
-    Console(width=140).print(table)
+    Console(width=150).print(table)
 
 
 def main():
@@ -585,6 +616,7 @@ def main():
     parts = ("search", "growth", "limits")
     parser.add_argument("--parts", nargs="+", default=list(parts), choices=parts)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
+    parser.add_argument("--phases", nargs="+", default=list(PHASES), choices=list(PHASES))
     parser.add_argument("--repeats", type=int, default=5)
     numbers = {"type": int, "nargs": 2, "metavar": ("STATIC", "WINDOWS")}
     parser.add_argument("--epochs", default=[120, 15], help="of the searches", **numbers)
@@ -605,6 +637,7 @@ def main():
     if "search" in arguments.parts:
         results = measure_search(
             arguments.tasks,
+            arguments.phases,
             epochs,
             arguments.repeats,
             arguments.jobs,
@@ -620,7 +653,8 @@ def main():
             found.append(measure_growth(arguments.tasks, steps, arguments.repeats, device))
         if found:
             results = pd.concat(found)
-            show(f"Growth: medians of {arguments.repeats} runs", results)
+            shown = results.drop(columns=["lowest", "highest"])
+            show(f"Growth: medians of {arguments.repeats} runs", shown)
             save(results, "search_growth.csv")
             plot_growth(results, arguments.output / "search_growth.png")
     if "limits" in arguments.parts:

@@ -15,9 +15,12 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from numbers import Number
+from types import FunctionType
 from typing import Any
 
 import joblib
+import numpy as np
 import torch
 from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
@@ -26,6 +29,7 @@ from skhybrid._fitting import Prepared, conclude, plan
 from skhybrid._random import seeded
 from skhybrid._surroundings import memory_kept, noted_features, threads
 from skhybrid.exceptions import SerialMembersWarning
+from skhybrid.physics import Physics
 from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
 from skhybrid.training.footprint import member_bytes
 from skhybrid.training.result import Result
@@ -36,6 +40,33 @@ FAST_MEMBERS = 64
 FAST_MEMBERS_ON_CUDA = 4096
 # Training takes no more memory than about this in every process.
 MEMORY_LIMIT = 2**30
+
+# Parameters of HybridRegressor that change how a model is trained, but neither the model nor its
+# start: what is prepared for one value serves all.
+RECIPE_PARAMETERS = frozenset(
+    {
+        "batch_size",
+        "functional_norm",
+        "l2",
+        "learning_rate",
+        "max_epochs",
+        "n_iter_no_change",
+        "nn_extrapolation",
+        "optimizer",
+        "orthogonality",
+        "perturb",
+        "perturbation",
+        "physics_learning_rate",
+        "refine_rho",
+        "rho",
+        "tol",
+    }
+)
+# Parameters that change the start or the rows, but not the kind of model.
+START_PARAMETERS = frozenset(
+    {"early_stopping", "n_restarts", "nn_features", "physics_init", "random_state"}
+    | {"validation_fraction"}
+)
 
 _collector: ContextVar[Collector | None] = ContextVar("collector", default=None)
 
@@ -110,22 +141,46 @@ class Collector:
     def take(self, estimator: Any, rows: Any, prepare: Callable[[], Prepared]) -> None:
         """Take a fit, prepared by the function given unless one like it has been.
 
-        Rows are compared: what stands before an estimator in a pipeline may be random.
+        Rows and parameters are compared: what stands before an estimator in a pipeline may be
+        random, and what is around it may set its parameters.
         """
-        key = (self.kind, self.start, self._n_of_owner, joblib.hash(rows))
+        parameters = {
+            name: _fingerprint(value)
+            for name, value in sorted(estimator.get_params(deep=True).items())
+            if name not in RECIPE_PARAMETERS
+        }
+        seen = (joblib.hash(rows), *parameters.items())
+        key = (self.kind, self.start, self._n_of_owner, seen)
         if key not in self._prepared:
             prepared = prepare()
             self._prepared[key] = prepared, noted_features(estimator)
         prepared, known = self._prepared[key]
         vars(estimator).update(known)
         fit = plan(prepared, estimator)
-        kind = (self.kind, self._n_of_owner)
+        model = [item for item in parameters.items() if item[0] not in START_PARAMETERS]
+        kind = (self.kind, self._n_of_owner, *model)
         self.collected.append(Collected(estimator, prepared, fit, kind, self.owner))
         self._n_of_owner += 1
 
     def discard(self, owner: int) -> None:
         """Forget what was taken of an owner."""
         self.collected = [each for each in self.collected if each.owner != owner]
+
+
+def _fingerprint(value: Any) -> Hashable:
+    """Return what tells values of a parameter apart, also of estimators that are clones.
+
+    Other objects have no more than their type: a search tells them apart if it names them.
+    """
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return tuple(_fingerprint(each) for each in value)
+    if isinstance(value, np.random.RandomState):
+        return joblib.hash(value)
+    if value is None or isinstance(value, (str, Number, np.generic, FunctionType)):
+        return value
+    if isinstance(value, (Physics, torch.nn.Module)):
+        return type(value), repr(value)
+    return type(value)
 
 
 def open_collector() -> Collector | None:

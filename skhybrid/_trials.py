@@ -15,38 +15,13 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skhybrid._side_by_side import (
+    RECIPE_PARAMETERS,
+    START_PARAMETERS,
     Collected,
     Collector,
     UsedTooEarly,
     nothing_collected,
     train_collected,
-)
-
-# Parameters of HybridRegressor that change how a model is trained, but neither the model nor its
-# start: what is prepared for one value serves all.
-RECIPE_PARAMETERS = frozenset(
-    {
-        "batch_size",
-        "functional_norm",
-        "l2",
-        "learning_rate",
-        "max_epochs",
-        "n_iter_no_change",
-        "nn_extrapolation",
-        "optimizer",
-        "orthogonality",
-        "perturb",
-        "perturbation",
-        "physics_learning_rate",
-        "refine_rho",
-        "rho",
-        "tol",
-    }
-)
-# Parameters that change the start or the rows, but not the kind of model.
-START_PARAMETERS = frozenset(
-    {"early_stopping", "n_restarts", "nn_features", "physics_init", "random_state"}
-    | {"validation_fraction"}
 )
 
 

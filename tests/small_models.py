@@ -5,6 +5,10 @@ The functions live here, and not in the test files, so that other processes can 
 
 from __future__ import annotations
 
+import os
+import time
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import torch
@@ -26,6 +30,17 @@ def drive_two(force, *, gain=(1.0, 1.0)):
 
 def drive_squared(force, *, gain=1.0):
     return gain * force**2
+
+
+def drive_recorded(force, *, gain=1.0, offset=0.1, folder):
+    """The same as :func:`drive`; files say in which process, on how many threads of torch."""
+    Path(folder, f"{os.getpid()}-{torch.get_num_threads()}").touch()
+    return gain * force + offset
+
+
+def drive_slowly(force, *, gain=1.0, offset=0.1):
+    time.sleep(0.005)
+    return gain * force + offset
 
 
 def twice_corrected(x, physics, nn):

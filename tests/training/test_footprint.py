@@ -1,0 +1,100 @@
+"""How much memory a member takes, against what its tensors add up to."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from small_courses import SmallCourse
+from small_fits import make_data, make_hybrid, make_penalties, make_recipe, make_starts
+from torch import nn
+from torch.testing import assert_close
+
+from skhybrid.training import Problem
+from skhybrid.training.footprint import PARAMETER_COPIES, PASSES, member_bytes
+
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+
+DOUBLE = 8
+
+
+def measured(
+    n_rows: int = 60,
+    n_batches: int = 1,
+    hidden: tuple[int, ...] = (32, 32),
+    dtype: torch.dtype = torch.float64,
+    **recipe,
+) -> int:
+    data = make_data(n_rows, dtype=dtype)
+    hybrid = make_hybrid(data, hidden=hidden)
+    (start,) = make_starts(hybrid, 1, hidden)
+    recipe = make_recipe(n_rows=n_rows, n_batches=n_batches, **recipe)
+    return member_bytes(Problem(hybrid, data), start, recipe)
+
+
+@pytest.mark.parametrize("n_rows", [40, 400])
+@pytest.mark.parametrize("hidden", [(16,), (64, 64), (32, 32, 32)])
+def test_it_is_about_what_the_tensors_of_a_perceptron_add_up_to(n_rows, hidden):
+    sizes = [2, *hidden, 1]
+    # Every layer keeps its inputs, and every hidden unit what its activation was applied to.
+    kept = n_rows * (sum(sizes[:-1]) + sum(hidden))
+    n_parameters = sum((before + 1) * after for before, after in pairwise(sizes))
+    counted = DOUBLE * (PASSES * kept + PARAMETER_COPIES * n_parameters)
+    assert 0.5 < measured(n_rows, hidden=hidden) / counted < 2.0
+
+
+def test_it_grows_with_the_rows_of_a_minibatch_and_with_the_width():
+    assert 6 < measured(8000) / measured(1000) < 8.5
+    assert 2.5 < measured(1000, hidden=(256, 256)) / measured(1000, hidden=(64, 64)) < 8.5
+
+
+def test_rows_of_other_minibatches_do_not_count():
+    together, apart = measured(4000), measured(4000, n_batches=40)
+    assert apart < together / 20
+    assert apart == measured(100)
+
+
+def test_single_precision_takes_half():
+    assert measured(dtype=torch.float32) == pytest.approx(measured() / 2, rel=0.05)
+
+
+def test_penalties_count():
+    penalties = make_penalties(orthogonality=0.1)
+    assert measured(400, penalties=penalties) > measured(400) + DOUBLE * 400
+
+
+def test_the_recipe_may_be_for_several_members():
+    data = make_data()
+    hybrid = make_hybrid(data)
+    starts = make_starts(hybrid, 3)
+    problem = Problem(hybrid, data)
+    three = member_bytes(problem, starts[0], make_recipe(3, rho=[0.0, 0.1, 0.2]))
+    assert three == member_bytes(problem, starts[0], make_recipe())
+
+
+def test_the_start_is_left_as_it_is():
+    data = make_data()
+    hybrid = make_hybrid(data)
+    (start,) = make_starts(hybrid, 1)
+    before = {name: value.clone() for name, value in start.weights.items()}
+    member_bytes(Problem(hybrid, data), start, make_recipe())
+    assert_close(dict(start.weights), before, rtol=0, atol=0)
+    assert not any(value.requires_grad for value in start.weights.values())
+
+
+def test_networks_and_trajectories_of_all_kinds():
+    course = SmallCourse(initial_state="learned")
+    hybrid = course.hybrid()
+    (start,) = course.starts(hybrid, 1)
+    n_rows = len(course.data.y)
+    recipe = make_recipe(n_rows=n_rows)
+    # Every step of a window keeps what a row of a table does, and there are four with four stages.
+    assert member_bytes(Problem(hybrid, course.data), start, recipe) > DOUBLE * n_rows * 16 * 5
+    data = make_data()
+    hybrid = make_hybrid(data)
+    hybrid.network = nn.Sequential(nn.Linear(2, 500), nn.Tanh(), nn.Linear(500, 1)).double()
+    start = make_starts(make_hybrid(data), 1)[0]
+    weights = {name: p.detach().clone() for name, p in hybrid.network.named_parameters()}
+    wide = member_bytes(Problem(hybrid, data), type(start)(weights, start.coordinates), recipe)
+    assert wide > DOUBLE * 30 * 500
