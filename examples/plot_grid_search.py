@@ -47,8 +47,8 @@ plt.show()
 # ---------
 # ``HybridSearchCV`` is used as scikit-learn's ``GridSearchCV`` and finds the same scores. Here the
 # scorer tells θ as well, so that the table shows what each rule sees. ``one_standard_error`` looks
-# at the loss alone: the largest radius that predicts as well as the best. ``stable`` looks at θ: the
-# radius at which it is the most reproducible.
+# at the loss alone: the largest radius that predicts as well as the best. ``stable`` looks at θ:
+# the smallest radius at which it is as reproducible as it gets.
 
 search = HybridSearchCV(
     model.set_params(n_restarts=2, refine_rho=None),

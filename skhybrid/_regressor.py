@@ -62,9 +62,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     rho : float or "auto", default=0.05
         Radius of sharpness-aware minimisation while θ is estimated. The default is near the best
         for θ with ``perturbation="layer"`` on all tasks measured; with "global" it must be tuned.
-        "auto" is the one of seven radii from 0 to 0.2 at which θ is the most reproducible over
-        folds and restarts (:class:`~skhybrid.model_selection.stable`); it takes some 20 times as
-        long. Without free physics parameters it is the largest with which the
+        "auto" is the smallest of seven radii from 0 to 0.2 at which θ is as reproducible over
+        folds and restarts as it gets (:class:`~skhybrid.model_selection.stable`); it takes some 20
+        times as long. Without free physics parameters it is the largest with which the
         prediction is as good as the best within one standard error.
     perturbation : {"layer", "global", "elementwise"}, default="layer"
         What the radius means: ‖ε‖ = ρ‖W‖ for every weight tensor; ‖ε‖ = ρ over all weights [2]_;

@@ -89,7 +89,7 @@ class one_standard_error:
 
 
 class stable:
-    r"""Choose the candidate whose θ is the most reproducible.
+    r"""Choose the smallest value at which θ is as reproducible as it gets.
 
     Small radii leave θ to chance: it depends on where the fit began and on the rows. Large ones
     leave the network so little that θ has to make up for it, differently on every part of the
@@ -100,17 +100,18 @@ class stable:
 
         u^2 = \frac{1}{K - 1} \sum_k (\theta_k - \bar\theta)^2 + \frac{1}{K} \sum_k b_k^2 .
 
-    Chosen is the candidate with the lowest mean of :math:`\log u` over all parameters. To look at
-    the variation of estimates over folds, and not at the loss alone, is the idea of [1]_; to
-    compare runs from different starts with the variation that they should have anyhow, that of
-    [2]_.
+    Chosen is the smallest value whose :math:`\log u`, averaged over all parameters, exceeds the
+    lowest one by no more than the standard error of their difference. That is the jackknife's [3]_:
+    both are computed again without each fold in turn, so that they are paired, as the losses are in
+    :class:`one_standard_error`. To look at the variation of estimates over folds, and not at the
+    loss alone, is the idea of [1]_; to compare runs from different starts with the variation that
+    they should have anyhow, that of [2]_.
 
     Parameters
     ----------
     name : str
-        Parameter that was searched, such as "rho". In a pipeline the last part of its name is
-        enough. Of candidates whose θ is equally reproducible, the one with the smallest value is
-        chosen.
+        Parameter whose value is to be as small as possible, such as "rho". In a pipeline the last
+        part of its name is enough.
 
     Returns
     -------
@@ -130,6 +131,7 @@ class stable:
        Computational and Graphical Statistics 25, 2016.
     .. [2] A. Gelman, D. B. Rubin, "Inference from iterative simulation using multiple sequences",
        Statistical Science 7, 1992.
+    .. [3] B. Efron, C. Stein, "The jackknife estimate of variance", Annals of Statistics 9, 1981.
 
     Examples
     --------
@@ -166,9 +168,10 @@ class stable:
             )
         values = np.stack([fold_columns(results, f"test_{VALUE}{name}") for name in names], -1)
         restarts = np.stack([fold_columns(results, f"test_{RESTARTS}{name}") for name in names], -1)
+        as_stable = about_as_stable(values, restarts)
         logs = log_spread(spread(values, restarts))
-        order = np.lexsort((parameter_values(results, self.name), logs))
-        return int(order[0])
+        order = np.lexsort((logs, parameter_values(results, self.name)))
+        return int(next(i for i in order if as_stable[i]))
 
 
 def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict:
@@ -264,18 +267,26 @@ def log_spread(spreads: np.ndarray) -> np.ndarray:
     return logs
 
 
-def about_as_stable(spreads: np.ndarray, n_folds: int) -> np.ndarray:
+def about_as_stable(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
     """Return which candidates have a spread within one standard error of the smallest.
-
-    The logarithm of a standard deviation of K numbers has a standard error of 1/√(2 (K − 1)).
 
     Parameters
     ----------
-    spreads : array of shape (n_candidates, n_parameters)
-    n_folds : int
+    values, restarts : array of shape (n_candidates, n_folds, n_parameters)
+        As for :func:`spread`.
     """
-    logs = log_spread(spreads)
-    return logs <= logs.min() + 1.0 / np.sqrt(2.0 * (n_folds - 1))
+    logs = log_spread(spread(values, restarts))
+    best, n_folds = int(logs.argmin()), values.shape[1]
+    finite = np.isfinite(logs)
+    if not finite[best] or n_folds < 3:
+        return logs <= logs[best]
+    without = [np.arange(n_folds) != fold for fold in range(n_folds)]
+    again = np.stack(
+        [log_spread(spread(values[:, kept], restarts[:, kept])) for kept in without], axis=1
+    )
+    with np.errstate(invalid="ignore"):
+        error = np.sqrt(n_folds - 1) * (again - again[best]).std(axis=1)
+    return finite & (logs - logs[best] <= np.nan_to_num(error))
 
 
 def within_one_standard_error(losses: np.ndarray) -> np.ndarray:

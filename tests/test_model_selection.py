@@ -113,18 +113,34 @@ def theta_columns(values, restarts):
 FOLDS = np.array([-1.0, 1.0, -1.0, 1.0, 0.0])  # standard deviation 1
 
 
-def test_the_most_reproducible_candidate_is_chosen():
-    sizes = np.array([3.0, 1.3, 1.0, 1.1])
-    values = 10.0 + sizes[:, None] * FOLDS
+def test_the_smallest_value_as_stable_as_the_most_stable_one_is_chosen():
+    # The third and the second differ by chance: by which fold is far off.
+    values = 10.0 + np.array(
+        [
+            [-3.0, 3.0, -3.0, 3.0, 0.0],
+            [-1.0, 1.0, -1.0, 1.2, 0.0],
+            [-1.0, 1.0, 1.0, -1.0, 0.0],
+            [2.0, 2.0, -2.0, -2.0, 0.0],
+        ]
+    )
     columns = theta_columns(values, np.zeros((4, 5)))
-    assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.1, 0.2, 0.3], **columns)) == 2
-    columns = theta_columns(values[[0, 2, 1, 2]], np.zeros((4, 5)))
-    assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.2, 0.1, 0.15], **columns)) == 3
+    assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.1, 0.2, 0.3], **columns)) == 1
+    assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.3, 0.2, 0.1], **columns)) == 2
 
 
-def test_within_one_standard_error_candidates_are_about_as_stable():
-    sizes = np.array([[3.0], [1.41], [1.0], [1.43]])  # one standard error is exp(0.354) = 1.42
-    assert about_as_stable(sizes, 5).tolist() == [False, True, True, False]
+def test_the_standard_error_is_that_of_the_jackknife():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4, 6, 1)) * np.array([1.0, 1.2, 1.5, 3.0]).reshape(4, 1, 1)
+    values += rng.normal(size=(1, 6, 1))
+    logs = np.log(values[..., 0].std(axis=1, ddof=1))
+    best = logs.argmin()
+    for candidate, is_stable in enumerate(about_as_stable(values, np.zeros_like(values))):
+        differences = []
+        for fold in range(6):
+            rest = np.delete(values[..., 0], fold, axis=1).std(axis=1, ddof=1)
+            differences.append(np.log(rest[candidate] / rest[best]))
+        error = np.sqrt(5 / 6 * np.sum((differences - np.mean(differences)) ** 2))
+        assert is_stable == (logs[candidate] - logs[best] <= error)
 
 
 def test_dependence_on_the_start_counts_as_much_as_dependence_on_the_rows():
@@ -137,22 +153,26 @@ def test_dependence_on_the_start_counts_as_much_as_dependence_on_the_rows():
     )
 
 
+def with_spreads(spreads):
+    """Return values on five folds that have these spreads, the parameters in the last axis."""
+    values = np.asarray(spreads)[:, None, :] * FOLDS[:, None]
+    return values, np.zeros_like(values)
+
+
 def test_every_parameter_counts_whatever_its_unit():
-    first = np.array([[1.0], [1.0], [4.0]])
-    second = np.array([[5e6], [1e6], [1e6]])
-    assert about_as_stable(np.hstack([first, second]), 5).tolist() == [False, True, False]
-    assert about_as_stable(np.hstack([first, second / 1e6]), 5).tolist() == [False, True, False]
+    spreads = np.array([[1.0, 5e6], [1.0, 1e6], [4.0, 1e6]])
+    assert about_as_stable(*with_spreads(spreads)).tolist() == [False, True, False]
+    assert about_as_stable(*with_spreads(spreads / [1, 1e6])).tolist() == [False, True, False]
 
 
 def test_a_parameter_at_its_bound_says_nothing():
-    at_bound = np.array([[0.0], [0.0], [1.0]])
-    other = np.array([[3.0], [1.0], [2.0]])
-    assert about_as_stable(np.hstack([at_bound, other]), 5).tolist() == [False, True, False]
-    assert about_as_stable(np.zeros((3, 1)), 5).all()
+    spreads = np.array([[0.0, 3.0], [0.0, 1.0], [1.0, 2.0]])
+    assert about_as_stable(*with_spreads(spreads)).tolist() == [False, True, False]
+    assert about_as_stable(*with_spreads(np.zeros((3, 1)))).all()
 
 
 def test_candidates_that_failed_are_not_stable():
-    assert about_as_stable(np.array([[np.nan], [1.0], [5.0]]), 5).tolist() == [False, True, False]
+    assert about_as_stable(*with_spreads([[np.nan], [1.0], [5.0]])).tolist() == [False, True, False]
 
 
 def test_without_theta_the_rule_says_how_to_get_it():

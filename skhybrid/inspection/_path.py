@@ -125,10 +125,8 @@ def physics_path(
     plateau = np.ones(len(values), dtype=bool)
     if names:
         healthy = without_collapse(results)
-        known = [fold_columns(healthy, f"test_{VALUE}{name}").mean(axis=1) for name in names]
-        spreads = np.stack([*together.values()], axis=1)
-        spreads[~np.isfinite(known).all(axis=0)] = np.nan
-        plateau = about_as_stable(spreads, len(splits))
+        known = [fold_columns(healthy, f"test_{VALUE}{name}") for name in names]
+        plateau = about_as_stable(np.stack(known, axis=-1), np.stack([*restarts.values()], axis=-1))
     return Bunch(
         param_name=param_name,
         param_range=np.array(values),

@@ -11,6 +11,7 @@ from small_models import drive, make_model, make_table
 from skhybrid import HybridRegressor, Physics
 from skhybrid.datasets import make_pendulum_acceleration
 from skhybrid.inspection import PhysicsPathDisplay, physics_path
+from skhybrid.model_selection import about_as_stable
 
 RADII = [0.0, 0.05, 0.3]
 
@@ -38,8 +39,11 @@ def test_the_spread_is_that_of_folds_and_restarts(path):
     theta, restarts = path.physics_params["gain"], path.restart_spread["gain"]
     expected = np.sqrt(theta.var(axis=1, ddof=1) + (restarts**2).mean(axis=1))
     assert path.spread["gain"] == pytest.approx(expected)
-    logs = np.mean([np.log(path.spread[name]) for name in ("gain", "offset")], axis=0)
-    assert path.plateau.tolist() == (logs <= logs.min() + 0.5).tolist()  # 1 / √(2 · 2)
+    values, among = (
+        np.stack([each[name] for name in ("gain", "offset")], axis=-1)
+        for each in (path.physics_params, path.restart_spread)
+    )
+    assert path.plateau.tolist() == about_as_stable(values, among).tolist()
 
 
 def test_every_point_is_the_fit_that_one_would_make(path, table):
