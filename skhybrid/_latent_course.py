@@ -184,7 +184,7 @@ def guess_states(
         vector_to_parameters(torch.tensor(flat), leaves)
         loss = losses().sum()
         gradients = torch.autograd.grad(loss, leaves)
-        return float(loss), parameters_to_vector(gradients).numpy()
+        return float(loss.detach()), parameters_to_vector(gradients).numpy()
 
     try:
         scipy.optimize.minimize(

@@ -151,19 +151,12 @@ def _choose_features(folds: Folds, chosen: Mapping[str, Any]) -> tuple[list, dic
     """
     names = _readable(folds)
     fixed = {**chosen, "rho": 0.0, "refine_rho": None}
-    sets = (
-        [
-            list(subset)
-            for size in range(1, len(names) + 1)
-            for subset in itertools.combinations(names, size)
-        ]
-        if 2 ** len(names) - 1 <= MAX_SETS
-        else None
-    )
-    if sets is not None:
-        results = folds.results([{**fixed, "nn_features": subset} for subset in sets])
-    else:
+    if 2 ** len(names) - 1 > MAX_SETS:
         results, sets = _eliminate(folds, fixed, names)
+    else:
+        sizes = range(1, len(names) + 1)
+        sets = [[*subset] for size in sizes for subset in itertools.combinations(names, size)]
+        results = folds.results([{**fixed, "nn_features": subset} for subset in sets])
     losses = -fold_columns(results, "test_score")
     as_good = within_one_standard_error(losses)
     order = np.lexsort((losses.mean(axis=1), [len(subset) for subset in sets]))

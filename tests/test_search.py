@@ -140,13 +140,13 @@ CASES = {
     "penalties of networks with different features": (
         {},
         {"nn_features": [["force"], ["angle"]], "perturbation": ["elementwise"], "l2": [0.1]},
-        [6],
+        [4],
     ),
-    "networks": ({}, {"nn": [(6,), (4, 3), 5, None]}, [3, 3, 3]),
+    "networks": ({}, {"nn": [(6,), (4, 3), 5, None]}, [2, 2, 2]),
     "structures": (
         {},
         {"structure": ["additive", "multiplicative", "serial", twice_corrected]},
-        [3, 3, 3, 3],
+        [2, 2, 2, 2],
     ),
     "kinds of steps": (
         {},
@@ -154,28 +154,29 @@ CASES = {
             {"optimizer": ["adam", "sam"], "rho": [0.01, 0.05]},
             {"perturbation": ["global"], "perturb": ["all"]},
         ],
-        [3, 6, 6],
+        [2, 4, 4],
     ),
-    "epochs and minibatches": ({}, {"max_epochs": [3, 5], "batch_size": [None, 8]}, [3, 3, 3, 3]),
+    "epochs and minibatches": ({}, {"max_epochs": [3, 5], "batch_size": [None, 8]}, [2, 2, 2, 2]),
     "physics": (
         {},
         {"physics": [drive, Physics(drive, gain=Param(1.0, bounds=(0.0, 1.5))), None]},
-        [3, 3, 3],
+        [2, 2, 2],
     ),
 }
 
 
 @pytest.mark.parametrize(("settings", "grid", "sizes"), CASES.values(), ids=CASES)
 def test_scores_are_those_of_grid_search(settings, grid, sizes, batches):
-    search_both_ways(quick_model(**settings), grid)
+    # The second phase takes more rows than two folds leave.
+    search_both_ways(quick_model(**settings), grid, cv=3 if settings else 2)
     assert sorted(batches) == sizes
 
 
 def test_in_single_precision_scores_agree_to_its_accuracy(batches):
-    grid = {"nn_features": [None, ["angle"]], "l2": [0.0, 0.1]}
+    grid = {"nn_features": [None, ["angle"]]}
     model = quick_model(**UNEVEN_BATCHES, dtype="float32")
     search_both_ways(model, grid, UNEVEN_X, UNEVEN_Y, rtol=1e-4)
-    assert batches == [12]
+    assert batches == [6]
 
 
 def test_folds_of_unequal_size_are_trained_side_by_side(batches):
@@ -191,9 +192,9 @@ def test_folds_of_unequal_size_are_trained_side_by_side(batches):
 def test_early_stopping_with_folds_of_unequal_size(held_out, batches):
     stopping = {"early_stopping": True, "validation_fraction": held_out, "n_iter_no_change": 2}
     model = quick_model(refine_rho=0.0, batch_size=5, max_epochs=6, **stopping, tol=0.01)
-    grid = [{"learning_rate": [1e-3, 0.05]}, {"n_restarts": [2]}]
+    grid = [{"learning_rate": [0.05]}, {"n_restarts": [2]}]
     search_both_ways(model, grid, UNEVEN_X, UNEVEN_Y)
-    assert sorted(batches) == [3, 6]
+    assert batches == [3, 3]
 
 
 def test_early_stopping_beside_fits_without(batches):
@@ -244,7 +245,7 @@ def test_sample_weights_with_zeros(weight, batches):
 
 # Differential equations.
 
-FIRST, COURSES = make_oscillations(9, 6)
+FIRST, COURSES = make_oscillations(10, 6)
 
 
 def make_course_model(structure=None, **settings) -> HybridRegressor:
@@ -253,34 +254,35 @@ def make_course_model(structure=None, **settings) -> HybridRegressor:
 
 
 COURSE_CASES = {
-    "radii": ({}, {"rho": [0.0, 0.05], "l2": [0.0, 0.1]}, [6, 6]),
+    "radii": ({}, {"rho": [0.0, 0.05], "l2": [0.0, 0.1]}, [4, 4]),
+    # Windows of one step are enough for the second phase.
     "windows": (
         {"refine_rho": 0.0, "max_epochs": 2},
         {"structure__window": [1, 3, [2, 3]]},
-        [3, 3, 3],
+        [2, 2, 2],
     ),
     "learned first states": (
         {"structure": {"initial_state": "learned"}},
         {"rho": [0.02, 0.05], "structure__continuity": [0.1, 1.0]},
-        [6, 6],
+        [4, 4],
     ),
-    "what the network sees": ({}, {"nn_features": [None, [0], [1, "time"]]}, [9]),
+    "what the network sees": ({}, {"nn_features": [None, [0], [1, "time"]]}, [6]),
     "solvers that branch on data": (
         {"max_epochs": 1},
         {"structure__method": ["bosh3"]},
-        [3],
+        [2],
     ),
     "early stopping": (
         {"early_stopping": True, "validation_fraction": 0.3},
         {"learning_rate": [1e-3, 0.02]},
-        [6],
+        [4],
     ),
 }
 
 
 @pytest.mark.parametrize(("settings", "grid", "sizes"), COURSE_CASES.values(), ids=COURSE_CASES)
 def test_trajectories(settings, grid, sizes, batches):
-    search_both_ways(make_course_model(**settings), grid, FIRST, COURSES)
+    search_both_ways(make_course_model(**settings), grid, FIRST, COURSES, cv=2)
     assert sorted(batches) == sizes
 
 
@@ -525,6 +527,7 @@ FAILURES = {
 
 @pytest.mark.parametrize(("grid", "error", "sizes"), FAILURES.values(), ids=FAILURES)
 @pytest.mark.filterwarnings("ignore::skhybrid.exceptions.NonFiniteLossWarning")
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
 def test_a_candidate_that_fails_fails_alone(grid, error, sizes, batches):
     model = quick_model()
     with pytest.warns(FitFailedWarning, match="2 fits failed out of a total of 4"):
@@ -754,6 +757,7 @@ def test_searches_within_a_search():
         search_both_ways(kind(quick_model(), inner, cv=2), grid, cv=2)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
 def test_robust_regression_around_the_model():
     model = RANSACRegressor(quick_model(), min_samples=15, max_trials=2, random_state=0)
     search_both_ways(model, {"estimator__rho": [0.02, 0.05]}, cv=2)
