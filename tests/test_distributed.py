@@ -152,9 +152,17 @@ def test_threads_leave_what_is_done_with_warnings_alone(on_backend):
         warnings.warn("heard", UserWarning, stacklevel=1)
 
 
+@pytest.fixture
+def interruptible():
+    """Let SIGINT raise KeyboardInterrupt: a process started in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 # The workers of loky do not survive an interrupt, so it comes last.
 @pytest.mark.parametrize("backend", ["threading", "dask", "loky"])
-def test_an_interrupt_keeps_what_is_finished(backend, on_backend, monkeypatch):
+def test_an_interrupt_keeps_what_is_finished(backend, on_backend, interruptible, monkeypatch):
     note = Trial.note
     interrupt = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT))
 
