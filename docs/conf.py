@@ -40,6 +40,9 @@ html_theme_options = {
     "footer_end": [],
 }
 
+# What HybridSearchCV inherits speaks in terms of scikit-learn's glossary.
+suppress_warnings = ["ref.term"]
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
