@@ -69,6 +69,45 @@ def test_table_of_records_is_what_was_measured():
         assert table[name] == [f"{error:.2f}"], name
 
 
+SEARCHES = {
+    "static task, 90 fits": ("static", "one"),
+    "pendulum in windows, 30 fits": ("windows", "one"),
+}
+
+
+def test_table_of_searches_is_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/search.csv")
+    results = results[results["processes"] == 2]
+    headings = [
+        "search",
+        "HybridSearchCV",
+        "GridSearchCV, ours",
+        "GridSearchCV, skorch",
+    ]
+    table = readme_table("search.csv", headings)
+    assert set(table) == set(SEARCHES)
+    for name, (task, phases) in SEARCHES.items():
+        runs = results[(results["task"] == task) & (results["phases"] == phases)]
+        assert runs["round"].nunique() >= 2
+        ratio = runs.groupby("search")["times HybridSearchCV"].median()
+        seconds = runs.groupby("search")["seconds"].median()["HybridSearchCV"]
+        ours, skorch = ratio["GridSearchCV"], ratio["GridSearchCV of skorch"]
+        assert table[name] == [f"{seconds:.0f} s", f"{ours:.1f} times", f"{skorch:.1f} times"]
+
+
+def test_table_of_automatic_radii_is_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/tuning_rho.csv")
+    results["absolute"] = results["error of theta"].abs()
+    headings = ["task", "default 0.05", "best fixed", '`rho="auto"`']
+    table = readme_table("tuning_rho.csv", headings)
+    for task, cells in table.items():
+        runs = results[results["task"] == task]
+        assert set(runs["variant"]) == {"fixed", "auto"}, task
+        fixed = runs[runs["variant"] == "fixed"].groupby("rho")["absolute"].mean()
+        auto = runs.loc[runs["variant"] == "auto", "absolute"].mean()
+        assert cells == [f"{fixed[0.05]:.2f}", f"{fixed.min():.2f}", f"{auto:.2f}"], task
+
+
 def test_every_file_and_target_named_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"`make (\w+)`", README)):
