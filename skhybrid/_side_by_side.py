@@ -34,7 +34,7 @@ from skhybrid.training.estimation import Estimate, Fit, estimate_together, porti
 from skhybrid.training.footprint import member_bytes
 from skhybrid.training.result import Result
 
-# More members at once are not faster (benchmarks/bench_search.py): their numbers leave the cache.
+# More members at once are hardly faster (benchmarks/bench_search.py), and an interrupt loses more.
 FAST_MEMBERS = 64
 # A graphics processor is not busy with fewer than some thousands.
 FAST_MEMBERS_ON_CUDA = 4096

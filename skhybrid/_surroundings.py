@@ -113,8 +113,9 @@ def memory_kept() -> Iterator[None]:
     """Let the C library keep freed memory here, and give it back afterwards.
 
     Every operation on a batch of many members frees and claims some megabytes. glibc hands them
-    back to the system and asks for them anew, and the page faults cost a sixth of a step
-    (benchmarks/bench_search.py). Other C libraries are left alone.
+    back to the system and asks for them anew until it has adapted. What that costs in page faults
+    depends on what the process did before: from nothing to a sixth of a step was seen. Other C
+    libraries are left alone.
     """
     library = _glibc()
     if library is None:
