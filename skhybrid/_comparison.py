@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,18 +10,17 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.metaestimators import _safe_split
 
-from skhybrid._trials import Trial, train_trials
+from skhybrid._trials import Trial, make_trials, train_trials
+from skhybrid._verdict import NOTHING
 from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning, SerialMembersWarning
 from skhybrid.model_selection import (
-    RESTARTS,
     VALUE,
+    excess,
     fold_columns,
     score_and_physics_params,
     spread,
+    theta_columns,
 )
-
-# A network whose share of what is explained is smaller has vanished.
-NOTHING = 1e-6
 
 
 class Folds:
@@ -63,12 +61,7 @@ class Folds:
 
     def results(self, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fit candidates to all folds and return what ``cv_results_`` would have of them."""
-        trials = [
-            Trial(number, candidate, split, clone(self.estimator))
-            for number, (candidate, split) in enumerate(
-                itertools.product(candidates, enumerate(self.splits))
-            )
-        ]
+        trials = make_trials(self.estimator, candidates, self.splits)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             train_trials(
@@ -142,33 +135,23 @@ def without_collapse(results: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def lowest_loss(results: Mapping[str, Any]) -> int:
-    """Return the index of the candidate with the best mean score."""
-    score = np.asarray(results["mean_test_score"])
-    return int(np.nanargmax(np.where(np.isfinite(score), score, np.nan)))
-
-
 def table_of(results: Mapping[str, Any], name: str, best: int | None) -> dict[str, Any]:
     """Return the table of what was seen: a column of numbers for each of what may be plotted."""
     if not results["params"]:
         return {name: np.array([]), "score": np.array([])}
     losses = -fold_columns(results, "test_score")
-    reference = losses[lowest_loss(results)]
-    difference = losses - reference
+    worse, error = excess(losses)
     values = [candidate[name] for candidate in results["params"]]
     numbers = all(isinstance(value, float) for value in values)
     seen = {
         name: np.array(values) if numbers else _objects(values),
         "score": -losses.mean(axis=1),
-        "worse than best": difference.mean(axis=1),
-        "standard error": difference.std(axis=1, ddof=1) / np.sqrt(losses.shape[1]),
+        "worse than best": worse,
+        "standard error": error,
         "physics share": np.asarray(results["mean_test_physics_share"]),
         "chosen": np.arange(len(values)) == best,
     }
-    prefix = f"mean_test_{VALUE}"
-    for parameter in (key.removeprefix(prefix) for key in results if key.startswith(prefix)):
-        theta = fold_columns(results, f"test_{VALUE}{parameter}")
-        restarts = fold_columns(results, f"test_{RESTARTS}{parameter}")
+    for parameter, (theta, restarts) in theta_columns(results).items():
         seen[parameter] = theta.mean(axis=1)
         seen[f"spread of {parameter}"] = spread(theta[..., None], restarts[..., None])[:, 0]
     return seen

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import product
 from numbers import Integral
 from typing import Any
 
@@ -23,7 +22,7 @@ from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_method_params
 
 from skhybrid._regressor import HybridRegressor
-from skhybrid._trials import Trial, train_trials
+from skhybrid._trials import Trial, make_trials, train_trials
 from skhybrid.exceptions import SearchInterruptedWarning
 
 
@@ -199,10 +198,7 @@ class HybridSearchCV(BaseSearchCV):
                 f"totalling {len(candidates) * len(splits)} fits"
             )
         base = _seeded(clone(self.estimator), self.random_state)
-        trials = [
-            Trial(number, candidate, split, clone(base))
-            for number, (candidate, split) in enumerate(product(candidates, enumerate(splits)))
-        ]
+        trials = make_trials(base, candidates, splits)
         began = time.perf_counter()
         interrupt = self._train(trials, X, y, routed.estimator.fit)
         if self.verbose:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -109,6 +110,19 @@ class Trial:
             del self.estimator.fit
         result["fit_time"] = self.seconds
         return result
+
+
+def make_trials(
+    estimator: Any,
+    candidates: Sequence[Mapping[str, Any]],
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> list[Trial]:
+    """Return a trial of a clone for every candidate and fold, the folds of a candidate together."""
+    pairs = itertools.product(candidates, enumerate(splits))
+    return [
+        Trial(number, candidate, split, clone(estimator))
+        for number, (candidate, split) in enumerate(pairs)
+    ]
 
 
 def train_trials(

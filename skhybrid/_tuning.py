@@ -16,13 +16,15 @@ from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import _num_samples
 
-from skhybrid._comparison import Folds, lowest_loss, table_of, without_collapse
+from skhybrid._comparison import Folds, table_of, without_collapse
 from skhybrid._reading import read
 from skhybrid.model_selection import (
-    VALUE,
     fold_columns,
+    lowest,
     one_standard_error,
+    simplest,
     stable,
+    theta_columns,
     within_one_standard_error,
 )
 
@@ -117,8 +119,9 @@ def _choose_rho(folds: Folds, chosen: Mapping[str, Any]) -> tuple[float, dict]:
     fixed = {**chosen, "refine_rho": None}
     fixed["n_restarts"] = max(N_RESTARTS, folds.estimator.n_restarts)
     results = folds.results([{**fixed, "rho": rho} for rho in RADII])
-    has_parameters = any(name.startswith(f"mean_test_{VALUE}") for name in results)
-    rule: Callable[[dict], int] = stable("rho") if has_parameters else one_standard_error("rho")
+    rule: Callable[[dict], int] = stable("rho")
+    if not theta_columns(results):
+        rule = one_standard_error("rho")
     best = rule(without_collapse(results))
     return RADII[best], table_of(results, "rho", best)
 
@@ -129,9 +132,10 @@ def _choose_refine_rho(folds: Folds, chosen: Mapping[str, Any]) -> tuple[float |
     The default stays unless another one is better by more than one standard error.
     """
     results = folds.results([{**chosen, "refine_rho": radius} for radius in REFINE_RADII])
-    as_good = within_one_standard_error(-fold_columns(results, "test_score"))
+    losses = -fold_columns(results, "test_score")
+    as_good = within_one_standard_error(losses)
     default = REFINE_RADII.index(MEANWHILE["refine_rho"])
-    best = default if as_good[default] else lowest_loss(results)
+    best = default if as_good[default] else lowest(losses)
     return REFINE_RADII[best], table_of(results, "refine_rho", best)
 
 
@@ -159,8 +163,7 @@ def _choose_features(folds: Folds, chosen: Mapping[str, Any]) -> tuple[list, dic
         results = folds.results([{**fixed, "nn_features": subset} for subset in sets])
     losses = -fold_columns(results, "test_score")
     as_good = within_one_standard_error(losses)
-    order = np.lexsort((losses.mean(axis=1), [len(subset) for subset in sets]))
-    best = int(next(i for i in order if as_good[i]))
+    best = simplest(as_good, [len(subset) for subset in sets], losses.mean(axis=1))
     return sets[best], table_of(results, "nn_features", best)
 
 

@@ -82,10 +82,9 @@ class one_standard_error:
         """Return the index of the candidate."""
         losses = -fold_columns(results, f"test_{self.score}")
         as_good = within_one_standard_error(losses)
-        values = parameter_values(results, self.name)
         sign = 1.0 if self.smallest else -1.0
-        order = np.lexsort((losses.mean(axis=1), sign * values))
-        return int(next(i for i in order if as_good[i]))
+        sizes = sign * parameter_values(results, self.name)
+        return simplest(as_good, sizes, losses.mean(axis=1))
 
 
 class stable:
@@ -158,20 +157,17 @@ class stable:
 
     def __call__(self, results: Mapping[str, Any]) -> int:
         """Return the index of the candidate."""
-        prefix = f"mean_test_{VALUE}"
-        names = [name.removeprefix(prefix) for name in results if name.startswith(prefix)]
-        if not names:
+        columns = theta_columns(results)
+        if not columns:
             raise ValueError(
                 f"stable({self.name!r}) looks at the physics parameters of every fold, which "
                 "cv_results_ does not have. Search with scoring=score_and_physics_params (from "
                 "skhybrid.model_selection)."
             )
-        values = np.stack([fold_columns(results, f"test_{VALUE}{name}") for name in names], -1)
-        restarts = np.stack([fold_columns(results, f"test_{RESTARTS}{name}") for name in names], -1)
+        values, restarts = (np.stack(each, -1) for each in zip(*columns.values(), strict=True))
         as_stable = about_as_stable(values, restarts)
         logs = log_spread(spread(values, restarts))
-        order = np.lexsort((logs, parameter_values(results, self.name)))
-        return int(next(i for i in order if as_stable[i]))
+        return simplest(as_stable, parameter_values(results, self.name), logs)
 
 
 def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict:
@@ -297,15 +293,45 @@ def within_one_standard_error(losses: np.ndarray) -> np.ndarray:
     losses : array of shape (n_candidates, n_folds)
         Candidates with a loss that is not finite are not as good.
     """
+    difference, error = excess(losses)
+    return np.isfinite(losses.mean(axis=1)) & (difference <= error)
+
+
+def excess(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much worse candidates are than the best, and the paired standard error of that.
+
+    Parameters
+    ----------
+    losses : array of shape (n_candidates, n_folds)
+    """
+    best, n_folds = lowest(losses), losses.shape[1]
+    with np.errstate(invalid="ignore"):
+        differences = losses - losses[best]
+        spreads = differences.std(axis=1, ddof=1) if n_folds > 1 else np.zeros(len(losses))
+        return differences.mean(axis=1), spreads / np.sqrt(n_folds)
+
+
+def lowest(losses: np.ndarray) -> int:
+    """Return the index of the candidate with the lowest mean loss."""
     means = losses.mean(axis=1)
     if not np.isfinite(means).any():
         raise ValueError("No candidate has a finite score on every fold: nothing to choose from.")
-    best = int(np.nanargmin(np.where(np.isfinite(means), means, np.nan)))
-    n_folds = losses.shape[1]
-    with np.errstate(invalid="ignore"):
-        differences = losses - losses[best]
-        error = differences.std(axis=1, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else 0.0
-        return np.isfinite(means) & (differences.mean(axis=1) <= error)
+    return int(np.nanargmin(np.where(np.isfinite(means), means, np.nan)))
+
+
+def simplest(chosen: np.ndarray, sizes: Sequence[float], losses: np.ndarray) -> int:
+    """Return the index of the smallest of the chosen candidates, of equally small ones the best."""
+    return int(next(i for i in np.lexsort((losses, sizes)) if chosen[i]))
+
+
+def theta_columns(results: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return every parameter and its spread over restarts, of shape (n_candidates, n_folds)."""
+    prefix = f"mean_test_{VALUE}"
+    names = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
+    return {
+        name: tuple(fold_columns(results, f"test_{kind}{name}") for kind in (VALUE, RESTARTS))
+        for name in names
+    }
 
 
 def fold_columns(results: Mapping[str, Any], column: str) -> np.ndarray:

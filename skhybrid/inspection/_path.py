@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, check_random_state, indexable
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skhybrid._comparison import Folds, without_collapse
-from skhybrid.model_selection import RESTARTS, VALUE, about_as_stable, fold_columns, spread
+from skhybrid.model_selection import about_as_stable, fold_columns, spread, theta_columns
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 # Colours that colour-blind people can tell apart (Okabe and Ito, 2008).
@@ -102,7 +102,7 @@ def physics_path(
     splits = [*check_cv(cv, y).split(X, y, groups)]
     seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
     folds = Folds(
-        clone(estimator),
+        estimator,
         X,
         y,
         sample_weight,
@@ -115,24 +115,20 @@ def physics_path(
     if param_name != "refine_rho":
         fixed["refine_rho"] = None
     results = folds.results([{**fixed, param_name: value} for value in values])
-    prefix = f"mean_test_{VALUE}"
-    names = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
-    theta = {name: fold_columns(results, f"test_{VALUE}{name}") for name in names}
-    restarts = {name: fold_columns(results, f"test_{RESTARTS}{name}") for name in names}
-    together = {
-        name: spread(theta[name][..., None], restarts[name][..., None])[:, 0] for name in names
-    }
+    columns = theta_columns(results)
     plateau = np.ones(len(values), dtype=bool)
-    if names:
-        healthy = without_collapse(results)
-        known = [fold_columns(healthy, f"test_{VALUE}{name}") for name in names]
-        plateau = about_as_stable(np.stack(known, axis=-1), np.stack([*restarts.values()], axis=-1))
+    if columns:
+        healthy = theta_columns(without_collapse(results)).values()
+        plateau = about_as_stable(*(np.stack(each, -1) for each in zip(*healthy, strict=True)))
     return Bunch(
         param_name=param_name,
         param_range=np.array(values),
-        physics_params=theta,
-        restart_spread=restarts,
-        spread=together,
+        physics_params={name: theta for name, (theta, _) in columns.items()},
+        restart_spread={name: restarts for name, (_, restarts) in columns.items()},
+        spread={
+            name: spread(theta[..., None], restarts[..., None])[:, 0]
+            for name, (theta, restarts) in columns.items()
+        },
         score=fold_columns(results, "test_score"),
         physics_share=fold_columns(results, "test_physics_share"),
         plateau=plateau,

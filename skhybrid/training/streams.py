@@ -66,10 +66,10 @@ class Streams:
             if at not in known:
                 known[at] = len(weights)
                 weight = torch.ones_like(each.y) if each.weight is None else each.weight
-                weight = weight if weight.ndim > each.y.ndim else weight[None]
+                weight = weight if each.weight_per_member else weight[None]
                 weights += [_without_weight(row, self.n_rows) for row in weight]
                 weight_sources += [number[key]] * len(weight)
-            own = each.weight is not None and each.weight.ndim > each.y.ndim
+            own = each.weight_per_member
             weight_of += [known[at] + (member if own else 0) for member in range(count)]
         self.source_of = torch.tensor(source_of, device=device)
         self.weight = torch.stack(weights) if any_weight else None
