@@ -253,6 +253,7 @@ def main():
 def save(rows, folder, name):
     """Write what there is so far."""
     if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_csv(folder / name, index=False, float_format="%.5g")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import numbers
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -12,6 +13,9 @@ from torch.nn.functional import linear, silu
 
 from skhybrid._random import seeded
 from skhybrid.exceptions import NetworkError
+
+if TYPE_CHECKING:
+    from skhybrid._stacked_networks import StackedNetworks
 
 __all__ = ["build_network"]
 
@@ -126,13 +130,13 @@ def first_layer_weight(network: nn.Module) -> str | None:
 
 
 def as_function(
-    network: nn.Module, weights: Mapping[str, torch.Tensor] | None
+    network: nn.Module | StackedNetworks, weights: Mapping[str, torch.Tensor] | None
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """Return a network as a function of its inputs alone.
 
     Parameters
     ----------
-    network : torch.nn.Module
+    network : torch.nn.Module or StackedNetworks
     weights : mapping of str to Tensor or None
         Its parameters; None uses those it holds. A multilayer perceptron of ours is called without
         the detours of modules, which cost as much as its arithmetic.
@@ -142,7 +146,7 @@ def as_function(
             weights = {name.removeprefix("network."): w for name, w in weights.items()}
         at_point = as_function(network.network, weights)
         return lambda field: at_point(field.movedim(1, -1)).movedim(-1, 1)
-    if type(network) is MultilayerPerceptron:
+    if type(network) is MultilayerPerceptron or not isinstance(network, nn.Module):
         return network.function(weights)
     if weights is None:
         return network

@@ -79,6 +79,19 @@ class Dynamics(Hybrid):
         return self._step is not None
 
     @property
+    def foldable(self) -> bool:
+        """Whether several members may be evaluated with the windows of all of them as one batch.
+
+        Learned first states are numbered within a member.
+        """
+        return super().foldable and not self.n_entries
+
+    @property
+    def n_space_axes(self) -> int:
+        """Number of axes of a component of the state: none but for fields."""
+        return len(self.layout.state_shape) - 1
+
+    @property
     def differentiable(self) -> bool:
         """Whether derivatives pass through the solver's steps, and not by the adjoint equation."""
         return self.structure.method not in STIFF

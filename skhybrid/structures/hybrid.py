@@ -181,6 +181,16 @@ class Hybrid:
         """Whether there is a point in trying to evaluate several members together."""
         return True
 
+    @property
+    def foldable(self) -> bool:
+        """Whether several members may be evaluated with the rows of all of them as one batch."""
+        return self.vectorisable and self.network is not None
+
+    @property
+    def n_space_axes(self) -> int:
+        """Number of axes of a row's components: none but for fields."""
+        return 0
+
     def compiled(self) -> Hybrid | None:
         """Return the same model with a part compiled; None if it is best compiled as a whole."""
         return None

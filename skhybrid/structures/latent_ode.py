@@ -204,6 +204,11 @@ class LatentDynamics(Dynamics):
         """Number of slow features of the images from which a state is found."""
         return len(self.scales.first_guess)
 
+    @property
+    def foldable(self) -> bool:
+        """Whether members may be evaluated as one batch: not if windows are compared in it."""
+        return False
+
     def at_observed_states(self) -> Dynamics:
         """Return the same model."""
         return self

@@ -185,9 +185,9 @@ class _Watch:
 
 def _first_phase(
     fits: Sequence[Fit], counts: Sequence[int], members: Members, watch: _Watch
-) -> tuple[Result, list[Tensor]]:
+) -> tuple[Result, Tensor]:
     """Train all restarts; return the result of the last stage and the curve of those before."""
-    begun: list[Tensor] = []
+    begun = [members.flat.new_empty((0, members.n_members))]
     for stage in range(len(fits[0].earlier)):
         if watch.stopped:
             break
@@ -195,8 +195,9 @@ def _first_phase(
         problem = join_problems(
             [fit.earlier[stage][0] for fit in fits], [recipe.seed for recipe in recipes], counts
         )
-        begun += train(problem, members, join_recipes(recipes), watch("estimate", members)).curve
-        watch.n_before = len(begun)
+        result = train(problem, members, join_recipes(recipes), watch("estimate", members))
+        begun.append(result.curve)
+        watch.n_before += len(result.curve)
     recipes = [fit.recipe for fit in fits]
     recipe = join_recipes(recipes)
     if watch.stopped:
@@ -204,18 +205,18 @@ def _first_phase(
     problem = join_problems(
         [fit.problem for fit in fits], [recipe.seed for recipe in recipes], counts
     )
-    return train(problem, members, recipe, watch("estimate", members)), begun
+    return train(problem, members, recipe, watch("estimate", members)), torch.cat(begun)
 
 
 def _first(
-    fit: Fit, part: slice, members: Members, result: Result, begun: Sequence[Tensor]
+    fit: Fit, part: slice, members: Members, result: Result, begun: Tensor
 ) -> Estimate | Result:
     """Return what the first phase found, of the restart with the lowest loss."""
     result = part_of(result, part)
     best = _best(result)
     if best is None:
         return result
-    curve = [losses[part] for losses in begun] + result.curve
+    curve = torch.cat([begun[:, part], result.curve])
     indices = range(part.start, part.stop)
     coordinates = [members.member_coordinates(member) for member in indices]
     weights = members.member_weights(indices[best])
@@ -227,7 +228,7 @@ def _first(
         coordinates=coordinates[best],
         weights=weights,
         loss=float(result.losses[best]),
-        loss_curve=[float(losses[best]) for losses in curve],
+        loss_curve=curve[:, best].tolist(),
         best=best,
         restarts=result,
         restart_coordinates=coordinates,
@@ -266,7 +267,7 @@ def _refine_all(
                     first,
                     weights=weights,
                     loss=float(second.losses[0]),
-                    loss_curve=first.loss_curve + [float(losses[0]) for losses in second.curve],
+                    loss_curve=first.loss_curve + second.curve[:, 0].tolist(),
                     refinement=second,
                 )
 

@@ -127,9 +127,10 @@ def part_of(result: Result, fit: slice) -> Result:
     validation = result.validation_losses
     return Result(
         status=result.status[fit],
-        losses=result.losses[fit],
-        validation_losses=None if validation is None else validation[fit],
-        curve=[losses[fit] for losses in result.curve[:n_epochs]],
+        # Copies: to pickle a view is to pickle all that it looks at.
+        losses=result.losses[fit].clone(),
+        validation_losses=None if validation is None else validation[fit].clone(),
+        curve=result.curve[:n_epochs, fit].clone(),
         stopped_epoch=stopped,
         n_epochs=n_epochs,
         kept_epoch=result.kept_epoch[fit],

@@ -107,7 +107,7 @@ def train(
     """
     data, validation, schedule = problem.data, problem.validation, recipe.schedule
     objective = _objective(problem, members, recipe)
-    objective.check_vectorised(rows_of(data, slice(0, schedule.batch_size)))
+    objective.choose_evaluation(rows_of(data, slice(0, schedule.batch_size)))
     step = _Step(objective, members, recipe)
     held_out = None if validation is None else _HeldOut(objective, problem, members, recipe)
     guard = _Guard(objective, data, members, schedule.n_epochs)
@@ -143,7 +143,7 @@ def train(
         status=[ending if status is Status.FINISHED else status for status in guard.status],
         losses=objective.data_losses(data) if restored else losses,
         validation_losses=validation_losses,
-        curve=curve,
+        curve=torch.stack(curve) if curve else losses.new_empty((0, members.n_members)),
         stopped_epoch=[min(stop, n_epochs) for stop in guard.stopped_epoch],
         n_epochs=n_epochs,
         kept_epoch=kept_epoch,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,8 @@ WEIGHT = "weight"
 BIAS = "bias"
 CODER = "coder"
 ALL = (PHYSICS, STATE, WEIGHT, BIAS, CODER)
+# By how much parameters change where members are to differ, relative to what they are and one.
+DISTURBANCE = 0.1
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,20 @@ class Members:
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
         self._stopped: Tensor | None = None
 
+    @contextlib.contextmanager
+    def disturbed(self) -> Iterator[None]:
+        """Let all parameters be a little different meanwhile, and every member's in its own way."""
+        before = self.flat.clone()
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(self.flat.shape, generator=generator).to(self.flat)
+        with torch.no_grad():
+            self.flat.addcmul_(self.flat.abs().add_(DISTURBANCE), noise, value=DISTURBANCE)
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                self.flat.copy_(before)
+
     def backward(self, losses: Tensor, *, keep: str | None = None) -> None:
         """Write the gradient of each member's loss into :attr:`gradient`.
 
@@ -146,7 +163,7 @@ class Members:
     def _all_finite(self, flat: Tensor) -> Tensor:
         finite = torch.ones(self.n_members, dtype=torch.bool, device=flat.device)
         for block in self.blocks:
-            finite &= torch.isfinite(block.view(flat)).all(dim=1)
+            finite &= torch.isfinite(block.view(flat).sum(dim=1))  # cheaper than one by one
         return finite
 
     @torch.no_grad()

@@ -11,6 +11,7 @@ from torch import Tensor
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.structures import Hybrid
 from skhybrid.training.batch import Batch, take
+from skhybrid.training.folding import Folded, agree
 from skhybrid.training.members import Members
 from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
 from skhybrid.training.streams import Streams, rows_of
@@ -49,6 +50,7 @@ class Objective:
         compile: bool = False,
     ) -> None:
         in_part = hybrid.compiled() if compile else None
+        self._compile = compile
         self.hybrid = hybrid if in_part is None else in_part
         self.members = members
         self._penalties = penalties
@@ -93,11 +95,13 @@ class Objective:
             losses = losses * data.padding
         return losses
 
-    def check_vectorised(self, batch: Batch) -> None:
-        """Find out whether the members can be evaluated together; otherwise go one by one.
+    def choose_evaluation(self, batch: Batch) -> None:
+        """Find out how the members are evaluated fastest: folded, by ``torch.vmap``, or one by one.
 
         A physics function with a branch on its data, for example, cannot be vectorised over
-        members, but each member can still be evaluated alone.
+        members, but each member can still be evaluated alone. Where ``torch.vmap`` can follow,
+        what it finds tells whether members may be folded (see :class:`Folded`), for members whose
+        parameters differ.
         """
         if self.members.n_members == 1:
             return
@@ -105,7 +109,8 @@ class Objective:
             self._go_one_by_one()
             return
         try:
-            self.members.backward(self(batch))
+            with self.members.disturbed():
+                expected = self._losses_and_gradient(batch)
         except (RuntimeError, ValueError) as error:
             self._go_one_by_one()
             self.members.backward(self(batch))
@@ -117,6 +122,33 @@ class Objective:
                 SerialMembersWarning,
                 stacklevel=2,
             )
+            return
+        penalised = self._loss != self._data_loss
+        if self.hybrid.foldable and not penalised and not self._compile:
+            self._fold_if_same(batch, expected)
+
+    def _fold_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
+        """Evaluate the members as one batch of rows from now on, if that gives what is expected."""
+        before = self._training_loss, self._evaluation_loss
+        folded = Folded(
+            self.hybrid,
+            self.members.n_members,
+            rows_per_member=self._rows_per_member,
+            frames=self._frames,
+        )
+        self._training_loss = self._evaluation_loss = folded
+        try:
+            with self.members.disturbed():
+                found = self._losses_and_gradient(batch)
+        except Exception:  # whatever physics may raise that is handed rows of several members
+            found = None
+        if found is None or not agree(found, expected, self.members.blocks):
+            self._training_loss, self._evaluation_loss = before
+
+    def _losses_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        losses = self(batch)
+        self.members.backward(losses)
+        return losses.detach(), self.members.gradient.clone()
 
     def _go_one_by_one(self) -> None:
         self._training_loss = self._one_by_one(self._loss)

@@ -43,7 +43,7 @@ class Result:
         Data loss over all training rows at the parameters kept.
     validation_losses : Tensor of shape (n_members,) or None
         Data loss over the held-out rows at the parameters kept.
-    curve : list of Tensor of shape (n_members,)
+    curve : Tensor of shape (n_epochs, n_members)
         Mean minibatch loss, penalties included, of every epoch.
     stopped_epoch : list of int
         Epoch (from 1) in which the member stopped; for a non-finite loss the epoch it appeared in.
@@ -56,7 +56,7 @@ class Result:
     status: list[Status]
     losses: Tensor
     validation_losses: Tensor | None
-    curve: list[Tensor] = field(default_factory=list)
+    curve: Tensor
     stopped_epoch: list[int] = field(default_factory=list)
     n_epochs: int = 0
     kept_epoch: list[int] = field(default_factory=list)

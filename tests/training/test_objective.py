@@ -138,7 +138,7 @@ def test_physics_that_branches_on_its_data_is_evaluated_one_by_one(penalty, per_
         objective = Objective(hybrid, members, penalties, weight_per_member=per_member)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            objective.check_vectorised(rows_of(data, slice(0, 10)))
+            objective.choose_evaluation(rows_of(data, slice(0, 10)))
             losses = objective(data)
             members.backward(losses)
         expected = [SerialMembersWarning] if physics else []
@@ -159,7 +159,7 @@ def test_without_penalties_the_physics_is_evaluated_once_per_member_also_one_by_
     members = make_members(hybrid, make_starts(hybrid, 3))
     objective = Objective(hybrid, members, make_penalties(3))
     with pytest.warns(SerialMembersWarning, match="one after the other"):
-        objective.check_vectorised(data)
+        objective.choose_evaluation(data)
     calls.clear()
     objective(data)
     assert len(calls) == 3
@@ -172,7 +172,7 @@ def test_a_single_member_needs_no_vectorised_physics():
     objective = Objective(hybrid, make_members(hybrid, starts), make_penalties())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        objective.check_vectorised(data)
+        objective.choose_evaluation(data)
         loss = float(objective(data).detach())
     assert loss == pytest.approx(by_hand(hybrid, starts[0], data))
 
@@ -185,7 +185,7 @@ def test_what_is_wrong_with_the_physics_itself_is_raised():
     hybrid = make_hybrid(data, broken)
     objective = Objective(hybrid, make_members(hybrid, make_starts(hybrid, 2)), make_penalties(2))
     with pytest.raises(RuntimeError, match="no such decay"):
-        objective.check_vectorised(data)
+        objective.choose_evaluation(data)
 
 
 @pytest.mark.parametrize("rows", [slice(2, 5), torch.tensor([4, 0])])

@@ -1,0 +1,171 @@
+"""Members folded into rows: one batch with the rows of all members, one member after the other.
+
+``torch.vmap`` evaluates any model for several members, but every operation pays for it. Most models
+need it not: one whose physics is made of elementwise operations reads a parameter that has a value
+for every row as well as one that has a single value.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from skhybrid._parameter_space import ParameterSpace
+from skhybrid._stacked_networks import StackedNetworks
+from skhybrid.structures import Hybrid
+from skhybrid.training.members import Block
+
+
+class Folded:
+    """The losses of all members, from a model that sees their rows as one batch.
+
+    Called with what :class:`~skhybrid.training.objective.Objective` would hand to ``torch.vmap``,
+    without penalties, and returns the same. Whether a model can be evaluated like this is for the
+    caller to find out: physics that mixes rows, say, answers wrongly.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+    n_members : int
+    rows_per_member : bool
+        Whether rows carry a leading member axis.
+    frames : dict or None
+        Scales and origins of every member, stacked.
+    """
+
+    def __init__(
+        self, hybrid: Hybrid, n_members: int, *, rows_per_member: bool, frames: dict | None
+    ) -> None:
+        self.n_members = n_members
+        self._rows_per_member = rows_per_member
+        folded = copy.copy(hybrid)
+        folded.network = StackedNetworks(hybrid.network, n_members)
+        self._space = hybrid.space
+        if frames is not None:
+            folded = folded.framed(frames)
+            self._space = folded.space
+        self._inverse_scale = 1.0 / folded.scales.target_scale
+        self._per_member = frames is not None
+        self._folded = folded
+        self._with_rows: dict[int, Hybrid] = {}
+
+    def __call__(
+        self,
+        coordinates: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor],
+        x: Tensor | tuple,
+        y: Tensor,
+        weight: Tensor | None,
+        *_: object,
+    ) -> Tensor:
+        """Return the mean weighted squared error of every member, of shape (n_members,).
+
+        Parameters
+        ----------
+        coordinates, weights : mapping of str to Tensor
+            Stacked, with a leading member axis.
+        x, y : Tensor or tuple, and Tensor
+            Rows.
+        weight : Tensor or None
+            Of the shape of y, or with a leading member axis.
+        """
+        n_rows = y.shape[1 if self._rows_per_member else 0]
+        fold = self._flattened if self._rows_per_member else self._repeated
+        x = type(x)(*map(fold, x)) if isinstance(x, tuple) else fold(x)
+        hybrid = self._of_rows(n_rows)
+        prediction, _ = hybrid.evaluate(x, coordinates, weights, bounded=True)
+        error = prediction.unflatten(0, (self.n_members, n_rows)) - y
+        square = (error * self._inverse_unit(error)).square()
+        if weight is not None:
+            square = square * weight
+        return square.flatten(1).mean(dim=1)
+
+    def _inverse_unit(self, error: Tensor) -> Tensor:
+        """Return one over the spread of the target in a shape that broadcasts with errors."""
+        scale = self._inverse_scale
+        if not self._per_member:
+            return scale
+        between = [1] * (error.ndim - scale.ndim)
+        return scale.reshape(self.n_members, *between, *scale.shape[1:])
+
+    def _of_rows(self, n_rows: int) -> Hybrid:
+        """Return the model with a value for every row of what differs between members."""
+        if n_rows not in self._with_rows:
+            hybrid = copy.copy(self._folded)
+            hybrid.space = _SpaceOfRows(self._space, n_rows, hybrid.n_space_axes)
+            if self._per_member:
+                scales = {name: self._repeat(v, n_rows) for name, v in vars(hybrid.scales).items()}
+                hybrid.scales = type(hybrid.scales)(**scales)
+            self._with_rows[n_rows] = hybrid
+        return self._with_rows[n_rows]
+
+    def _repeated(self, rows: Tensor | None) -> Tensor | None:
+        if rows is None:
+            return None
+        return rows.expand(self.n_members, *rows.shape).flatten(0, 1)
+
+    @staticmethod
+    def _flattened(rows: Tensor | None) -> Tensor | None:
+        return None if rows is None else rows.flatten(0, 1)
+
+    @staticmethod
+    def _repeat(values: Tensor, n_rows: int) -> Tensor:
+        return values.repeat_interleave(n_rows, dim=0)
+
+
+class _SpaceOfRows:
+    """Physics parameters with a value for every row.
+
+    The rows are the last axis, so that an element of a vector is taken as from a vector alone, but
+    for axes of length one in place of those of a field.
+    """
+
+    def __init__(self, space: ParameterSpace, n_rows: int, n_space_axes: int) -> None:
+        self._space = space
+        self._n_rows = n_rows
+        self._ones = (1,) * n_space_axes
+
+    def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the fixed parameters as they are, and the free ones for every row."""
+        values = self._space.values(coordinates)
+        return {
+            name: self._of_rows(value) if name in coordinates else value
+            for name, value in values.items()
+        }
+
+    def _of_rows(self, values: Tensor) -> Tensor:
+        last = values.movedim(0, -1).unsqueeze(-1)
+        rows = last.expand(*last.shape[:-1], self._n_rows).flatten(-2)
+        return rows.reshape(*rows.shape, *self._ones) if self._ones else rows
+
+
+def agree(
+    found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], blocks: Sequence[Block]
+) -> bool:
+    """Whether losses and gradients are the same, but for rounding, and tell anything.
+
+    Parameters
+    ----------
+    found, expected : (losses, gradient)
+        Of all members.
+    blocks : sequence of Block
+        Where in the gradient the parameters lie.
+    """
+    if int(torch.isfinite(expected[0]).sum()) < 2:
+        return False
+    tolerance = torch.finfo(expected[0].dtype).eps ** 0.5
+    pairs = [(found[0], expected[0])]
+    pairs += [(block.view(found[1]), block.view(expected[1])) for block in blocks]
+    return all(
+        torch.allclose(
+            one,
+            other,
+            rtol=0.0,
+            atol=tolerance * float(other.nan_to_num().abs().max()),
+            equal_nan=True,
+        )
+        for one, other in pairs
+    )
