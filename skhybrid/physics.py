@@ -7,6 +7,8 @@ import functools
 import inspect
 import math
 import numbers
+import threading
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -18,6 +20,8 @@ from skhybrid.exceptions import PhysicsError
 __all__ = ["Param", "Physics"]
 
 Bounds = tuple[Any, Any]
+
+_locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
 class Param:
@@ -218,7 +222,8 @@ class Physics:
                 name: buffer.to(inputs[0]) if buffer.is_floating_point() else buffer
                 for name, buffer in self.function.named_buffers()
             }
-            return torch.func.functional_call(self.function, {**buffers, **values}, inputs)
+            with _in_use(self.function):
+                return torch.func.functional_call(self.function, {**buffers, **values}, inputs)
         return self.function(*inputs, **values)
 
     def __repr__(self) -> str:
@@ -236,6 +241,11 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     lowered = {str(other).lower(): str(other) for other in known}
     close = difflib.get_close_matches(str(name).lower(), lowered, n=1)
     return f". Did you mean {lowered[close[0]]!r}?" if close else "."
+
+
+def _in_use(module: torch.nn.Module) -> threading.RLock:
+    """Return the lock of a module, which holds the given values while it is called."""
+    return _locks.setdefault(module, threading.RLock())
 
 
 def _name(function: Callable) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -307,3 +309,26 @@ def test_physics_shows_function_and_params():
 )
 def test_suggestion_is_a_close_name_or_a_full_stop(name, expected):
     assert suggestion(name, ["pol_1", "red", "t"]) == expected
+
+
+class SlowLine(torch.nn.Module):
+    """Sleeps between the use of its two parameters, so that other threads have their turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = torch.nn.Parameter(torch.tensor(1.0))
+        self.offset = torch.nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, x):
+        rise = self.slope * x
+        time.sleep(0.002)
+        return rise + self.offset
+
+
+def test_a_module_that_is_called_in_threads_keeps_to_the_values_of_each_call():
+    physics = Physics(SlowLine())
+    numbers = [torch.tensor(float(k)) for k in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        found = [*pool.map(lambda k: physics(torch.tensor(10.0), slope=k, offset=k), numbers)]
+    assert [float(value) for value in found] == [11.0 * k for k in range(12)]
+    assert float(physics.function.slope) == 1.0
