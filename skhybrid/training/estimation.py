@@ -95,33 +95,6 @@ class Estimate:
     shares: Shares
 
 
-def estimate(
-    problem: Problem,
-    starts: Sequence[Start],
-    recipe: Recipe,
-    refinement: Recipe | None,
-    observer: Observer | None = None,
-    earlier: Sequence[tuple[Problem, Recipe]] = (),
-) -> Estimate | Result:
-    """Train all restarts side by side, keep the best one and refine it.
-
-    Parameters
-    ----------
-    problem, starts, recipe, refinement, earlier
-        See :class:`Fit`.
-    observer : callable, default=None
-        Called after every epoch as ``observer(phase, epoch, members, losses)``, with the phase
-        "estimate" or "refine" (there member 0 is the fit, the others are its fold copies). True
-        stops training.
-
-    Returns
-    -------
-    Estimate, or the Result of the first phase if no restart has usable parameters
-    """
-    fit = Fit(problem, starts, recipe, refinement, earlier)
-    return estimate_together([fit], observer=observer)[0]
-
-
 def estimate_together(
     fits: Sequence[Fit], *, max_members: int | None = None, observer: Observer | None = None
 ) -> list[Estimate | Result]:
@@ -134,11 +107,14 @@ def estimate_together(
     max_members : int, default=None
         Most members of the second phase at once; None is no limit.
     observer : callable, default=None
-        As for :func:`estimate`, of a single fit.
+        Of a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
+        with the phase "estimate" or "refine" (there member 0 is the fit, the others are its fold
+        copies). True stops training.
 
     Returns
     -------
     list of Estimate or Result, one for every fit
+        The Result of the first phase if no restart has usable parameters.
     """
     watch = _Watch(observer)
     counts = [len(fit.starts) for fit in fits]
@@ -191,21 +167,22 @@ def _first_phase(
     for stage in range(len(fits[0].earlier)):
         if watch.stopped:
             break
-        recipes = [fit.earlier[stage][1] for fit in fits]
-        problem = join_problems(
-            [fit.earlier[stage][0] for fit in fits], [recipe.seed for recipe in recipes], counts
-        )
-        result = train(problem, members, join_recipes(recipes), watch("estimate", members))
+        problem, recipe = _joined([fit.earlier[stage] for fit in fits], counts)
+        result = train(problem, members, recipe, watch("estimate", members))
         begun.append(result.curve)
         watch.n_before += len(result.curve)
-    recipes = [fit.recipe for fit in fits]
-    recipe = join_recipes(recipes)
+    problem, recipe = _joined([(fit.problem, fit.recipe) for fit in fits], counts)
     if watch.stopped:
         recipe = replace(recipe, schedule=replace(recipe.schedule, n_epochs=0))
-    problem = join_problems(
-        [fit.problem for fit in fits], [recipe.seed for recipe in recipes], counts
-    )
     return train(problem, members, recipe, watch("estimate", members)), torch.cat(begun)
+
+
+def _joined(
+    stages: Sequence[tuple[Problem, Recipe]], counts: Sequence[int]
+) -> tuple[Problem, Recipe]:
+    problems, recipes = zip(*stages, strict=True)
+    problem = join_problems(problems, [recipe.seed for recipe in recipes], counts)
+    return problem, join_recipes(recipes)
 
 
 def _first(

@@ -10,7 +10,7 @@ from small_fits import make_data, make_hybrid, make_recipe, make_starts
 from torch.testing import assert_close
 
 from skhybrid.training import Batch, Problem, Result, Status
-from skhybrid.training.estimation import Estimate, estimate
+from skhybrid.training.estimation import Estimate, Fit, estimate_together
 
 N_STARTS = 4
 
@@ -28,6 +28,12 @@ def hybrid(data):
 @pytest.fixture
 def starts(hybrid):
     return make_starts(hybrid, N_STARTS)
+
+
+def estimate(problem, starts, recipe, refinement, observer=None, earlier=()):
+    """Return what a single fit finds."""
+    fit = Fit(problem, starts, recipe, refinement, earlier)
+    return estimate_together([fit], observer=observer)[0]
 
 
 def predicted_by(hybrid, x, start) -> Batch:
