@@ -13,7 +13,7 @@
 
     python benchmarks/bench_search.py --parts search growth limits
 
-What lies in benchmarks/results was made with ``--parts search --phases one --repeats 2 --epochs 120
+What lies in benchmarks/results was made with ``--parts search --phases one --repeats 3 --epochs 120
 40`` and ``--parts growth limits --repeats 3 --steps 60 13``.
 """
 
