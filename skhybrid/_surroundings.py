@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import functools
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -147,3 +148,17 @@ def _glibc() -> ctypes.CDLL | None:
     except (OSError, TypeError, AttributeError):
         return None
     return library
+
+
+@contextlib.contextmanager
+def in_silence() -> Iterator[None]:
+    """Let warnings pass unseen.
+
+    Not so in threads: what is done with warnings is set for the whole process.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -2,19 +2,20 @@
 
 ``torch.vmap`` evaluates any model for several members, but every operation pays for it. Most models
 need it not: one whose physics is made of elementwise operations reads a parameter that has a value
-for every row as well as one that has a single value.
+for every row as well as one that has a single value. Of others the physics alone needs it.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from skhybrid._parameter_space import ParameterSpace
 from skhybrid._stacked_networks import StackedNetworks
+from skhybrid.physics import Physics
 from skhybrid.structures import Hybrid
 from skhybrid.training.members import Block
 
@@ -34,14 +35,25 @@ class Folded:
         Whether rows carry a leading member axis.
     frames : dict or None
         Scales and origins of every member, stacked.
+    physics_apart : bool
+        Whether the physics is evaluated by ``torch.vmap``, for each member's rows and parameters.
     """
 
     def __init__(
-        self, hybrid: Hybrid, n_members: int, *, rows_per_member: bool, frames: dict | None
+        self,
+        hybrid: Hybrid,
+        n_members: int,
+        *,
+        rows_per_member: bool,
+        frames: dict | None,
+        physics_apart: bool,
     ) -> None:
         self.n_members = n_members
         self._rows_per_member = rows_per_member
+        self._physics_apart = physics_apart
         folded = copy.copy(hybrid)
+        if physics_apart:
+            folded.physics = _PhysicsApart(hybrid.physics, hybrid.space.shapes, n_members)
         folded.network = StackedNetworks(hybrid.network, n_members)
         self._space = hybrid.space
         if frames is not None:
@@ -95,7 +107,8 @@ class Folded:
         """Return the model with a value for every row of what differs between members."""
         if n_rows not in self._with_rows:
             hybrid = copy.copy(self._folded)
-            hybrid.space = _SpaceOfRows(self._space, n_rows, hybrid.n_space_axes)
+            if not self._physics_apart:
+                hybrid.space = _SpaceOfRows(self._space, n_rows, hybrid.n_space_axes)
             if self._per_member:
                 scales = {name: self._repeat(v, n_rows) for name, v in vars(hybrid.scales).items()}
                 hybrid.scales = type(hybrid.scales)(**scales)
@@ -114,6 +127,34 @@ class Folded:
     @staticmethod
     def _repeat(values: Tensor, n_rows: int) -> Tensor:
         return values.repeat_interleave(n_rows, dim=0)
+
+
+class _PhysicsApart:
+    """The physics of all members, each for its own rows and parameters.
+
+    Parameters
+    ----------
+    physics : Physics
+    free : iterable of str
+        Names of the parameters that have a member axis.
+    n_members : int
+    """
+
+    def __init__(self, physics: Physics, free: Iterable[str], n_members: int) -> None:
+        self._physics = physics
+        self._free = tuple(free)
+        self._n_members = n_members
+        self.name = physics.name
+
+    def __call__(self, *rows: Tensor, **values: Tensor) -> Tensor:
+        """Evaluate the rows of all members, one member after the other."""
+        free = {name: values.pop(name) for name in self._free}
+
+        def of_one(rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+            return self._physics(*rows, **values, **own)
+
+        apart = [each.unflatten(0, (self._n_members, -1)) for each in rows]
+        return torch.vmap(of_one, randomness="different")(apart, free).flatten(0, 1)
 
 
 class _SpaceOfRows:

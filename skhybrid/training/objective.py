@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from skhybrid._surroundings import in_silence
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.structures import Hybrid
 from skhybrid.training.batch import Batch, take
@@ -130,20 +131,22 @@ class Objective:
     def _fold_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
         """Evaluate the members as one batch of rows from now on, if that gives what is expected."""
         before = self._training_loss, self._evaluation_loss
-        folded = Folded(
-            self.hybrid,
-            self.members.n_members,
-            rows_per_member=self._rows_per_member,
-            frames=self._frames,
-        )
-        self._training_loss = self._evaluation_loss = folded
-        try:
-            with self.members.disturbed():
-                found = self._losses_and_gradient(batch)
-        except Exception:  # whatever physics may raise that is handed rows of several members
-            found = None
-        if found is None or not agree(found, expected, self.members.blocks):
-            self._training_loss, self._evaluation_loss = before
+        for physics_apart in (False, True)[: 1 if self.hybrid.physics is None else 2]:
+            self._training_loss = self._evaluation_loss = Folded(
+                self.hybrid,
+                self.members.n_members,
+                rows_per_member=self._rows_per_member,
+                frames=self._frames,
+                physics_apart=physics_apart,
+            )
+            try:
+                with self.members.disturbed(), in_silence():
+                    found = self._losses_and_gradient(batch)
+            except Exception:  # whatever physics may raise that is handed rows of several members
+                continue
+            if agree(found, expected, self.members.blocks):
+                return
+        self._training_loss, self._evaluation_loss = before
 
     def _losses_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
         losses = self(batch)
