@@ -226,7 +226,7 @@ def main():
     parser.add_argument("--parts", nargs="+", default=["rho", "features"])
     parser.add_argument("--tasks", nargs="+", default=[*STATIC, *PENDULUM, TUNNEL])
     parser.add_argument("--feature-tasks", nargs="+")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[112, 113])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[112, 113, 114])
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     console = Console(width=150)

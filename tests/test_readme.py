@@ -106,6 +106,12 @@ def test_table_of_automatic_radii_is_what_was_measured():
         fixed = runs[runs["variant"] == "fixed"].groupby("rho")["absolute"].mean()
         auto = runs.loc[runs["variant"] == "auto", "absolute"].mean()
         assert cells == [f"{fixed[0.05]:.2f}", f"{fixed.min():.2f}", f"{auto:.2f}"], task
+    tunnel = results[results["task"] == "light tunnel"]
+    fixed = tunnel[tunnel["variant"] == "fixed"].groupby("rho")["cosine"].mean()
+    auto = tunnel.loc[tunnel["variant"] == "auto", "cosine"].mean()
+    said = r"a cosine of ([\d.]+) \(([\d.]+) with the default,\s+([\d.]+) with the best\)"
+    cells = list(re.search(said, README).groups())
+    assert cells == [f"{auto:.4f}", f"{fixed[0.05]:.4f}", f"{fixed.max():.4f}"]
 
 
 def test_every_file_and_target_named_exists():
