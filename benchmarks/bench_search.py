@@ -8,13 +8,12 @@
   trained side by side, all in one batch or in the batches that HybridSearchCV makes, beside the
   time of the layers' matrix products and activations alone: the floor. CPU time of one thread, or
   time until a graphics processor is done.
-- "limits": where that time goes with 32 fits, and what it costs if memory is given back to the
-  system between operations.
+- "limits": where that time goes with 32 fits.
 
     python benchmarks/bench_search.py --parts search growth limits
 
 What lies in benchmarks/results was made with ``--parts search --phases one --repeats 3 --epochs 120
-40`` and ``--parts growth limits --repeats 3 --steps 60 13``.
+40`` and ``--parts growth limits --repeats 3 --steps 60 26``.
 """
 
 import argparse
@@ -23,12 +22,10 @@ import functools
 import itertools
 import multiprocessing
 import os
-import resource
 import statistics
 import time
 import warnings
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,7 +57,7 @@ OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV of skorch"
 # Members at which the floor is measured: enough that calls cost nothing beside it.
 FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
 MEMBERS = {"cpu": [2**k for k in range(9)], "cuda": [4**k for k in range(7)]}
-LIMIT_MEMBERS, FAULT_MEMBERS = 32, 64
+LIMIT_MEMBERS = 32
 # What is watched in a step. Nothing in this list calls anything else in it.
 WATCHED = [
     ("forward", Objective, "__call__"),
@@ -540,7 +537,7 @@ def watched(places, clock):
 
 
 def measure_limits(tasks, steps, repeats):
-    """Break down a step, and count page faults, of one batch of fits."""
+    """Break down a step of one batch of fits."""
     for name in tasks:
         fits = collected_fits(TASKS[name](), LIMIT_MEMBERS, steps[name])
         runs = [parts_of_step(TASKS[name](), fits) for _ in range(repeats + 1)][1:]
@@ -552,22 +549,6 @@ def measure_limits(tasks, steps, repeats):
                 "us for a fit and step": 1e6 * seconds,
                 "per cent": 100 * seconds / medians["all"],
             }
-        for kept in (True, False):
-            # Always in a new process, as a worker's first batch is: what was freed leaves traces.
-            found = [in_new_process(count_faults, name, steps[name], kept) for _ in range(repeats)]
-            seconds, faults = (statistics.median(values) for values in zip(*found, strict=True))
-            yield {
-                "task": name,
-                "part": f"all, {FAULT_MEMBERS} fits, freed memory {'kept' if kept else 'not kept'}",
-                "us for a fit and step": 1e6 * seconds,
-                "page faults in a step": faults,
-            }
-
-
-def in_new_process(function, *args):
-    """Return what a function returns in a process of its own."""
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *args).result()
 
 
 def parts_of_step(task, fits):
@@ -587,19 +568,6 @@ def parts_of_step(task, fits):
     parts["the rest of the loop"] = found["loop"] - sum(found[name] for name in inside)
     parts["before and after the loop"] = whole - found["loop"]
     return parts | {"all": whole}
-
-
-def count_faults(name, n_steps, kept):
-    """Return seconds for a fit and a step, and minor page faults in a step."""
-    task = TASKS[name]()
-    train_all(collected_fits(task, 2, task.n_batches), None, time.process_time)
-    if not kept:
-        _side_by_side.memory_kept = contextlib.nullcontext
-    fits = collected_fits(task, FAULT_MEMBERS, n_steps)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    seconds = train_all(fits, len(fits), time.process_time)
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    return seconds, (after - before) / steps_of(fits)
 
 
 def show(title, results):

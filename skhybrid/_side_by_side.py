@@ -27,7 +27,7 @@ from joblib.parallel import get_active_backend
 
 from skhybrid._fitting import Prepared, conclude, plan
 from skhybrid._random import seeded
-from skhybrid._surroundings import memory_kept, noted_features, threads
+from skhybrid._surroundings import noted_features, threads
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.physics import Physics
 from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
@@ -321,7 +321,7 @@ def _train(
     began = time.perf_counter()
     if threading.current_thread() is not threading.main_thread():
         fits = copy.deepcopy(fits)  # a physics module holds one fit's parameters while it is called
-    with threads(n_threads), memory_kept(), _warnings_caught() as caught:
+    with threads(n_threads), _warnings_caught() as caught:
         try:
             outcomes = _estimate(fits, max_members)
         except Exception as error:

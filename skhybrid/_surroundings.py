@@ -1,10 +1,8 @@
-"""What a fit finds around it and leaves as it was: threads, the device, memory, noted features."""
+"""What a fit finds around it and leaves as it was: threads, the device, noted features."""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import functools
 import threading
 import warnings
 from collections.abc import Iterator
@@ -73,7 +71,7 @@ class _Shared:
         self.before: Any = None
 
 
-_threads, _memory = _Shared(), _Shared()
+_threads = _Shared()
 _here = threading.local()
 
 
@@ -100,54 +98,6 @@ def threads(n_threads: int | None) -> Iterator[None]:
             _threads.n_users -= 1
             _here.inside = inside
             torch.set_num_threads(before)
-
-
-# Parameters of glibc's mallopt; its largest threshold, which it also has by itself after a block of
-# this size was freed; and more than it will ever be asked to keep.
-M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
-LARGEST_MMAP_THRESHOLD = 2**25
-KEPT_BYTES = 2**30
-
-
-@contextlib.contextmanager
-def memory_kept() -> Iterator[None]:
-    """Let the C library keep freed memory here, and give it back afterwards.
-
-    Every operation on a batch of many members frees and claims some megabytes. glibc hands them
-    back to the system and asks for them anew until it has adapted. What that costs in page faults
-    depends on what the process did before: from nothing to a sixth of a step was seen. Other C
-    libraries are left alone.
-    """
-    library = _glibc()
-    if library is None:
-        yield
-        return
-    with _memory.lock:
-        _memory.n_users += 1
-        library.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-        library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
-        library.mallopt(M_TOP_PAD, LARGEST_MMAP_THRESHOLD)
-    try:
-        yield
-    finally:
-        with _memory.lock:
-            _memory.n_users -= 1
-            if _memory.n_users == 0:
-                library.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
-                library.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
-                library.mallopt(M_TOP_PAD, 0)
-                library.malloc_trim(0)
-
-
-@functools.cache
-def _glibc() -> ctypes.CDLL | None:
-    """Return the C library if it is glibc."""
-    try:
-        library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018
-    except (OSError, TypeError, AttributeError):
-        return None
-    return library
 
 
 @contextlib.contextmanager

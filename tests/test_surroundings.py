@@ -1,15 +1,14 @@
-"""What a fit finds around it is as it was afterwards: threads of torch, the memory of glibc."""
+"""What a fit finds around it is as it was afterwards: threads of torch, warnings."""
 
 from __future__ import annotations
 
 import threading
+import warnings
 
-import numpy as np
 import pytest
 import torch
 
-from skhybrid import _surroundings
-from skhybrid._surroundings import memory_kept, threads
+from skhybrid._surroundings import in_silence, threads
 
 
 @pytest.fixture(autouse=True)
@@ -112,92 +111,25 @@ def test_many_users_leave_the_number_as_it_was():
     assert torch.get_num_threads() == 3
 
 
-# Memory
+# Warnings
 
 
-class Library:
-    """What glibc would be asked for."""
-
-    def __init__(self) -> None:
-        self.options: dict[int, int] = {}
-        self.n_trims = 0
-
-    def mallopt(self, option, value):
-        self.options[option] = value
-
-    def malloc_trim(self, padding):
-        self.n_trims += 1
+def test_in_silence_nothing_is_said_and_afterwards_all_is_as_before():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with in_silence():
+            warnings.warn("unheard", stacklevel=1)
+        warnings.warn("heard", stacklevel=1)
+    assert [str(each.message) for each in caught] == ["heard"]
 
 
-@pytest.fixture
-def library(monkeypatch):
-    library = Library()
-    monkeypatch.setattr(_surroundings, "_glibc", lambda: library)
-    return library
+def test_threads_leave_what_is_done_with_warnings_alone():
+    filters = list(warnings.filters)
+    seen = []
 
+    def silent():
+        with in_silence():
+            seen.append(list(warnings.filters))
 
-def is_kept(library) -> bool:
-    """Whether a gigabyte of freed memory would not be handed back."""
-    return library.options[_surroundings.M_TRIM_THRESHOLD] >= 2**30
-
-
-def test_memory_is_kept_until_the_last_of_several_is_done(library):
-    with memory_kept():
-        assert is_kept(library)
-        with memory_kept():
-            assert is_kept(library)
-        assert is_kept(library)
-        assert library.n_trims == 0
-    assert not is_kept(library)
-    assert library.n_trims == 1
-    with memory_kept():
-        assert is_kept(library)
-    assert not is_kept(library)
-
-
-def test_memory_is_given_back_after_an_error(library):
-    with pytest.raises(KeyboardInterrupt), memory_kept(), memory_kept():
-        raise KeyboardInterrupt
-    assert not is_kept(library)
-    assert library.n_trims == 1
-
-
-def test_memory_is_kept_for_as_long_as_any_thread_needs_it(library):
-    inside, outside = threading.Event(), threading.Event()
-
-    def short():
-        inside.wait(10)
-        with memory_kept():
-            pass
-        assert is_kept(library)
-        outside.set()
-
-    def long():
-        with memory_kept():
-            inside.set()
-            outside.wait(10)
-
-    run_in_threads(short, long)
-    assert not is_kept(library)
-    assert library.n_trims == 1
-
-
-def test_other_libraries_are_left_alone(monkeypatch):
-    monkeypatch.setattr(_surroundings, "_glibc", lambda: None)
-    with memory_kept(), memory_kept():
-        pass
-
-
-def test_memory_can_be_used_within_and_afterwards():
-    def work():
-        big = torch.arange(4e6).reshape(2000, 2000)
-        pieces = [big.sum(dim=i % 2) for i in range(20)]
-        return float(torch.stack(pieces).double().sum())
-
-    expected = work()
-    with memory_kept():
-        assert work() == expected
-        with memory_kept():
-            assert work() == expected
-    assert work() == expected
-    assert np.ones(10**6).sum() == 10**6
+    run_in_threads(silent)
+    assert seen == [filters]
