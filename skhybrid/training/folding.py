@@ -95,6 +95,12 @@ class Folded:
             square = square * weight
         return square.flatten(1).mean(dim=1)
 
+    def for_rows_of_members(self) -> Folded:
+        """Return the same for rows that carry a leading member axis."""
+        copied = copy.copy(self)
+        copied._rows_per_member = True
+        return copied
+
     def _inverse_unit(self, error: Tensor) -> Tensor:
         """Return one over the spread of the target in a shape that broadcasts with errors."""
         scale = self._inverse_scale

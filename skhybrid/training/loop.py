@@ -271,7 +271,8 @@ class _HeldOut:
         self, objective: Objective, problem: Problem, members: Members, recipe: Recipe
     ) -> None:
         self.objective = objective
-        self.validation = validation = problem.validation
+        validation = problem.validation
+        self.validation = objective.without_others(validation)
         fits = problem.fits or [slice(0, members.n_members)]
         self.exhausted = torch.zeros_like(members.flat[: members.n_members], dtype=torch.bool)
         self._waiting = None if recipe.patience is None else Waiting(recipe.patience, fits)

@@ -15,7 +15,7 @@ from skhybrid.training.batch import Batch, take
 from skhybrid.training.folding import Folded, agree
 from skhybrid.training.members import Members
 from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
-from skhybrid.training.streams import Streams, rows_of
+from skhybrid.training.streams import OwnRows, Streams, rows_of
 
 # Targets evaluated at once where no gradient is needed.
 EVALUATION_NUMBERS = 2**17
@@ -77,21 +77,36 @@ class Objective:
         """Return the loss of every member, of shape (n_members,), or () for a single one."""
         return self._training_loss(*self._arguments(batch))
 
+    def without_others(self, data: Batch | Streams) -> Batch | Streams | OwnRows:
+        """Return the rows that have a weight for each member, if these can be evaluated alone.
+
+        What a model adds to the loss of its own accord, as folded ones do not, is of all rows.
+        """
+        weighted = data.weight is not None and self._weight_per_member
+        if not weighted or not isinstance(self._evaluation_loss, Folded):
+            return data
+        own = OwnRows(data)
+        return own if own.n_rows <= own.n_all // 2 else data
+
     @torch.no_grad()
-    def data_losses(self, data: Batch | Streams) -> Tensor:
+    def data_losses(self, data: Batch | Streams | OwnRows) -> Tensor:
         """Return every member's loss over all rows, without penalties: shape (n_members,)."""
         total = 0.0
-        n_rows = len(data.y)
+        evaluate = self._evaluation_loss
+        n_rows = n_all = len(data.y)
         numbers_in_row = data.y[0].numel()
         if self._rows_per_member:
-            n_rows = data.n_rows
+            n_rows = n_all = data.n_rows
             numbers_in_row = data.y[0, 0].numel() * self.members.n_members
+        if isinstance(data, OwnRows):
+            evaluate = evaluate.for_rows_of_members()
+            n_rows, n_all = data.n_rows, data.n_all
         portion = max(1, EVALUATION_NUMBERS // max(1, numbers_in_row))
         for start in range(0, n_rows, portion):
             rows = slice(start, min(start + portion, n_rows))
-            losses = self._evaluation_loss(*self._arguments(rows_of(data, rows)))
+            losses = evaluate(*self._arguments(rows_of(data, rows)))
             total = total + losses * (rows.stop - rows.start)
-        losses = (total / n_rows).reshape(-1)
+        losses = (total / n_all).reshape(-1)
         if self._rows_per_member and data.padding is not None:
             losses = losses * data.padding
         return losses

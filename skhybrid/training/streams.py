@@ -73,7 +73,7 @@ class Streams:
             weight_of += [known[at] + (member if own else 0) for member in range(count)]
         self.source_of = torch.tensor(source_of, device=device)
         self.weight = torch.stack(weights) if any_weight else None
-        self._weight_of = torch.tensor(weight_of, device=device)
+        self.weight_of = torch.tensor(weight_of, device=device)
         self._weight_source = torch.tensor(weight_sources, device=device)
         longest = torch.tensor(lengths, dtype=self.y.dtype, device=device)[self.source_of]
         self.padding = None if min(lengths) == self.n_rows else self.n_rows / longest
@@ -114,7 +114,7 @@ class Streams:
 
     def rows(self, rows: slice) -> Batch:
         """Return some rows of every member, with a leading axis for the members."""
-        weight = None if self.weight is None else self.weight[:, rows][self._weight_of]
+        weight = None if self.weight is None else self.weight[:, rows][self.weight_of]
         part = take(self.x, (slice(None), rows))
         return Batch(take(part, self.source_of), self.y[:, rows][self.source_of], weight)
 
@@ -122,7 +122,50 @@ class Streams:
         """Return which members see no row with a weight; None if that is not known."""
         if self.weight is None:
             return None
-        return ~self.weight.flatten(1).any(dim=1)[self._weight_of]
+        return ~self.weight.flatten(1).any(dim=1)[self.weight_of]
+
+
+class OwnRows:
+    """The rows that have a weight for each member, without the others.
+
+    Members that hold rows out have weights of zero for all others. These are most of the rows.
+
+    Parameters
+    ----------
+    data : Batch or Streams
+        With weights of every member.
+
+    Attributes
+    ----------
+    n_rows : int
+        Most rows that a member has; those of members with fewer are followed by some without
+        weight.
+    n_all : int
+        Rows with and without weight.
+    padding : Tensor or None
+        As of the streams.
+    """
+
+    def __init__(self, data: Batch | Streams) -> None:
+        weight = data.weight
+        self.x, self.y, self.padding, self._source_of = data.x, data.y, None, None
+        self.n_all = len(data.y)
+        if isinstance(data, Streams):
+            weight = weight[data.weight_of]
+            self.n_all, self.padding = data.n_rows, data.padding
+            self._source_of = data.source_of[:, None]
+        self._weight = weight
+        weighted = weight.flatten(2).any(dim=2) if weight.ndim > 2 else weight != 0
+        self.n_rows = max(1, int(weighted.sum(dim=1).max()))
+        order = weighted.to(torch.int8).argsort(dim=1, descending=True, stable=True)
+        self._order = order[:, : self.n_rows]
+        self._member = torch.arange(len(weight), device=weight.device)[:, None]
+
+    def rows(self, rows: slice) -> Batch:
+        """Return some rows of every member, with a leading axis for the members."""
+        order = self._order[:, rows]
+        at = order if self._source_of is None else (self._source_of, order)
+        return Batch(take(self.x, at), self.y[at], self._weight[self._member, order])
 
 
 def need_weights(data: Sequence[Batch]) -> bool:
@@ -131,9 +174,9 @@ def need_weights(data: Sequence[Batch]) -> bool:
     return len(lengths) > 1 or any(each.weight is not None for each in data)
 
 
-def rows_of(data: Batch | Streams, rows: slice | Tensor) -> Batch:
+def rows_of(data: Batch | Streams | OwnRows, rows: slice | Tensor) -> Batch:
     """Return some rows; of streams those of every member, with a leading axis for the members."""
-    if isinstance(data, Streams):
+    if isinstance(data, (Streams, OwnRows)):
         return data.rows(rows)
     weight = data.weight
     if weight is not None:

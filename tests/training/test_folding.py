@@ -10,10 +10,11 @@ from torch.testing import assert_close
 
 from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.datasets import make_pendulum, make_reaction_diffusion
+from skhybrid.training import objective as objective_module
 from skhybrid.training.folding import Folded, agree
 from skhybrid.training.members import Block
 from skhybrid.training.objective import Objective
-from skhybrid.training.streams import Streams, rows_of
+from skhybrid.training.streams import OwnRows, Streams, rows_of
 
 CLOSE = {"rtol": 1e-11, "atol": 1e-13}
 
@@ -343,3 +344,67 @@ def test_fixed_parameters_stay_as_they_are(monkeypatch):
     models, chosen = fit_both_ways(monkeypatch, physics, data, structure=structure)
     assert all(chosen)
     assert_same_fit(models)
+
+
+# Rows that members hold out
+
+
+def held_out_by_three(data, *, targets=1):
+    """Return rows with weights of three members: none, some, and others, of different numbers."""
+    generator = torch.Generator().manual_seed(4)
+    weight = torch.rand(3, *data.y.shape, generator=generator, dtype=torch.float64)
+    number = torch.arange(len(data.y))
+    chosen = torch.stack([number < 0, number % 4 == 1, number % 5 == 0])
+    weight = weight * (chosen if targets == 1 else chosen[..., None])
+    if targets > 1:
+        weight[1, 1, 0] = 0.0  # one target of a row that has a weight for the other
+    return data._replace(weight=weight)
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 4, 10_000])
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("streams", [False, True])
+def test_losses_of_the_rows_held_out_need_no_others(streams, targets, rows_at_once, monkeypatch):
+    data, physics = make_data(), decay
+    if targets == 2:
+        data, physics = data._replace(y=torch.stack([data.y, data.y.square()], 1)), two_targets
+    hybrid = make_hybrid(data, physics)
+    members = make_members(hybrid, make_starts(hybrid, 3))
+    held_out = held_out_by_three(data, targets=targets)
+    settings = {"weight_per_member": True}
+    if streams:
+        shorter = held_out_by_three(make_data(17), targets=1)
+        if targets == 2:
+            shorter = held_out_by_three(
+                shorter._replace(y=torch.stack([shorter.y] * 2, 1), weight=None), targets=2
+            )
+        first = held_out._replace(weight=held_out.weight[:2])
+        last = shorter._replace(weight=shorter.weight[2:])
+        held_out = Streams([first, last], [0, 0], [2, 1])
+        settings["row_axes"] = held_out.row_axes
+    objective = Objective(hybrid, members, make_penalties(3), **settings)
+    objective.choose_evaluation(rows_of(held_out, slice(0, 9)))
+    own = objective.without_others(held_out)
+    assert isinstance(own, OwnRows)
+    assert own.n_rows == 8
+    monkeypatch.setattr(objective_module, "EVALUATION_NUMBERS", rows_at_once)
+    losses = objective.data_losses(own)
+    assert_close(losses, objective.data_losses(held_out), **CLOSE)
+    assert float(losses[0]) == 0.0 < float(losses[1:].min())
+
+
+@pytest.mark.parametrize("reason", ["most rows", "no weights", "not folded"])
+def test_all_rows_are_looked_at_where_the_others_cannot_be_left_out(reason):
+    data = make_data()
+    hybrid = make_hybrid(data, never_finite if reason == "not folded" else decay)
+    members = make_members(hybrid, make_starts(hybrid, 3))
+    held_out = held_out_by_three(data)
+    if reason == "most rows":
+        held_out = held_out._replace(weight=torch.ones_like(held_out.weight))
+    elif reason == "no weights":
+        held_out = data
+    objective = Objective(
+        hybrid, members, make_penalties(3), weight_per_member=held_out.weight is not None
+    )
+    objective.choose_evaluation(held_out)
+    assert objective.without_others(held_out) is held_out
