@@ -27,7 +27,7 @@ from joblib.parallel import get_active_backend
 
 from skhybrid._fitting import Prepared, conclude, plan
 from skhybrid._random import seeded
-from skhybrid._surroundings import noted_features, threads
+from skhybrid._surroundings import noted_features, threads, warnings_caught
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.physics import Physics
 from skhybrid.training.estimation import Estimate, Fit, estimate_together, portions
@@ -320,8 +320,8 @@ def _train(
     """Train fits side by side; where that fails, one by one, so that the cause alone fails."""
     began = time.perf_counter()
     if threading.current_thread() is not threading.main_thread():
-        fits = copy.deepcopy(fits)  # a physics module holds one fit's parameters while it is called
-    with threads(n_threads), _warnings_caught() as caught:
+        fits = copy.deepcopy(fits)  # a network may hold one fit's parameters while it is trained
+    with threads(n_threads), warnings_caught() as caught:
         try:
             outcomes = _estimate(fits, max_members)
         except Exception as error:
@@ -330,20 +330,6 @@ def _train(
                 outcomes = [_estimate_alone(fit, max_members) for fit in fits]
     messages = [(each.message, each.filename, each.lineno) for each in caught]
     return number, outcomes, time.perf_counter() - began, messages
-
-
-@contextlib.contextmanager
-def _warnings_caught() -> Iterator[list[warnings.WarningMessage]]:
-    """Catch warnings, so that each is given once, and where the search is, not in its workers.
-
-    Threads of joblib let them pass: what is done with warnings is set for the whole process.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield []
-        return
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        yield caught
 
 
 def _estimate(fits: Sequence[Fit], max_members: int) -> list[Estimate | Result]:

@@ -101,14 +101,15 @@ def threads(n_threads: int | None) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def in_silence() -> Iterator[None]:
-    """Let warnings pass unseen.
+def warnings_caught() -> Iterator[list[warnings.WarningMessage]]:
+    """Catch warnings, to be given once and where the search is, or not at all.
 
-    Not so in threads: what is done with warnings is set for the whole process.
+    Threads other than the main one let them pass: what is done with warnings is set for the whole
+    process.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield []
         return
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        yield caught

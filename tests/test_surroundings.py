@@ -8,7 +8,7 @@ import warnings
 import pytest
 import torch
 
-from skhybrid._surroundings import in_silence, threads
+from skhybrid._surroundings import threads, warnings_caught
 
 
 @pytest.fixture(autouse=True)
@@ -114,10 +114,10 @@ def test_many_users_leave_the_number_as_it_was():
 # Warnings
 
 
-def test_in_silence_nothing_is_said_and_afterwards_all_is_as_before():
+def test_what_is_caught_is_not_said_and_afterwards_all_is_as_before():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with in_silence():
+        with warnings_caught():
             warnings.warn("unheard", stacklevel=1)
         warnings.warn("heard", stacklevel=1)
     assert [str(each.message) for each in caught] == ["heard"]
@@ -128,7 +128,7 @@ def test_threads_leave_what_is_done_with_warnings_alone():
     seen = []
 
     def silent():
-        with in_silence():
+        with warnings_caught():
             seen.append(list(warnings.filters))
 
     run_in_threads(silent)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from skhybrid._surroundings import in_silence
+from skhybrid._surroundings import warnings_caught
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.structures import Hybrid
 from skhybrid.training.batch import Batch, take
@@ -126,7 +126,7 @@ class Objective:
             return
         try:
             with self.members.disturbed():
-                expected = self._losses_and_gradient(batch)
+                expected = self._losses_and_gradient(self._training_loss, batch)
         except (RuntimeError, ValueError) as error:
             self._go_one_by_one()
             self.members.backward(self(batch))
@@ -145,26 +145,28 @@ class Objective:
 
     def _fold_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
         """Evaluate the members as one batch of rows from now on, if that gives what is expected."""
-        before = self._training_loss, self._evaluation_loss
-        for physics_apart in (False, True)[: 1 if self.hybrid.physics is None else 2]:
-            self._training_loss = self._evaluation_loss = Folded(
-                self.hybrid,
-                self.members.n_members,
-                rows_per_member=self._rows_per_member,
-                frames=self._frames,
-                physics_apart=physics_apart,
-            )
-            try:
-                with self.members.disturbed(), in_silence():
-                    found = self._losses_and_gradient(batch)
-            except Exception:  # whatever physics may raise that is handed rows of several members
-                continue
-            if agree(found, expected, self.members.blocks):
-                return
-        self._training_loss, self._evaluation_loss = before
+        ways = [False] if self.hybrid.physics is None else [False, True]
+        with self.members.disturbed(), warnings_caught():
+            for physics_apart in ways:
+                folded = Folded(
+                    self.hybrid,
+                    self.members.n_members,
+                    rows_per_member=self._rows_per_member,
+                    frames=self._frames,
+                    physics_apart=physics_apart,
+                )
+                try:
+                    found = self._losses_and_gradient(folded, batch)
+                except Exception:  # whatever physics may raise that is handed rows of all members
+                    continue
+                if agree(found, expected, self.members.blocks):
+                    self._training_loss = self._evaluation_loss = folded
+                    return
 
-    def _losses_and_gradient(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        losses = self(batch)
+    def _losses_and_gradient(
+        self, evaluate: Callable[..., Tensor], batch: Batch
+    ) -> tuple[Tensor, Tensor]:
+        losses = evaluate(*self._arguments(batch))
         self.members.backward(losses)
         return losses.detach(), self.members.gradient.clone()
 
