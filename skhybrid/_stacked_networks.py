@@ -39,25 +39,26 @@ class StackedNetworks:
         """
         network = self.network
         if type(network) is Pointwise:
-            weights = {name.removeprefix("network."): w for name, w in weights.items()}
-            at_points = StackedNetworks(network.network, self.n_members).function(weights)
-            return lambda field: at_points(field.movedim(1, -1)).movedim(-1, 1)
+            return network.function(weights, self._at_point)
         if type(network) is MultilayerPerceptron:
             return self._perceptrons(weights)
         evaluate = torch.vmap(
             lambda own, rows: torch.func.functional_call(network, own, (rows,)),
             randomness="different",
         )
-        return lambda rows: evaluate(weights, self._unfolded(rows)).flatten(0, 1)
+        return lambda rows: evaluate(weights, rows.unflatten(0, (self.n_members, -1))).flatten(0, 1)
+
+    def _at_point(self, network: nn.Module, weights: Mapping[str, Tensor]) -> Callable:
+        return StackedNetworks(network, self.n_members).function(weights)
 
     def _perceptrons(self, weights: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
-        layers = [layer for layer in self.network if isinstance(layer, nn.Linear)]
-        parameters = [parameter for layer in layers for parameter in (layer.weight, layer.bias)]
-        names = [f"{2 * i}.{kind}" for i in range(len(layers)) for kind in ("weight", "bias")]
-        stacked = [
-            weights[name] if name in weights else frozen.expand(self.n_members, *frozen.shape)
-            for name, frozen in zip(names, parameters, strict=True)
-        ]
+        frozen = {
+            name: own.expand(self.n_members, *own.shape)
+            for name, own in self.network.named_parameters()
+            if name not in weights
+        }
+        layers = self.network.layers({**weights, **frozen})
+        stacked = [parameter for layer in layers for parameter in layer]
 
         def function(rows: Tensor) -> Tensor:
             inputs = rows.reshape(self.n_members, -1, rows.shape[-1])
@@ -65,9 +66,6 @@ class StackedNetworks:
             return outputs.reshape(*rows.shape[:-1], outputs.shape[-1])
 
         return function
-
-    def _unfolded(self, rows: Tensor) -> Tensor:
-        return rows.unflatten(0, (self.n_members, -1))
 
 
 class Perceptrons(torch.autograd.Function):
@@ -102,12 +100,11 @@ class Perceptrons(torch.autograd.Function):
         for layer in reversed(range(len(kept) // 3 + 1)):
             weight, seen = kept[3 * layer : 3 * layer + 2]
             gradients = [_product_over_rows(gradient, seen), gradient.sum(dim=1), *gradients]
+            if layer > 0 or ctx.needs_input_grad[0]:
+                gradient = _product(gradient, weight)
             if layer > 0:
                 before = kept[3 * layer - 1]
-                gradient = _product(gradient, weight)
                 torch.ops.aten.silu_backward.grad_input(gradient, before, grad_input=gradient)
-            elif ctx.needs_input_grad[0]:
-                gradient = _product(gradient, weight)
         return (gradient if ctx.needs_input_grad[0] else None), *gradients
 
 

@@ -83,6 +83,18 @@ class Pointwise(nn.Module):
         """Map fields of shape (n, n_inputs, ...) to fields of shape (n, n_outputs, ...)."""
         return self.network(field.movedim(1, -1)).movedim(-1, 1)
 
+    def function(
+        self, weights: Mapping[str, torch.Tensor] | None, at_point: Callable[..., Callable]
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return it as a function of fields, for weights by name or for its own.
+
+        ``at_point`` makes a function of the network at a point and of that network's weights.
+        """
+        if weights is not None:
+            weights = {name.removeprefix("network."): w for name, w in weights.items()}
+        function = at_point(self.network, weights)
+        return lambda field: function(field.movedim(1, -1)).movedim(-1, 1)
+
 
 def hidden_sizes(network: Sequence[int] | int) -> tuple[int, ...]:
     """Return hidden sizes as a tuple of positive integers."""
@@ -142,10 +154,7 @@ def as_function(
         the detours of modules, which cost as much as its arithmetic.
     """
     if type(network) is Pointwise:
-        if weights is not None:
-            weights = {name.removeprefix("network."): w for name, w in weights.items()}
-        at_point = as_function(network.network, weights)
-        return lambda field: at_point(field.movedim(1, -1)).movedim(-1, 1)
+        return network.function(weights, as_function)
     if type(network) is MultilayerPerceptron or not isinstance(network, nn.Module):
         return network.function(weights)
     if weights is None:
@@ -170,14 +179,17 @@ class MultilayerPerceptron(nn.Sequential):
             n_inputs = size
         super().__init__(*layers, nn.Linear(n_inputs, n_outputs))
 
-    def function(self, weights: Mapping[str, torch.Tensor] | None = None) -> Callable:
-        """Return the network as a plain function, for weights by name or for its own."""
-        given = weights or {}  # without those that are frozen
-        pairs = [
+    def layers(self, given: Mapping[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return weight and bias of every layer: those given by name, otherwise its own."""
+        return [
             (given.get(f"{i}.weight", layer.weight), given.get(f"{i}.bias", layer.bias))
             for i, layer in enumerate(self)
             if i % 2 == 0
         ]
+
+    def function(self, weights: Mapping[str, torch.Tensor] | None = None) -> Callable:
+        """Return the network as a plain function, for weights by name or for its own."""
+        pairs = self.layers(weights or {})  # without those that are frozen
 
         def function(inputs: torch.Tensor) -> torch.Tensor:
             for weight, bias in pairs[:-1]:
