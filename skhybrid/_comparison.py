@@ -153,5 +153,5 @@ def table_of(results: Mapping[str, Any], name: str, best: int | None) -> dict[st
     }
     for parameter, (theta, restarts) in theta_columns(results).items():
         seen[parameter] = theta.mean(axis=1)
-        seen[f"spread of {parameter}"] = spread(theta[..., None], restarts[..., None])[:, 0]
+        seen[f"spread of {parameter}"] = spread(theta, restarts)
     return seen

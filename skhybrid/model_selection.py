@@ -164,7 +164,7 @@ class stable:
                 "cv_results_ does not have. Search with scoring=score_and_physics_params (from "
                 "skhybrid.model_selection)."
             )
-        values, restarts = (np.stack(each, -1) for each in zip(*columns.values(), strict=True))
+        values, restarts = stacked(columns)
         as_stable = about_as_stable(values, restarts)
         logs = log_spread(spread(values, restarts))
         return simplest(as_stable, parameter_values(results, self.name), logs)
@@ -235,13 +235,13 @@ def spread(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    values : array of shape (n_candidates, n_folds, n_parameters)
+    values : array of shape (n_candidates, n_folds) or (n_candidates, n_folds, n_parameters)
     restarts : array of the same shape
         Standard deviations over restarts.
 
     Returns
     -------
-    array of shape (n_candidates, n_parameters)
+    array of shape (n_candidates,) or (n_candidates, n_parameters)
     """
     return np.sqrt(values.var(axis=1, ddof=1) + np.mean(restarts**2, axis=1))
 
@@ -332,6 +332,14 @@ def theta_columns(results: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.
         name: tuple(fold_columns(results, f"test_{kind}{name}") for kind in (VALUE, RESTARTS))
         for name in names
     }
+
+
+def stacked(
+    columns: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return :func:`theta_columns` as arrays of shape (n_candidates, n_folds, n_parameters)."""
+    values, restarts = zip(*columns.values(), strict=True)
+    return np.stack(values, -1), np.stack(restarts, -1)
 
 
 def fold_columns(results: Mapping[str, Any], column: str) -> np.ndarray:

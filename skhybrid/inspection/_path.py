@@ -12,7 +12,13 @@ from sklearn.utils import Bunch, check_random_state, indexable
 from sklearn.utils._optional_dependencies import check_matplotlib_support
 
 from skhybrid._comparison import Folds, without_collapse
-from skhybrid.model_selection import about_as_stable, fold_columns, spread, theta_columns
+from skhybrid.model_selection import (
+    about_as_stable,
+    fold_columns,
+    spread,
+    stacked,
+    theta_columns,
+)
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 # Colours that colour-blind people can tell apart (Okabe and Ito, 2008).
@@ -118,17 +124,13 @@ def physics_path(
     columns = theta_columns(results)
     plateau = np.ones(len(values), dtype=bool)
     if columns:
-        healthy = theta_columns(without_collapse(results)).values()
-        plateau = about_as_stable(*(np.stack(each, -1) for each in zip(*healthy, strict=True)))
+        plateau = about_as_stable(*stacked(theta_columns(without_collapse(results))))
     return Bunch(
         param_name=param_name,
         param_range=np.array(values),
         physics_params={name: theta for name, (theta, _) in columns.items()},
         restart_spread={name: restarts for name, (_, restarts) in columns.items()},
-        spread={
-            name: spread(theta[..., None], restarts[..., None])[:, 0]
-            for name, (theta, restarts) in columns.items()
-        },
+        spread={name: spread(theta, restarts) for name, (theta, restarts) in columns.items()},
         score=fold_columns(results, "test_score"),
         physics_share=fold_columns(results, "test_physics_share"),
         plateau=plateau,
