@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -116,8 +117,9 @@ class Folded:
             if not self._physics_apart:
                 hybrid.space = _SpaceOfRows(self._space, n_rows, hybrid.n_space_axes)
             if self._per_member:
-                scales = {name: self._repeat(v, n_rows) for name, v in vars(hybrid.scales).items()}
-                hybrid.scales = type(hybrid.scales)(**scales)
+                scales = vars(hybrid.scales).items()
+                spread = {name: each.repeat_interleave(n_rows, dim=0) for name, each in scales}
+                hybrid.scales = replace(hybrid.scales, **spread)
             self._with_rows[n_rows] = hybrid
         return self._with_rows[n_rows]
 
@@ -129,10 +131,6 @@ class Folded:
     @staticmethod
     def _flattened(rows: Tensor | None) -> Tensor | None:
         return None if rows is None else rows.flatten(0, 1)
-
-    @staticmethod
-    def _repeat(values: Tensor, n_rows: int) -> Tensor:
-        return values.repeat_interleave(n_rows, dim=0)
 
 
 class _PhysicsApart:
@@ -184,8 +182,7 @@ class _SpaceOfRows:
         }
 
     def _of_rows(self, values: Tensor) -> Tensor:
-        last = values.movedim(0, -1).unsqueeze(-1)
-        rows = last.expand(*last.shape[:-1], self._n_rows).flatten(-2)
+        rows = values.movedim(0, -1).repeat_interleave(self._n_rows, dim=-1)
         return rows.reshape(*rows.shape, *self._ones) if self._ones else rows
 
 

@@ -155,7 +155,7 @@ class OwnRows:
             self.n_all, self.padding = data.n_rows, data.padding
             self._source_of = data.source_of[:, None]
         self._weight = weight
-        weighted = weight.flatten(2).any(dim=2) if weight.ndim > 2 else weight != 0
+        weighted = weight.unsqueeze(-1).flatten(2).any(dim=2)
         self.n_rows = max(1, int(weighted.sum(dim=1).max()))
         order = weighted.to(torch.int8).argsort(dim=1, descending=True, stable=True)
         self._order = order[:, : self.n_rows]

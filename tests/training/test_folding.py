@@ -60,6 +60,14 @@ def is_apart(objective: Objective) -> bool:
     return is_folded(objective) and objective._training_loss._physics_apart
 
 
+def chosen_for(hybrid, starts, data, **penalties) -> Objective:
+    """Return the loss of members with these starts, evaluated in the way that is chosen for it."""
+    members = make_members(hybrid, starts)
+    objective = Objective(hybrid, members, make_penalties(members.n_members, **penalties))
+    objective.choose_evaluation(data)
+    return objective
+
+
 def both_ways(hybrid, members, data, batch, **settings) -> list[tuple]:
     """Return losses, gradients and losses over all rows, vectorised and then folded."""
     results = []
@@ -172,11 +180,9 @@ def test_physics_that_needs_its_rows_apart(physics):
     hybrid = make_hybrid(data, physics)
     if physics.function is in_matrices:
         hybrid.physics_columns = None
-    members = make_members(hybrid, make_starts(hybrid, 3))
-    objective = Objective(hybrid, members, make_penalties(3))
-    objective.choose_evaluation(data)
-    assert is_apart(objective)
-    apart, folded = both_ways(hybrid, members, data, data)
+    starts = make_starts(hybrid, 3)
+    assert is_apart(chosen_for(hybrid, starts, data))
+    apart, folded = both_ways(hybrid, make_members(hybrid, starts), data, data)
     assert_close(folded, apart, **CLOSE)
 
 
@@ -184,36 +190,26 @@ def test_members_with_the_same_parameters_do_not_hide_what_mixes_them():
     """All members may start alike; the comparison is made where they differ."""
     data = make_data()
     hybrid = make_hybrid(data, summed_over_rows)
-    members = make_members(hybrid, make_starts(hybrid, 1) * 3)
-    objective = Objective(hybrid, members, make_penalties(3))
-    objective.choose_evaluation(data)
-    assert is_apart(objective)
+    assert is_apart(chosen_for(hybrid, make_starts(hybrid, 1) * 3, data))
 
 
 def test_where_there_is_no_finite_loss_nothing_is_told():
     data = make_data()
     hybrid = make_hybrid(data, never_finite)
-    objective = Objective(hybrid, make_members(hybrid, make_starts(hybrid, 3)), make_penalties(3))
-    objective.choose_evaluation(data)
-    assert not is_folded(objective)
+    assert not is_folded(chosen_for(hybrid, make_starts(hybrid, 3), data))
 
 
-def test_what_is_random_penalised_or_learned_per_window_is_not_folded():
+def test_what_is_random_or_penalised_is_not_folded():
     data = make_data()
     hybrid = make_hybrid(data)
-    members = make_members(hybrid, make_starts(hybrid, 2))
-    objective = Objective(hybrid, members, make_penalties(2, functional_norm=0.1))
-    objective.choose_evaluation(data)
-    assert not is_folded(objective)
+    assert not is_folded(chosen_for(hybrid, make_starts(hybrid, 2), data, functional_norm=0.1))
     first, activation, last = hybrid.network
     hybrid.network = nn.Sequential(first, activation, nn.Dropout(0.5), last)
     starts = [
         type(start)({n.replace("2.", "3."): w for n, w in start.weights.items()}, start.coordinates)
         for start in make_starts(make_hybrid(data), 2)
     ]
-    objective = Objective(hybrid, make_members(hybrid, starts), make_penalties(2))
-    objective.choose_evaluation(data)
-    assert not is_folded(objective)
+    assert not is_folded(chosen_for(hybrid, starts, data))
 
 
 def test_to_choose_leaves_parameters_and_random_numbers_as_they_were():
