@@ -25,9 +25,9 @@ from rich.console import Console
 from rich.table import Table
 
 from skhybrid import ODE, HybridRegressor, Physics
-from skhybrid._data import as_tensors
-from skhybrid._simulation import Simulation
+from skhybrid.data.rows import as_tensors
 from skhybrid.datasets import make_pendulum, pendulum
+from skhybrid.prediction.rollouts import Simulation
 
 RHO, LEARNING_RATE, BATCH_SIZE, START = 0.05, 6e-3, 64, 2.5
 LIMIT = 0.01

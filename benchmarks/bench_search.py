@@ -38,16 +38,18 @@ from rich.table import Table
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
-from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics, _side_by_side
-from skhybrid._trials import Trial
+from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics
+from skhybrid.batching import batch_training, deferred_fits
+from skhybrid.batching.trials import Trial
 from skhybrid.datasets import make_pendulum, make_pendulum_acceleration
 from skhybrid.exceptions import CollapseWarning
-from skhybrid.training import estimation, loop
+from skhybrid.training import loop
+from skhybrid.training import multistart as estimation
 from skhybrid.training.adam import Adam
 from skhybrid.training.members import Members
+from skhybrid.training.minibatches import PerMemberBatches
 from skhybrid.training.objective import Objective
-from skhybrid.training.sharpness import Sharpness
-from skhybrid.training.streams import Streams
+from skhybrid.training.sam import SAM
 
 START, LEARNING_RATE, BATCH_SIZE, WIDTH = 2.5, 6e-3, 64, 64
 FOLDS = KFold(5, shuffle=True, random_state=0)
@@ -62,13 +64,13 @@ LIMIT_MEMBERS = 32
 WATCHED = [
     ("forward", Objective, "__call__"),
     ("backward", Members, "backward"),
-    ("SAM's two moves", Sharpness, "ascend"),
-    ("SAM's two moves", Sharpness, "descend"),
+    ("SAM's two moves", SAM, "ascend"),
+    ("SAM's two moves", SAM, "descend"),
     ("Adam", Adam, "step"),
     ("guards", Members, "drop_non_finite"),
     ("guards", loop._Guard, "check"),
     ("rows of a minibatch", loop, "rows_of"),
-    ("rows of a minibatch", Streams, "shuffled"),
+    ("rows of a minibatch", PerMemberBatches, "shuffled"),
     ("loss of all rows", Objective, "data_losses"),
 ]
 
@@ -304,7 +306,7 @@ def collected_fits(task, n_members, n_steps, device="cpu"):
     n_epochs = max(1, round(n_steps / task.n_batches))
     model, splits = task.ours(n_epochs, device=device), [*enumerate(FOLDS.split(task.X))]
     radii = np.geomspace(RADII[0], RADII[-1], -(-n_members // len(splits)))
-    collector = _side_by_side.Collector()
+    collector = deferred_fits.DeferredFits()
     for k in range(n_members):
         radius, split = {"rho": float(radii[k // len(splits)])}, splits[k % len(splits)]
         Trial(k, radius, split, clone(model)).begin(collector, task.X, task.y, {})
@@ -315,11 +317,11 @@ def train_all(collected, max_members, clock):
     """Train fits as HybridSearchCV does in one process; return seconds for a fit and a step."""
     seconds = 0.0
     for number, (chunk, limit, n_threads) in enumerate(
-        _side_by_side._tasks(collected, 1, max_members)
+        batch_training._tasks(collected, 1, max_members)
     ):
         fits = [each.fit for each in chunk]
         began = clock()
-        _, outcomes, *_ = _side_by_side._train(number, fits, limit, n_threads)
+        _, outcomes, *_ = batch_training._train(number, fits, limit, n_threads)
         seconds += clock() - began
         for outcome in outcomes:
             if isinstance(outcome, Exception):
@@ -329,7 +331,7 @@ def train_all(collected, max_members, clock):
 
 def steps_of(collected):
     """Return the number of steps of a fit."""
-    schedule = collected[0].fit.recipe.schedule
+    schedule = collected[0].fit.config.schedule
     return schedule.n_epochs * schedule.n_batches
 
 
@@ -415,9 +417,9 @@ def median_seconds(function, clock, repeats, least=0.02):
 def measure_growth(tasks, steps, repeats, device):
     """Time a fit's step against the number of fits."""
     clock, random = CLOCKS[device], np.random.default_rng(0)
-    fastest = _side_by_side.FAST_MEMBERS
+    fastest = batch_training.FAST_MEMBERS
     if device == "cuda":
-        fastest = _side_by_side.FAST_MEMBERS_ON_CUDA
+        fastest = batch_training.FAST_MEMBERS_ON_CUDA
     rows = []
     for name in tasks:
         task = TASKS[name]()

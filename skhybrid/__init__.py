@@ -9,9 +9,10 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from skhybrid._regressor import HybridRegressor
-    from skhybrid._search import HybridSearchCV
-    from skhybrid.physics import Param, Physics
-    from skhybrid.structures import ODE, LatentODE
+    from skhybrid.model.latent_ode import LatentODE
+    from skhybrid.model.ode import ODE
+    from skhybrid.model.physics import Param, Physics
+    from skhybrid.search.search_cv import HybridSearchCV
 
 __all__ = [
     "ODE",
@@ -28,12 +29,12 @@ __all__ = [
 
 # Torch takes seconds to import, so it is imported when something is used.
 _HOMES = {
-    "ODE": "skhybrid.structures",
+    "ODE": "skhybrid.model.ode",
     "HybridRegressor": "skhybrid._regressor",
-    "HybridSearchCV": "skhybrid._search",
-    "LatentODE": "skhybrid.structures",
-    "Param": "skhybrid.physics",
-    "Physics": "skhybrid.physics",
+    "HybridSearchCV": "skhybrid.search.search_cv",
+    "LatentODE": "skhybrid.model.latent_ode",
+    "Param": "skhybrid.model.physics",
+    "Physics": "skhybrid.model.physics",
 }
 _MODULES = {"datasets", "exceptions", "inspection", "model_selection"}
 

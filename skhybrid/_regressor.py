@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -12,22 +11,26 @@ import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skhybrid._data import as_tensor
-from skhybrid._fitting import Fitted, fit_hybrid, fit_physics, prepare
-from skhybrid._observation import FitObservation
-from skhybrid._reading import read
-from skhybrid._side_by_side import UsedTooEarly, open_collector
-from skhybrid._simulation import Simulation, rates_of, score_trajectories
-from skhybrid._surroundings import features_restored_on_failure, noted_features, threads
-from skhybrid._tuning import MEANWHILE, automatic, tune
+from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters, choose_auto_parameters
+from skhybrid.batching.deferred_fits import NotTrainedYet, open_deferred_fits
 from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.physics import Physics
-from skhybrid.structures import ODE, STRUCTURES
-
-# Rows predicted at once.
-PREDICTION_ROWS = 8192
+from skhybrid.fitting.callbacks import FitObserver
+from skhybrid.fitting.feature_names import features_restored_on_failure
+from skhybrid.fitting.fit import fit_hybrid
+from skhybrid.fitting.fit_physics import fit_physics
+from skhybrid.fitting.fitted import Fitted
+from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.ode import ODE
+from skhybrid.model.physics import Physics
+from skhybrid.model.structures import STRUCTURES
+from skhybrid.prediction.rates import predict_rates
+from skhybrid.prediction.rollouts import predict_trajectories
+from skhybrid.prediction.scores import score_trajectories
+from skhybrid.prediction.tables import predict_table
+from skhybrid.runtime.threads import threads
 
 
 class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
@@ -370,34 +373,28 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             If the loss of every restart was non-finite in its first epoch.
         """
         with features_restored_on_failure(self):
-            collector = open_collector()
-            if collector is not None and self._is_collectable():
-                with threads(self.n_threads):
-                    collector.take(
-                        self,
-                        (X, y, sample_weight),
-                        lambda: prepare(*read(self, X, y, sample_weight), self),
-                    )
+            deferred = open_deferred_fits()
+            if deferred is not None and self._can_be_batched():
+                deferred.add(self, X, y, sample_weight)
                 return self
-            settings, choices, said_serial = self._settled(X, y, sample_weight)
-            parts, rows, earlier = read(settings, X, y, sample_weight)
-            vars(self).update(noted_features(settings))
-            previous = self._previous()
-            observation = FitObservation(self, X, y, sample_weight)
+            choices = choose_auto_parameters(self, X, y, sample_weight)
+            settings = FitSettings.of(self, **choices.values)
+            inputs = read_inputs(settings, self, X, y, sample_weight)
+            observer = FitObserver(self, inputs.trajectory_info, X, y, sample_weight)
             with threads(self.n_threads), warnings.catch_warnings():
-                if said_serial:
+                if choices.said_serial:
                     warnings.simplefilter("ignore", SerialMembersWarning)
-                if self.nn is None:
-                    observation.begin(0)
-                    fitted = fit_physics(parts, rows, previous=previous)
+                if settings.nn is None:
+                    observer.begin(0)
+                    fitted = fit_physics(settings, inputs, previous=self._previous())
                 else:
                     fitted = fit_hybrid(
-                        parts, rows, earlier, settings, previous=previous, observe=observation
+                        settings, inputs, previous=self._previous(), observe=observer
                     )
         self._forget_choices()
-        vars(self).update(choices)
+        vars(self).update(choices.attributes)
         vars(self).update(fitted.attributes())
-        observation.end(fitted)
+        observer.end(fitted)
         return self
 
     def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
@@ -447,7 +444,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             Mean of R² over the targets.
         """
         check_is_fitted(self)
-        if self._fitted.course is None:
+        if self._fitted.trajectory_info is None:
             return super().score(X, y, sample_weight)
         with threads(self.n_threads):
             return score_trajectories(self, X, y, sample_weight)
@@ -497,56 +494,37 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             What the network adds to it.
         """
         check_is_fitted(self)
-        if self._fitted.course is None:
+        if self._fitted.trajectory_info is None:
             raise ValueError(
                 f"predict_rates is for models with structure=ODE(...); this one's is "
                 f"{self.structure!r}."
             )
         with threads(self.n_threads):
-            return rates_of(self, states, times, inputs)
+            return predict_rates(self, states, times, inputs)
 
     def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
-        """Return arrays of what a function of (model, rows, parameters, hold) says of all rows."""
+        """Return arrays of the outputs of a function of (model, rows, coordinates, hold)."""
         check_is_fitted(self)
-        if self._fitted.course is not None:
+        if self._fitted.trajectory_info is not None:
             with threads(self.n_threads):
-                return Simulation(self, X, **given).run(outputs)
+                return predict_trajectories(self, X, outputs, **given)
         unused = [name for name, value in given.items() if value is not None]
         if unused:
             raise ValueError(
                 f"{unused[0]} is for trajectories, and this model's structure is "
                 f"{self.structure!r}. Leave it out."
             )
-        X = validate_data(self, X, dtype=np.float64, reset=False)
-        model, coordinates = self._fitted.hybrid, self._fitted.coordinates
-        dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
-        hold = self.nn_extrapolation == "hold"
-        portions = []
-        with torch.no_grad(), threads(self.n_threads):
-            for start in range(0, len(X), PREDICTION_ROWS):
-                x = as_tensor(X[start : start + PREDICTION_ROWS], dtype, device)
-                portions.append(outputs(model, x, coordinates, hold))
-        return tuple(
-            torch.cat(portion).cpu().double().numpy() for portion in zip(*portions, strict=True)
-        )
+        with threads(self.n_threads):
+            return predict_table(self, X, outputs)
 
-    def _is_collectable(self) -> bool:
-        """Whether the fit can be trained beside others: callbacks, say, want to see it alone."""
+    def _can_be_batched(self) -> bool:
+        """Whether a batch can train the fit: callbacks, for example, watch a single fit."""
         alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])
-        return not (alone or automatic(self) or self._previous() is not None)
-
-    def _settled(self, X, y, sample_weight) -> tuple[HybridRegressor, dict, bool]:
-        """Return the estimator with values for all that is "auto", and what there is to tell."""
-        if not automatic(self):
-            return self, {}, False
-        chosen, attributes, said_serial = tune(self, X, y, sample_weight)
-        settings = copy.copy(self)
-        vars(settings).update(chosen)
-        return settings, attributes, said_serial
+        return not (alone or auto_parameters(self) or self._previous() is not None)
 
     def _forget_choices(self) -> None:
         """Remove what an earlier fit chose."""
-        for name in MEANWHILE:
+        for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)
 
@@ -555,8 +533,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return self._fitted if self.warm_start and hasattr(self, "_fitted") else None
 
     def __sklearn_is_fitted__(self):
-        if not hasattr(self, "_fitted") and open_collector() is not None:
-            raise UsedTooEarly
+        if not hasattr(self, "_fitted") and open_deferred_fits() is not None:
+            raise NotTrainedYet
         return hasattr(self, "_fitted")
 
     def __sklearn_tags__(self):

@@ -7,12 +7,18 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from skhybrid._parameter_space import ParameterSpace
-from skhybrid.networks import build_network
-from skhybrid.physics import Physics
-from skhybrid.structures import Hybrid, Scales, get_structure
-from skhybrid.training import Batch, Members, Penalties, Recipe, Schedule
-from skhybrid.training.estimation import Start
+from skhybrid.model.batch import Batch
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.networks import build_network
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.scales import Scales
+from skhybrid.model.structures import get_structure
+from skhybrid.training.members import Members
+from skhybrid.training.penalties import Penalties
+from skhybrid.training.problem import TrainingConfig
+from skhybrid.training.result import Start
+from skhybrid.training.schedule import Schedule
 
 
 def decay(time, heat, *, rate=0.8, level=(1.5, 0.5)):
@@ -99,7 +105,7 @@ def make_penalties(
     return Penalties(*(per_member(value, n_members).to(dtype) for value in values))
 
 
-def make_recipe(
+def make_config(
     n_members: int = 1,
     *,
     rho: float | Sequence[float] | None = 0.05,
@@ -110,9 +116,9 @@ def make_recipe(
     n_batches: int = 1,
     n_rows: int = 30,
     **others,
-) -> Recipe:
+) -> TrainingConfig:
     """Return a recipe, with a number for all members or one number for each."""
-    return Recipe(
+    return TrainingConfig(
         rho=None if rho is None else per_member(rho, n_members),
         learning_rate=per_member(learning_rate, n_members),
         physics_learning_rate=per_member(physics_learning_rate, n_members),

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from skhybrid._assembly import (
+from skhybrid.data.rows import Rows
+from skhybrid.fitting.assemble import (
     INIT_ROWS,
     Parts,
     assemble_hybrid,
     assemble_physics,
     least_squares_start,
 )
-from skhybrid._data import Rows
-from skhybrid.physics import Param, Physics
+from skhybrid.model.physics import Param, Physics
 
 RNG = np.random.default_rng(0)
 

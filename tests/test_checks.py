@@ -9,11 +9,14 @@ import pytest
 import torch
 from torch import nn
 
-from skhybrid._checks import bind_columns, check_physics, check_structure, network_columns
-from skhybrid._parameter_space import ParameterSpace
+from skhybrid.data.columns import bind_columns, network_columns
 from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.physics import Param, Physics
-from skhybrid.structures import Hybrid, Scales, get_structure
+from skhybrid.fitting.checks import check_physics, check_structure
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Param, Physics
+from skhybrid.model.scales import Scales
+from skhybrid.model.structures import get_structure
 
 # Torch warns of what our errors explain.
 pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad:UserWarning")

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from skhybrid import ODE, HybridRegressor, Physics
-from skhybrid._course import read_course
+from skhybrid.data.read_trajectories import read_trajectories
 from skhybrid.exceptions import NetworkError, PhysicsError
 
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def position(state):
 def read(structure, X, y, *, physics=spring, sample_weight=None, **settings):
     physics = None if physics is None else Physics(physics)
     model = HybridRegressor(physics, structure=structure, **settings)
-    return (*read_course(model, physics, X, y, sample_weight, reset=True), model)
+    return (*read_trajectories(model, physics, X, y, sample_weight, reset=True), model)
 
 
 FIRST = RNG.normal(size=(4, 2))
@@ -45,69 +45,69 @@ HOLD = {"dt": 0.1, "inputs": "hold"}
 
 
 def test_initial_states_and_what_follows():
-    trajectories, course, model = read(ODE(dt=0.5), FIRST, AFTER)
+    trajectories, trajectory_info, model = read(ODE(dt=0.5), FIRST, AFTER)
     np.testing.assert_array_equal(trajectories.states[:, 0], FIRST)
     np.testing.assert_array_equal(trajectories.states[:, 1:], AFTER)
-    np.testing.assert_allclose(course.times, 0.5 * np.arange(7))
-    np.testing.assert_array_equal(course.initial_states, FIRST)
-    layout = course.layout
+    np.testing.assert_allclose(trajectory_info.times, 0.5 * np.arange(7))
+    np.testing.assert_array_equal(trajectory_info.initial_states, FIRST)
+    layout = trajectory_info.layout
     assert layout.state_shape == layout.output_shape == (2,)
     assert layout.uniform_step == pytest.approx(0.5)
     assert not layout.with_first
     assert not layout.learned
     assert model.n_features_in_ == 2
-    assert course.component_names == ("state_0", "state_1", "time")
+    assert trajectory_info.component_names == ("state_0", "state_1", "time")
 
 
 def test_one_state_without_an_axis():
-    trajectories, course, _ = read(ODE(dt=0.5), FIRST[:, :1], AFTER[..., 0], physics=None)
-    assert course.scalar
+    trajectories, trajectory_info, _ = read(ODE(dt=0.5), FIRST[:, :1], AFTER[..., 0], physics=None)
+    assert trajectory_info.scalar
     np.testing.assert_array_equal(trajectories.outputs[:, 1:, 0], AFTER[..., 0])
 
 
 def test_fields():
-    trajectories, course, _ = read(
+    trajectories, trajectory_info, _ = read(
         ODE(dt=0.5), RNG.normal(size=(3, 2, 4, 5)), RNG.normal(size=(3, 6, 2, 4, 5)), physics=None
     )
-    assert course.layout.is_field
+    assert trajectory_info.layout.is_field
     assert trajectories.states.shape == (3, 7, 2, 4, 5)
-    assert course.component_names == ("state_0", "state_1", "time")
+    assert trajectory_info.component_names == ("state_0", "state_1", "time")
 
 
 def test_states_have_the_names_of_columns_or_those_given():
     frame = pd.DataFrame(FIRST, columns=["angle", "velocity"])
-    _, course, model = read(ODE(dt=0.5), frame, AFTER)
-    assert course.component_names == ("angle", "velocity", "time")
+    _, trajectory_info, model = read(ODE(dt=0.5), frame, AFTER)
+    assert trajectory_info.component_names == ("angle", "velocity", "time")
     assert list(model.feature_names_in_) == ["angle", "velocity"]
-    _, course, _ = read(ODE(dt=0.5, state_names=["a", "b"]), frame, AFTER)
-    assert course.component_names == ("a", "b", "time")
+    _, trajectory_info, _ = read(ODE(dt=0.5, state_names=["a", "b"]), frame, AFTER)
+    assert trajectory_info.component_names == ("a", "b", "time")
 
 
 @pytest.mark.parametrize("as_list", [list, tuple])
 def test_trajectories_of_different_lengths(as_list):
     after = as_list(AFTER[i, : i + 2] for i in range(4))
-    trajectories, course, _ = read(ODE(dt=0.5), FIRST, after)
+    trajectories, trajectory_info, _ = read(ODE(dt=0.5), FIRST, after)
     np.testing.assert_array_equal(trajectories.lengths, [3, 4, 5, 6])
     assert trajectories.outputs.shape == (4, 6, 2)
     assert np.isnan(trajectories.outputs[0, 3:]).all()
     np.testing.assert_array_equal(trajectories.outputs[2, 1:5], after[2])
-    assert course.layout.uniform_step is None
-    assert len(course.times) == 6
+    assert trajectory_info.layout.uniform_step is None
+    assert len(trajectory_info.times) == 6
 
 
 def test_irregular_times():
     times = np.cumsum(RNG.uniform(0.1, 1.0, 6))
-    trajectories, course, _ = read(ODE(times=times), FIRST, AFTER)
-    np.testing.assert_allclose(course.times, [0.0, *times])
+    trajectories, trajectory_info, _ = read(ODE(times=times), FIRST, AFTER)
+    np.testing.assert_allclose(trajectory_info.times, [0.0, *times])
     np.testing.assert_allclose(trajectories.times, np.tile([0.0, *times], (4, 1)))
-    assert course.layout.uniform_step is None
+    assert trajectory_info.layout.uniform_step is None
 
 
 def test_partly_observed_states_of_which_the_first_is_given():
     ode = ODE(dt=0.5, observe=position)
-    trajectories, course, _ = read(ode, FIRST, AFTER[..., :1])
+    trajectories, trajectory_info, _ = read(ode, FIRST, AFTER[..., :1])
     assert trajectories.first_is_exact
-    assert course.layout.learned
+    assert trajectory_info.layout.learned
     np.testing.assert_array_equal(trajectories.states[:, 0], FIRST)
     # A guess is what observe gives where it is measured.
     np.testing.assert_allclose(trajectories.states[:, 1:, 0], AFTER[..., 0])
@@ -118,16 +118,16 @@ def test_partly_observed_states_of_which_the_first_is_given():
 
 
 def test_inputs_and_outputs_at_the_same_times():
-    trajectories, course, model = read(ODE(**HOLD), INPUTS, OUTPUTS, physics=pushed)
+    trajectories, trajectory_info, model = read(ODE(**HOLD), INPUTS, OUTPUTS, physics=pushed)
     np.testing.assert_array_equal(trajectories.inputs, INPUTS)
     np.testing.assert_array_equal(trajectories.outputs, OUTPUTS)
-    np.testing.assert_allclose(course.times, 0.1 * np.arange(7))
-    layout = course.layout
+    np.testing.assert_allclose(trajectory_info.times, 0.1 * np.arange(7))
+    layout = trajectory_info.layout
     assert layout.with_first
     assert layout.reads_inputs
     assert layout.n_inputs == 3
     assert model.n_features_in_ == 3
-    assert course.component_names == (
+    assert trajectory_info.component_names == (
         *("state_0", "state_1"),
         *("input_0", "input_1", "input_2"),
         "time",
@@ -144,11 +144,11 @@ def as_frames(columns=("push", "heat", "time")):
 def test_a_column_of_times(times):
     records, frames = as_frames()
     ode = ODE(times=times, inputs="hold")
-    trajectories, course, model = read(ode, frames, OUTPUTS, physics=pushed)
+    trajectories, trajectory_info, model = read(ode, frames, OUTPUTS, physics=pushed)
     np.testing.assert_allclose(trajectories.times, records[..., 2])
     np.testing.assert_array_equal(trajectories.inputs, records[..., :2])
-    assert course.time_column == 2
-    assert course.component_names == ("state_0", "state_1", "push", "heat", "time")
+    assert trajectory_info.time_column == 2
+    assert trajectory_info.component_names == ("state_0", "state_1", "push", "heat", "time")
     assert list(model.feature_names_in_) == ["push", "heat", "time"]
     assert model.n_features_in_ == 3
 
@@ -156,10 +156,10 @@ def test_a_column_of_times(times):
 def test_a_column_of_times_and_nothing_else():
     records = np.cumsum(RNG.uniform(0.1, 0.3, (4, 7, 1)), axis=1)
     ode = ODE(times=0, inputs="hold")
-    trajectories, course, _ = read(ode, records, OUTPUTS)
+    trajectories, trajectory_info, _ = read(ode, records, OUTPUTS)
     assert trajectories.inputs is None
     np.testing.assert_allclose(trajectories.times, records[..., 0])
-    assert course.component_names == ("state_0", "state_1", "time")
+    assert trajectory_info.component_names == ("state_0", "state_1", "time")
 
 
 def test_records_of_different_lengths():
@@ -176,9 +176,9 @@ def test_records_of_different_lengths():
 
 def test_outputs_without_an_axis_and_states_that_are_guessed():
     ode = ODE(**HOLD, observe=position, n_states=2, state_guess=[0.0, 5.0])
-    trajectories, course, _ = read(ode, INPUTS, OUTPUTS[..., 0], physics=pushed)
-    assert course.scalar
-    assert course.layout.learned
+    trajectories, trajectory_info, _ = read(ode, INPUTS, OUTPUTS[..., 0], physics=pushed)
+    assert trajectory_info.scalar
+    assert trajectory_info.layout.learned
     assert not trajectories.first_is_exact
     np.testing.assert_allclose(trajectories.states[..., 0], OUTPUTS[..., 0])
     np.testing.assert_array_equal(trajectories.states[..., 1], 5.0)

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skhybrid._data import Rows, input_scales, record_network_inputs, target_scales
-from skhybrid._parameter_space import ParameterSpace
-from skhybrid.physics import Physics
-from skhybrid.structures import Hybrid, get_structure
+from skhybrid.data.rows import Rows
+from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.structures import get_structure
 
 NAN = np.nan
 
@@ -85,7 +87,7 @@ def test_nothing_to_fit_is_refused(y, weight, message):
 
 def test_taken_rows_have_weights_of_mean_one():
     rows = make_rows(4, weight=np.array([1.0, 2.0, 3.0, 4.0]))
-    taken = rows.take(np.array([0, 3]))
+    taken = rows.select(np.array([0, 3]))
     np.testing.assert_array_equal(taken.x, rows.x[[0, 3]])
     np.testing.assert_array_equal(taken.y, rows.y[[0, 3]])
     np.testing.assert_allclose(taken.weight, [0.4, 1.6])

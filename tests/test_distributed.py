@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV
 from small_models import ForceModule, drive_recorded, drive_slowly, make_model, make_table
 
 from skhybrid import HybridSearchCV
-from skhybrid._trials import Trial
+from skhybrid.batching.trials import Trial
 from skhybrid.exceptions import SearchInterruptedWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")

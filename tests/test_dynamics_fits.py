@@ -16,7 +16,7 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from small_models import Recorder, StopAfter
 
 from skhybrid import ODE, HybridRegressor, Param, Physics
-from skhybrid._data import Rows
+from skhybrid.data.rows import Rows
 from skhybrid.datasets import make_pendulum, pendulum
 from skhybrid.exceptions import DivergenceWarning, PhysicsError, SerialMembersWarning
 

@@ -12,14 +12,9 @@ from sklearn.preprocessing import StandardScaler
 from small_models import make_model, make_table
 
 from skhybrid import HybridSearchCV
-from skhybrid.model_selection import (
-    about_as_stable,
-    one_standard_error,
-    restart_spread,
-    score_and_physics_params,
-    spread,
-    stable,
-)
+from skhybrid.model_selection.fold_statistics import about_as_stable, spread
+from skhybrid.model_selection.rules import one_standard_error, stable
+from skhybrid.model_selection.scoring import restart_spread, score_and_physics_params
 
 
 def results_of(losses, values, name="rho", **columns):

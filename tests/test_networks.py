@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from skhybrid.exceptions import NetworkError
-from skhybrid.networks import build_network, hidden_sizes, reject_running_statistics
+from skhybrid.model.networks import build_network, hidden_sizes, reject_running_statistics
 
 
 def same_parameters(first: nn.Module, second: nn.Module) -> bool:

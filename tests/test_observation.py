@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_models import Recorder, StopAfter, drive_two, make_model, make_table
 
-from skhybrid._progress import is_due, progress_line
+from skhybrid.fitting.progress import is_due, progress_line
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from skhybrid._parameter_space import BOUND_MARGIN, ParameterSpace
-from skhybrid.physics import Param, Physics
+from skhybrid.model.parameters import BOUND_MARGIN, ParameterSpace
+from skhybrid.model.physics import Param, Physics
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from skhybrid.exceptions import PhysicsError
-from skhybrid.physics import Param, Physics, as_physics, suggestion
+from skhybrid.model.physics import Param, Physics, as_physics
+from skhybrid.runtime.suggestions import suggestion
 
 
 def spring(position, velocity, *, stiffness=2.0, damping=(0.1, 0.2)):

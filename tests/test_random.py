@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from skhybrid._random import seeded
+from skhybrid.runtime.seeds import seeded
 
 
 def test_the_same_seed_draws_the_same_and_the_global_state_stays():

@@ -7,32 +7,33 @@ import torch
 from small_fits import make_data, make_hybrid
 
 from skhybrid import HybridRegressor
-from skhybrid._recipes import PHYSICS_RATE_FACTOR, make_recipes
-from skhybrid.training import Batch, Penalties
+from skhybrid.fitting.training_config import PHYSICS_RATE_FACTOR, make_training_configs
+from skhybrid.model.batch import Batch
+from skhybrid.training.penalties import Penalties
 
 
-def recipes(n_rows=400, validation=None, **settings):
-    return make_recipes(
+def configs(n_rows=400, validation=None, **settings):
+    return make_training_configs(
         HybridRegressor(**settings), make_hybrid(make_data()), n_rows, 7, validation
     )
 
 
 def test_defaults_are_two_phases_of_three_thousand_steps():
-    first, second = recipes()
+    first, second = configs()
     assert first.rho.tolist() == pytest.approx([0.05])
     assert second.rho is None
-    for recipe in (first, second):
-        assert recipe.schedule.n_batches == 7
-        assert 3000 <= recipe.schedule.n_epochs * recipe.schedule.n_batches < 3007
-        assert recipe.seed == 7
-        assert recipe.patience is None
+    for config in (first, second):
+        assert config.schedule.n_batches == 7
+        assert 3000 <= config.schedule.n_epochs * config.schedule.n_batches < 3007
+        assert config.seed == 7
+        assert config.patience is None
     rate = HybridRegressor().learning_rate
     assert first.physics_learning_rate.tolist() == pytest.approx([PHYSICS_RATE_FACTOR * rate])
     assert second.learning_rate.tolist() == pytest.approx([rate])
 
 
 def test_theta_is_held_in_the_second_phase():
-    _, second = recipes(physics_learning_rate=0.5)
+    _, second = configs(physics_learning_rate=0.5)
     assert second.physics_learning_rate.tolist() == [0.0]
 
 
@@ -40,19 +41,19 @@ def test_theta_is_held_in_the_second_phase():
     "settings", [{"optimizer": "adam"}, {"rho": 0.0}, {"refine_rho": None}], ids=str
 )
 def test_there_is_no_second_phase(settings):
-    first, second = recipes(**settings)
+    first, second = configs(**settings)
     assert second is None
     assert (first.rho is None) == ("refine_rho" not in settings)
 
 
 def test_a_refinement_may_look_for_flatness_too():
-    _, second = recipes(refine_rho=0.02, perturbation="global", perturb="all")
+    _, second = configs(refine_rho=0.02, perturbation="global", perturb="all")
     assert second.rho.tolist() == pytest.approx([0.02])
     assert (second.perturbation, second.perturb) == ("global", "nn")
 
 
 def test_every_restart_has_its_values():
-    first, second = recipes(n_restarts=3, l2=0.1, functional_norm=0.2, orthogonality=0.3)
+    first, second = configs(n_restarts=3, l2=0.1, functional_norm=0.2, orthogonality=0.3)
     assert first.rho.shape == first.learning_rate.shape == (3,)
     assert isinstance(first.penalties, Penalties)
     for penalty, value in (("l2", 0.1), ("functional_norm", 0.2), ("orthogonality", 0.3)):
@@ -62,7 +63,7 @@ def test_every_restart_has_its_values():
 
 def test_early_stopping_gives_each_phase_a_patience_of_its_own():
     rows = Batch(torch.zeros(5, 2), torch.zeros(5), None)
-    first, second = recipes(validation=rows, early_stopping=True, n_iter_no_change=4, tol=0.1)
+    first, second = configs(validation=rows, early_stopping=True, n_iter_no_change=4, tol=0.1)
     assert first.keep_best == "each"
     assert (first.patience.n_epochs, first.patience.tolerance) == (4, 0.1)
     assert second.patience is not first.patience

@@ -23,7 +23,6 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSpli
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
-from small_courses import DT, make_oscillations, spring
 from small_models import (
     Recorder,
     drive,
@@ -33,6 +32,7 @@ from small_models import (
     make_table,
     twice_corrected,
 )
+from small_trajectories import DT, make_oscillations, spring
 
 from skhybrid import (
     ODE,
@@ -41,8 +41,8 @@ from skhybrid import (
     LatentODE,
     Param,
     Physics,
-    _side_by_side,
 )
+from skhybrid.batching import batch_training
 from skhybrid.datasets import make_pendulum_images
 from skhybrid.exceptions import (
     NonFiniteLossWarning,
@@ -73,13 +73,13 @@ def quick_model(**settings) -> HybridRegressor:
 def batches(monkeypatch) -> list[int]:
     """Numbers of fits that were trained side by side."""
     sizes: list[int] = []
-    together = _side_by_side.estimate_together
+    together = batch_training.train_together
 
     def noted(fits, **options):
         sizes.append(len(fits))
         return together(fits, **options)
 
-    monkeypatch.setattr(_side_by_side, "estimate_together", noted)
+    monkeypatch.setattr(batch_training, "estimate_together", noted)
     return sizes
 
 
@@ -289,7 +289,7 @@ def test_trajectories(settings, grid, sizes, batches):
 @pytest.mark.parametrize("initial_state", ["given", "learned"])
 def test_trajectories_of_different_lengths(initial_state, batches):
     first = list(FIRST)
-    courses = [course[: 4 + number % 3] for number, course in enumerate(COURSES)]
+    courses = [trajectory_info[: 4 + number % 3] for number, trajectory_info in enumerate(COURSES)]
     model = make_course_model({"initial_state": initial_state}, batch_size=5)
     search_both_ways(model, {"rho": [0.02, 0.05]}, first, courses, cv=KFold(2))
     assert sum(batches) == 4
@@ -902,7 +902,7 @@ def test_warnings_come_through_and_what_is_done_with_them_stays(backend):
 
 def interrupt_after(monkeypatch, n_batches: int) -> None:
     """Let somebody press the keys when so many batches have been trained."""
-    train, done = _side_by_side._train, []
+    train, done = batch_training._train, []
 
     def interrupted(*args):
         if len(done) == n_batches:
@@ -910,7 +910,7 @@ def interrupt_after(monkeypatch, n_batches: int) -> None:
         done.append(args)
         return train(*args)
 
-    monkeypatch.setattr(_side_by_side, "_train", interrupted)
+    monkeypatch.setattr(batch_training, "_train", interrupted)
 
 
 @pytest.mark.parametrize(

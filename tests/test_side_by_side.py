@@ -16,18 +16,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 from small_models import drive, make_model, make_table
 
-from skhybrid import HybridRegressor, _side_by_side
-from skhybrid._side_by_side import (
+from skhybrid import HybridRegressor
+from skhybrid.batching import batch_training
+from skhybrid.batching.batch_training import _tasks, train_collected
+from skhybrid.batching.deferred_fits import (
     Collected,
-    Collector,
-    UsedTooEarly,
-    _tasks,
-    nothing_collected,
-    open_collector,
-    train_collected,
+    DeferredFits,
+    NotTrainedYet,
+    open_deferred_fits,
+    training_at_once,
 )
 from skhybrid.exceptions import SerialMembersWarning, TrainingError
-from skhybrid.training.estimation import portions
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
@@ -41,9 +40,9 @@ def quick_model(**settings) -> HybridRegressor:
     return make_model(**{"max_epochs": 3, "physics_init": "given", **settings})
 
 
-def collect(models: Sequence[HybridRegressor], rows: Sequence = ((X, Y),)) -> Collector:
+def collect(models: Sequence[HybridRegressor], rows: Sequence = ((X, Y),)) -> DeferredFits:
     """Return a collector that has taken the models, each with its rows or all with the same."""
-    collector = Collector()
+    collector = DeferredFits()
     for number, model in enumerate(models):
         with collector.open(number, "kind", "start"):
             model.fit(*rows[number % len(rows)])
@@ -80,18 +79,18 @@ def test_a_fit_that_is_collected_is_prepared_and_waits():
 
 
 def test_a_collector_is_open_within_its_block_only():
-    collector = Collector()
-    assert open_collector() is None
+    collector = DeferredFits()
+    assert open_deferred_fits() is None
     with pytest.raises(KeyError), collector.open(0, "kind", None):
-        assert open_collector() is collector
-        with Collector().open(0, "kind", None):
-            assert open_collector() is not collector
-        with nothing_collected():
-            assert open_collector() is None
+        assert open_deferred_fits() is collector
+        with DeferredFits().open(0, "kind", None):
+            assert open_deferred_fits() is not collector
+        with training_at_once():
+            assert open_deferred_fits() is None
             check_is_fitted(quick_model().fit(X, Y))
-        assert open_collector() is collector
+        assert open_deferred_fits() is collector
         raise KeyError
-    assert open_collector() is None
+    assert open_deferred_fits() is None
     check_is_fitted(quick_model().fit(X, Y))
     assert collector.collected == []
 
@@ -110,14 +109,14 @@ def test_what_is_to_be_trained_alone_is_trained_at_once(capsys):
 def test_who_uses_a_fit_too_early_is_told_so():
     model = quick_model()
     fitted = quick_model().fit(X, Y)
-    with Collector().open(0, "kind", None):
+    with DeferredFits().open(0, "kind", None):
         model.fit(X, Y)
         for use in (model.predict, lambda X: model.score(X, Y), check_is_fitted):
-            with pytest.raises(UsedTooEarly):
+            with pytest.raises(NotTrainedYet):
                 use(X if use is not check_is_fitted else model)
         assert len(fitted.predict(X)) == 40
     # What scores within a fit takes it neither for a failure nor for a model that is not fitted.
-    assert not issubclass(UsedTooEarly, Exception)
+    assert not issubclass(NotTrainedYet, Exception)
     with pytest.raises(NotFittedError):
         model.predict(X)
 
@@ -167,7 +166,7 @@ def test_equal_rows_are_the_same_and_others_are_not():
 
 
 def test_fits_of_one_owner_are_told_apart():
-    collector = Collector()
+    collector = DeferredFits()
     for owner in range(2):
         with collector.open(owner, "kind", None):
             for gain in (1.0, 2.0):
@@ -180,7 +179,7 @@ def test_fits_of_one_owner_are_told_apart():
 
 def test_other_steps_of_a_pipeline_are_fitted_as_ever():
     pipeline = make_pipeline(StandardScaler(), quick_model())
-    collector = Collector()
+    collector = DeferredFits()
     with collector.open(0, "kind", None):
         pipeline.fit(X, Y)
     check_is_fitted(pipeline[0])
@@ -195,9 +194,9 @@ def test_other_steps_of_a_pipeline_are_fitted_as_ever():
 @pytest.mark.parametrize("n", [1, 2, 7, 10, 64])
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_portions_are_few_and_about_equally_large(n, size):
-    found = [*portions(range(n), size)]
-    assert [number for portion in found for number in portion] == [*range(n)]
-    lengths = [len(portion) for portion in found]
+    found = [*chunks(range(n), size)]
+    assert [number for chunk in found for number in chunk] == [*range(n)]
+    lengths = [len(chunk) for chunk in found]
     assert max(lengths) <= size
     assert max(lengths) - min(lengths) <= 1
     assert len(found) == -(-n // size)
@@ -248,12 +247,12 @@ def test_restarts_count_as_members(settings, size):
 
 def test_what_cannot_be_trained_together_is_in_chunks_of_its_own():
     settings = [{}, {"rho": 0.0}, {"n_restarts": 2}, {"n_threads": 2}, {"max_epochs": 4}]
-    collector = Collector()
+    collector = DeferredFits()
     for number, each in enumerate(settings * 2):
         with collector.open(number, "kind", number):
             quick_model(**each).fit(X, Y)
     assert chunks(collector.collected) == [2] * 5
-    by_kind = Collector()
+    by_kind = DeferredFits()
     for kind in ("one", "other"):
         with by_kind.open(0, kind, None):
             quick_model().fit(X, Y)
@@ -268,17 +267,17 @@ def test_fits_of_unequal_folds_share_a_chunk_if_their_minibatches_are_alike():
 
 def test_memory_limits_the_members(ten, monkeypatch):
     (one,) = collect([quick_model()]).collected
-    needed = _side_by_side.member_bytes(one.fit.problem, one.fit.starts[0], one.fit.recipe)
-    monkeypatch.setattr(_side_by_side, "MEMORY_LIMIT", 4 * needed)
+    needed = batch_training.member_bytes(one.fit.problem, one.fit.starts[0], one.fit.config)
+    monkeypatch.setattr(batch_training, "MEMORY_LIMIT", 4 * needed)
     assert max(chunks(ten)) == 4
-    monkeypatch.setattr(_side_by_side, "MEMORY_LIMIT", 1)
+    monkeypatch.setattr(batch_training, "MEMORY_LIMIT", 1)
     assert chunks(ten) == [1] * 10
     # What the user says goes first.
     assert chunks(ten, max_members=10) == [10]
 
 
 def test_more_members_than_are_fast_are_not_trained_at_once(monkeypatch, ten):
-    monkeypatch.setattr(_side_by_side, "FAST_MEMBERS", 5)
+    monkeypatch.setattr(batch_training, "FAST_MEMBERS", 5)
     assert chunks(ten) == [5, 5]
 
 
@@ -294,7 +293,7 @@ def test_fits_that_were_collected_become_those_of_estimators_that_were_fitted():
         quick_model(refine_rho=0.0, batch_size=10),
         quick_model(early_stopping=True, validation_fraction=0.3),
     ]
-    collector = Collector()
+    collector = DeferredFits()
     for number, model in enumerate(models):
         # What they are prepared for differs.
         with collector.open(number, "kind", number):
@@ -390,7 +389,7 @@ def test_physics_that_fails_where_memory_is_measured_fails_its_fits_only(monkeyp
     def failing(*args):
         raise RuntimeError("no derivative")
 
-    monkeypatch.setattr(_side_by_side, "member_bytes", failing)
+    monkeypatch.setattr(batch_training, "member_bytes", failing)
     model = quick_model(physics=drive)
     train_collected(collect([model]).collected)
     assert_fitted_as_alone(model)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid._stacked_networks import NARROW, Perceptrons, StackedNetworks
-from skhybrid.networks import Pointwise, as_function, build_network
+from skhybrid.model.networks import Pointwise, as_function, build_network
+from skhybrid.model.stacked_networks import NARROW, Perceptrons, StackedNetworks
 
 N_MEMBERS, N_ROWS = 3, 5
 WIDE = NARROW + 1

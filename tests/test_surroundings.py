@@ -8,7 +8,8 @@ import warnings
 import pytest
 import torch
 
-from skhybrid._surroundings import threads, warnings_caught
+from skhybrid.runtime.threads import threads
+from skhybrid.runtime.user_warnings import warnings_caught
 
 
 @pytest.fixture(autouse=True)

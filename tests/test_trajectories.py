@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from skhybrid._trajectories import (
+from skhybrid.data.times import padded, read_times, uniform_step
+from skhybrid.data.trajectories import (
     AUTO_LEARNED_WINDOW,
     AUTO_WINDOW,
     Trajectories,
-    at_learned_states,
+    windows_at_learned_states,
     initial_states,
-    padded,
-    read_times,
-    uniform_step,
 )
-from skhybrid.structures import ODE, Layout
+from skhybrid.model.layout import Layout
+from skhybrid.model.ode import ODE
 
 RNG = np.random.default_rng(0)
 
@@ -212,12 +211,12 @@ def test_learned_states_are_where_learning_goes_on():
     rows = trajectories.windows(3, trajectories.scales())
     table = RNG.normal(size=(4, 2))
     learned = rows.x.start + rows.x.reach * table
-    first = trajectories.first_entries(3)
+    first = trajectories.first_indices(3)
     np.testing.assert_array_equal(first, [0, 3])
     np.testing.assert_allclose(initial_states(rows, table, first), learned[[0, 3]])
     spread = np.array([5.0, 7.0])
     for given, reach in ((None, rows.x.reach), (spread, np.tile(spread, (4, 1)))):
-        moved = at_learned_states(rows, table, given)
+        moved = windows_at_learned_states(rows, table, given)
         np.testing.assert_allclose(moved.x.start, learned)
         np.testing.assert_allclose(moved.x.end[:2], learned[1:3])
         np.testing.assert_allclose(moved.x.reach, reach)

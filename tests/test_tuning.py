@@ -8,13 +8,13 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils._param_validation import InvalidParameterError
-from small_courses import DT, make_oscillations, spring
 from small_models import Recorder, drive, make_model, make_table
+from small_trajectories import DT, make_oscillations, spring
 
-import skhybrid._tuning as tuning
+import skhybrid.batching.auto_parameters as tuning
 from skhybrid import ODE, HybridRegressor, HybridSearchCV
 from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.model_selection import one_standard_error
+from skhybrid.model_selection.rules import one_standard_error
 
 RADII = (0.0, 0.1)
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from skhybrid import HybridRegressor
-from skhybrid._verdict import warn_of_non_finite
 from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning
-from skhybrid.training import Status
+from skhybrid.fitting.diagnostics import warn_of_non_finite
+from skhybrid.training.result import Status
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.1, 1.0, (100, 2))

@@ -1,7 +1,8 @@
-"""What a fit, or many of them, can tell."""
+"""Look at fits: how θ depends on a parameter."""
 
 from __future__ import annotations
 
-from skhybrid.inspection._path import PhysicsPathDisplay, physics_path
+from skhybrid.inspection.physics_path import physics_path
+from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
 
 __all__ = ["PhysicsPathDisplay", "physics_path"]

@@ -1,4 +1,4 @@
-"""Many fits side by side: one flat vector of parameters, seen as tensors with a member axis."""
+"""Many fits in one batch: one flat vector of parameters, seen as tensors with a member axis."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skhybrid.structures import STATES, LatentNetwork
+from skhybrid.model.layout import FIRST_STATES
 
 PHYSICS = "physics"
-STATE = "state"
+
+
+FIRST_STATE = "state"
+
+
 WEIGHT = "weight"
+
+
 BIAS = "bias"
+
+
 CODER = "coder"
-ALL = (PHYSICS, STATE, WEIGHT, BIAS, CODER)
+
+
+ALL = (PHYSICS, FIRST_STATE, WEIGHT, BIAS, CODER)
+
+
 # By how much parameters change where members are to differ, relative to what they are and one.
 DISTURBANCE = 0.1
 
@@ -25,13 +37,13 @@ DISTURBANCE = 0.1
 class Block:
     """Where one parameter tensor of all members lies in the flat vector.
 
-    ``kind`` is "physics" (scaled physics parameters), "state" (learned first states of
+    ``role`` is "physics" (scaled physics parameters), "state" (learned first states of
     trajectories), "weight" (network tensors of two or more dimensions), "bias" (network tensors
     of one dimension or none) or "coder" (tensors of an encoder or a decoder).
     """
 
     name: str
-    kind: str
+    role: str
     start: int
     stop: int
     n_members: int
@@ -76,7 +88,7 @@ class Members:
         stacks = [
             (
                 name,
-                STATE if name == STATES else PHYSICS,
+                FIRST_STATE if name == FIRST_STATES else PHYSICS,
                 torch.stack([member[name] for member in coordinates]),
             )
             for name in (coordinates[0] if coordinates else ())
@@ -84,25 +96,25 @@ class Members:
         stacks += [
             (
                 name,
-                _network_kind(network, name, live[name]),
+                _network_role(network, name, live[name]),
                 torch.stack([w[name] for w in weights]),
             )
             for name in trainable
         ]
         self.blocks: list[Block] = []
         position = 0
-        for name, kind, stack in stacks:
-            block = Block(name, kind, position, position + stack.numel(), self.n_members)
+        for name, role, stack in stacks:
+            block = Block(name, role, position, position + stack.numel(), self.n_members)
             self.blocks.append(block)
             position = block.stop
         self.flat = torch.cat([stack.reshape(-1) for _, _, stack in stacks]).detach().clone()
         self.gradient = torch.zeros_like(self.flat)
         self.coordinates: dict[str, Tensor] = {}
         self.weights: dict[str, Tensor] = {}
-        for block, (name, kind, stack) in zip(self.blocks, stacks, strict=True):
+        for block, (name, role, stack) in zip(self.blocks, stacks, strict=True):
             shape = stack.shape if self.n_members > 1 else stack.shape[1:]
             view = self.flat[block.start : block.stop].view(shape)
-            if kind in (PHYSICS, STATE):
+            if role in (PHYSICS, FIRST_STATE):
                 self.coordinates[name] = view.requires_grad_()
             elif self.n_members == 1:
                 live[name].data = view
@@ -130,15 +142,15 @@ class Members:
         """Write the gradient of each member's loss into :attr:`gradient`.
 
         The losses are summed first: a member's loss depends on its own parameters alone. Blocks of
-        the kind ``keep`` keep the gradient that they have.
+        the role ``keep`` keep the gradient that they have.
         """
-        kept = [block.view(self.gradient).clone() for block in self.blocks if block.kind == keep]
+        kept = [block.view(self.gradient).clone() for block in self.blocks if block.role == keep]
         gradients = torch.autograd.grad(
             losses if losses.ndim == 0 else losses.sum(), self.leaves, materialize_grads=True
         )
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
         for block in self.blocks if kept else ():
-            if block.kind == keep:
+            if block.role == keep:
                 block.view(self.gradient).copy_(kept.pop(0))
         if self._stopped is not None:
             self.gradient.masked_fill_(self._stopped, 0.0)
@@ -149,12 +161,12 @@ class Members:
         finite = torch.isfinite(self.gradient.sum())
         if not bool(finite):
             finite = self._all_finite(self.gradient)
-            self.gradient.masked_fill_(self.spread(~finite).bool(), 0.0)
+            self.gradient.masked_fill_(self.per_parameter(~finite).bool(), 0.0)
         return finite
 
     def stop(self, stopped: Tensor) -> None:
         """Let the gradients of these members be zero from now on, whatever their loss."""
-        self._stopped = self.spread(stopped).bool()
+        self._stopped = self.per_parameter(stopped).bool()
 
     def finite(self) -> Tensor:
         """Return which members have only finite parameters, of shape (n_members,)."""
@@ -172,13 +184,13 @@ class Members:
         if bool(chosen.all()):
             target.copy_(source)
         else:
-            target.copy_(torch.where(self.spread(chosen).bool(), source, target))
+            target.copy_(torch.where(self.per_parameter(chosen).bool(), source, target))
 
-    def spread(self, values: Tensor, kinds: Sequence[str] = ALL) -> Tensor:
-        """Return a flat vector holding each member's value in the blocks of the given kinds."""
+    def per_parameter(self, values: Tensor, roles: Sequence[str] = ALL) -> Tensor:
+        """Return a flat vector with each member's value in the blocks of the given roles."""
         flat = torch.zeros_like(self.flat)
         for block in self.blocks:
-            if block.kind in kinds:
+            if block.role in roles:
                 block.view(flat).copy_(values.reshape(-1, 1))
         return flat
 
@@ -196,7 +208,8 @@ class Members:
         return {name: tensor.detach()[member].clone() for name, tensor in tensors.items()}
 
 
-def _network_kind(network: nn.Module, name: str, parameter: Tensor) -> str:
-    if isinstance(network, LatentNetwork) and not name.startswith("rate."):
+def _network_role(network: nn.Module, name: str, parameter: Tensor) -> str:
+    is_coder = getattr(network, "is_coder", None)
+    if is_coder is not None and is_coder(name):
         return CODER
     return WEIGHT if parameter.ndim > 1 else BIAS

@@ -1,21 +1,20 @@
-"""What is minimised: the loss of every member on a minibatch."""
+"""The loss of every member on a minibatch."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from skhybrid._surroundings import warnings_caught
 from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.structures import Hybrid
-from skhybrid.training.batch import Batch, take
-from skhybrid.training.folding import Folded, agree
+from skhybrid.model.batch import Batch, select_rows
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.members import Members
+from skhybrid.training.members_as_rows import MembersAsRows, agree
+from skhybrid.training.minibatches import OwnRows, PerMemberBatches, rows_of
 from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
-from skhybrid.training.streams import OwnRows, Streams, rows_of
 
 # Targets evaluated at once where no gradient is needed.
 EVALUATION_NUMBERS = 2**17
@@ -33,8 +32,8 @@ class Objective:
         Whether the weights of a batch carry a leading member axis.
     row_axes : int, named tuple or None, default=None
         Where the features of a batch have a member axis; None: nowhere.
-    frames : dict, default=None
-        Scales and origins of every member, stacked, where they differ (see :meth:`Hybrid.frame`).
+    member_constants : dict, default=None
+        Scales and initial θ of every member, stacked, where they differ.
     compile : bool, default=False
         Whether to compile the loss and its gradient with ``torch.compile``.
     """
@@ -47,7 +46,7 @@ class Objective:
         *,
         weight_per_member: bool = False,
         row_axes: int | tuple | None = None,
-        frames: dict | None = None,
+        member_constants: dict | None = None,
         compile: bool = False,
     ) -> None:
         in_part = hybrid.compiled() if compile else None
@@ -62,7 +61,7 @@ class Objective:
         self._weight_per_member = weight_per_member
         self._row_axes = row_axes
         self._rows_per_member = row_axes is not None
-        self._frames = frames
+        self._constants = member_constants
         self._loss = (
             self._penalised_loss
             if penalties.has_functional_norm or penalties.has_orthogonality
@@ -77,19 +76,19 @@ class Objective:
         """Return the loss of every member, of shape (n_members,), or () for a single one."""
         return self._training_loss(*self._arguments(batch))
 
-    def without_others(self, data: Batch | Streams) -> Batch | Streams | OwnRows:
+    def without_others(self, data: Batch | PerMemberBatches) -> Batch | PerMemberBatches | OwnRows:
         """Return the rows that have a weight for each member, if these can be evaluated alone.
 
-        What a model adds to the loss of its own accord, as folded ones do not, is of all rows.
+        Extra loss terms need all rows; models evaluated as rows have none.
         """
         weighted = data.weight is not None and self._weight_per_member
-        if not weighted or not isinstance(self._evaluation_loss, Folded):
+        if not weighted or not isinstance(self._evaluation_loss, MembersAsRows):
             return data
         own = OwnRows(data)
         return own if own.n_rows <= own.n_all // 2 else data
 
     @torch.no_grad()
-    def data_losses(self, data: Batch | Streams | OwnRows) -> Tensor:
+    def data_losses(self, data: Batch | PerMemberBatches | OwnRows) -> Tensor:
         """Return every member's loss over all rows, without penalties: shape (n_members,)."""
         total = 0.0
         evaluate = self._evaluation_loss
@@ -101,9 +100,9 @@ class Objective:
         if isinstance(data, OwnRows):
             evaluate = evaluate.for_rows_of_members()
             n_rows, n_all = data.n_rows, data.n_all
-        portion = max(1, EVALUATION_NUMBERS // max(1, numbers_in_row))
-        for start in range(0, n_rows, portion):
-            rows = slice(start, min(start + portion, n_rows))
+        chunk = max(1, EVALUATION_NUMBERS // max(1, numbers_in_row))
+        for start in range(0, n_rows, chunk):
+            rows = slice(start, min(start + chunk, n_rows))
             losses = evaluate(*self._arguments(rows_of(data, rows)))
             total = total + losses * (rows.stop - rows.start)
         losses = (total / n_all).reshape(-1)
@@ -112,16 +111,16 @@ class Objective:
         return losses
 
     def choose_evaluation(self, batch: Batch) -> None:
-        """Find out how the members are evaluated fastest: folded, by ``torch.vmap``, or one by one.
+        """Choose how to evaluate the members: as rows, by ``torch.vmap``, or one by one.
 
-        A physics function with a branch on its data, for example, cannot be vectorised over
-        members, but each member can still be evaluated alone. Where ``torch.vmap`` can follow,
-        what it finds tells whether members may be folded (see :class:`Folded`), for members whose
-        parameters differ.
+        Physics that branches on its data, for example, cannot be vectorised over members, but each
+        member can be evaluated alone. Where ``torch.vmap`` works, its losses and gradients at
+        members that differ tell whether the members may be evaluated as rows (see
+        :class:`MembersAsRows`).
         """
         if self.members.n_members == 1:
             return
-        if not self.hybrid.vectorisable:
+        if not self.hybrid.allows_vmap:
             self._go_one_by_one()
             return
         try:
@@ -131,36 +130,35 @@ class Objective:
             self._go_one_by_one()
             self.members.backward(self(batch))
             reason = str(error).strip().splitlines()[0]
-            warnings.warn(
+            warn(
                 "The model cannot be vectorised over several fits (restarts, or the fold copies of "
                 "the second phase), so they are trained one after the other, which is slower. "
                 f"torch.vmap says: {reason}",
                 SerialMembersWarning,
-                stacklevel=2,
             )
             return
         penalised = self._loss != self._data_loss
-        if self.hybrid.foldable and not penalised and not self._compile:
-            self._fold_if_same(batch, expected)
+        if self.hybrid.allows_members_as_rows and not penalised and not self._compile:
+            self._use_rows_if_same(batch, expected)
 
-    def _fold_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
+    def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
         """Evaluate the members as one batch of rows from now on, if that gives what is expected."""
         ways = [False] if self.hybrid.physics is None else [False, True]
         with self.members.disturbed(), warnings_caught():
             for physics_apart in ways:
-                folded = Folded(
+                as_rows = MembersAsRows(
                     self.hybrid,
                     self.members.n_members,
                     rows_per_member=self._rows_per_member,
-                    frames=self._frames,
+                    member_constants=self._constants,
                     physics_apart=physics_apart,
                 )
                 try:
-                    found = self._losses_and_gradient(folded, batch)
+                    found = self._losses_and_gradient(as_rows, batch)
                 except Exception:  # whatever physics may raise that is handed rows of all members
                     continue
                 if agree(found, expected, self.members.blocks):
-                    self._training_loss = self._evaluation_loss = folded
+                    self._training_loss = self._evaluation_loss = as_rows
                     return
 
     def _losses_and_gradient(
@@ -181,29 +179,37 @@ class Objective:
         else:
             weights = None  # the module holds them
             weight = weight[0] if self._weight_per_member else weight
-        frames = self._frames
-        return (self.members.coordinates, weights, x, y, weight, frames, *self._penalty_weights)
+        member_constants = self._constants
+        return (
+            self.members.coordinates,
+            weights,
+            x,
+            y,
+            weight,
+            member_constants,
+            *self._penalty_weights,
+        )
 
     def _over_members(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
         if self.members.n_members == 1:
             return loss
         weight_axis = 0 if self._weight_per_member else None
         target_axis = 0 if self._rows_per_member else None
-        frame_axis = None if self._frames is None else 0
+        frame_axis = None if self._constants is None else 0
         axes = (0, 0, self._row_axes, target_axis, weight_axis, frame_axis, 0, 0)
         return torch.vmap(loss, in_dims=axes, randomness="different")
 
     def _one_by_one(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def losses(coordinates, weights, x, y, weight, frames, *penalty_weights):
+        def losses(coordinates, weights, x, y, weight, member_constants, *penalty_weights):
             return torch.stack(
                 [
                     loss(
                         {name: tensor[member] for name, tensor in coordinates.items()},
                         {name: tensor[member] for name, tensor in weights.items()},
-                        take(x, member) if self._rows_per_member else x,
+                        select_rows(x, member) if self._rows_per_member else x,
                         y[member] if self._rows_per_member else y,
                         weight[member] if self._weight_per_member else weight,
-                        _frame_of(frames, member),
+                        _constants_of(member_constants, member),
                         *(values[member] for values in penalty_weights),
                     )
                     for member in range(self.members.n_members)
@@ -212,15 +218,15 @@ class Objective:
 
         return losses
 
-    def _framed(self, frame: dict | None) -> tuple[Hybrid, Tensor]:
+    def _model_of(self, member_constants: dict | None) -> tuple[Hybrid, Tensor]:
         """Return the model of a member, and one over the spread of its target."""
-        if frame is None:
+        if member_constants is None:
             return self.hybrid, self._inverse_scale
-        hybrid = self.hybrid.framed(frame)
+        hybrid = self.hybrid.with_member_constants(member_constants)
         return hybrid, 1.0 / hybrid.scales.target_scale
 
-    def _data_loss(self, coordinates, weights, x, y, weight, frame, *_) -> Tensor:
-        hybrid, inverse_scale = self._framed(frame)
+    def _data_loss(self, coordinates, weights, x, y, weight, member_constants, *_) -> Tensor:
+        hybrid, inverse_scale = self._model_of(member_constants)
         prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         return _mean_square(prediction - y, inverse_scale, weight) + extra
 
@@ -231,11 +237,11 @@ class Objective:
         x: Tensor,
         y: Tensor,
         weight: Tensor | None,
-        frame: dict | None,
+        member_constants: dict | None,
         functional_norm_weight: Tensor,
         orthogonality_weight: Tensor,
     ) -> Tensor:
-        hybrid, inverse_scale = self._framed(frame)
+        hybrid, inverse_scale = self._model_of(member_constants)
         unit = inverse_scale if weight is None else inverse_scale * weight.sqrt()
 
         def physics(at: Mapping[str, Tensor]) -> Tensor:
@@ -252,13 +258,13 @@ class Objective:
         return loss
 
 
-def _frame_of(frames: dict | None, member: int) -> dict | None:
+def _constants_of(member_constants: dict | None, member: int) -> dict | None:
     """Return what a frame has of one member."""
-    if frames is None:
+    if member_constants is None:
         return None
     return {
-        name: _frame_of(part, member) if isinstance(part, dict) else part[member]
-        for name, part in frames.items()
+        name: _constants_of(part, member) if isinstance(part, dict) else part[member]
+        for name, part in member_constants.items()
     }
 
 

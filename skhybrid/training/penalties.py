@@ -1,4 +1,4 @@
-"""Regularisers beside flatness: small weights, a small correction, one beside the physics."""
+"""Penalties: small weights, a small correction, a correction that leaves the physics its part."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class L2:
         self._blocks = [
             (block.view(members.flat), block.view(members.gradient))
             for block in members.blocks
-            if block.kind == WEIGHT and bool((l2 != 0).any())
+            if block.role == WEIGHT and bool((l2 != 0).any())
         ]
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The second phase: θ is held, the network refined for as long as held-out rows gain by it."""
+"""The second phase: θ is held and the network is trained on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from skhybrid.training.batch import Batch
-from skhybrid.training.joining import join_problems, join_recipes, part_of
-from skhybrid.training.loop import OnEpoch, Problem, Recipe, train
+from skhybrid.model.batch import Batch
+from skhybrid.training.combining import combine_configs, combine_problems, results_of_fit
+from skhybrid.training.loop import OnEpoch, train
 from skhybrid.training.members import Members
-from skhybrid.training.result import Result
+from skhybrid.training.problem import Problem, TrainingConfig
+from skhybrid.training.result import MemberResults
 
 N_FOLDS = 5
+
+
 # With fewer rows than this in a fold, the held-out loss says nothing.
 MIN_FOLD_ROWS = 5
 
@@ -39,7 +42,7 @@ class Refinement:
     """
 
     problem: Problem
-    recipe: Recipe
+    config: TrainingConfig
     weights: Mapping[str, Tensor]
     coordinates: Mapping[str, Tensor]
 
@@ -51,7 +54,7 @@ class Refinement:
 
 def refine(
     fits: Sequence[Refinement], watch: Callable[[str, Members], OnEpoch | None]
-) -> list[tuple[dict[str, Tensor], Result]]:
+) -> list[tuple[dict[str, Tensor], MemberResults]]:
     """Train networks on with θ held, and end where held-out rows are fitted best.
 
     Beside the member that sees all rows, a copy is trained for each of five folds without the rows
@@ -73,35 +76,35 @@ def refine(
     """
     counts = [fit.n_members for fit in fits]
     # Fits of the same rows share the folds too.
-    folded: dict[tuple, Problem] = {}
+    with_folds_of: dict[tuple, Problem] = {}
     problems = []
     for fit in fits:
         problem = fit.problem
         if problem.validation is None:
-            key = (id(problem.data), fit.recipe.seed)
-            if key not in folded:
-                folded[key] = with_folds(problem, fit.recipe.seed)
-            shared = folded[key]
+            key = (id(problem.data), fit.config.seed)
+            if key not in with_folds_of:
+                with_folds_of[key] = with_folds(problem, fit.config.seed)
+            shared = with_folds_of[key]
             problem = replace(problem, data=shared.data, validation=shared.validation)
         problems.append(problem)
-    recipes = [_recipe_for(fit.recipe, count) for fit, count in zip(fits, counts, strict=True)]
+    configs = [_config_for(fit.config, count) for fit, count in zip(fits, counts, strict=True)]
     starts = [fit for fit, count in zip(fits, counts, strict=True) for _ in range(count)]
-    problem = join_problems(problems, [fit.recipe.seed for fit in fits], counts)
+    problem = combine_problems(problems, [fit.config.seed for fit in fits], counts)
     members = Members(
         problem.hybrid.network, [fit.weights for fit in starts], [fit.coordinates for fit in starts]
     )
-    result = train(problem, members, join_recipes(recipes), watch("refine", members))
+    results = train(problem, members, combine_configs(configs), watch("refine", members))
     parts = problem.fits or [slice(0, counts[0])]
-    return [(members.member_weights(part.start), part_of(result, part)) for part in parts]
+    return [(members.member_weights(part.start), results_of_fit(results, part)) for part in parts]
 
 
-def _recipe_for(recipe: Recipe, n_members: int) -> Recipe:
+def _config_for(config: TrainingConfig, n_members: int) -> TrainingConfig:
     return replace(
-        recipe,
-        rho=None if recipe.rho is None else recipe.rho.expand(n_members),
-        learning_rate=recipe.learning_rate.expand(n_members),
-        physics_learning_rate=recipe.learning_rate.new_zeros(n_members),
-        penalties=recipe.penalties.expand(n_members),
+        config,
+        rho=None if config.rho is None else config.rho.expand(n_members),
+        learning_rate=config.learning_rate.expand(n_members),
+        physics_learning_rate=config.learning_rate.new_zeros(n_members),
+        penalties=config.penalties.expand(n_members),
         keep_best="together",
     )
 

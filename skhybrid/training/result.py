@@ -1,12 +1,15 @@
-"""Where training begins, and what it hands back."""
+"""Where training starts, and what it returns."""
 
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from torch import Tensor
+
+from skhybrid.training.explained_variance import ExplainedVariance
 
 
 @dataclass(frozen=True)
@@ -18,22 +21,23 @@ class Start:
 
 
 class Status(enum.Enum):
-    """How the training of a member ended; the value is a message for people."""
+    """How training ended; the value is a message for people."""
 
     FINISHED = "ran for all of its epochs"
     EARLY_STOPPED = "the validation loss stopped improving"
     CALLBACK_STOPPED = "a callback asked to stop"
     NON_FINITE = "the loss became non-finite; the last good parameters were restored"
     FAILED = "the loss was non-finite from the first epoch"
+    ERROR = "training raised an error"
 
     @property
     def usable(self) -> bool:
-        """Whether the member has parameters worth keeping."""
-        return self is not Status.FAILED
+        """Whether there are parameters worth keeping."""
+        return self not in (Status.FAILED, Status.ERROR)
 
 
 @dataclass
-class Result:
+class MemberResults:
     """Outcome of one run of the training loop, with a value per member.
 
     Attributes
@@ -60,3 +64,49 @@ class Result:
     stopped_epoch: list[int] = field(default_factory=list)
     n_epochs: int = 0
     kept_epoch: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """Outcome of a whole fit, whatever it is.
+
+    Attributes
+    ----------
+    status : Status
+        Without a usable status, all that follows but ``restarts`` and ``error`` is empty.
+    restarts : MemberResults or None
+        Outcome of the first phase, for every restart.
+    coordinates, weights : dict of str to Tensor
+        Scaled physics parameters and network parameters of the restart that was kept.
+    loss : float
+        Its data loss over the training rows.
+    loss_curve : list of float
+        Its mean minibatch loss, penalties included, in every epoch of both phases.
+    best : int or None
+        Which restart was kept.
+    restart_coordinates : list of dict
+        Scaled physics parameters of every restart.
+    refinement : MemberResults or None
+        Outcome of the second phase.
+    explained : ExplainedVariance or None
+        What each part explained when θ was settled, at the end of the first phase.
+    error : Exception or None
+        What training raised.
+    """
+
+    status: Status
+    restarts: MemberResults | None = None
+    coordinates: dict[str, Tensor] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    loss: float = math.nan
+    loss_curve: list[float] = field(default_factory=list)
+    best: int | None = None
+    restart_coordinates: list[dict[str, Tensor]] = field(default_factory=list)
+    refinement: MemberResults | None = None
+    explained: ExplainedVariance | None = None
+    error: Exception | None = None
+
+    @classmethod
+    def of_error(cls, error: Exception) -> FitResult:
+        """Return the result of a fit whose training raised an error."""
+        return cls(Status.ERROR, error=error)

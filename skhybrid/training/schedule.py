@@ -1,4 +1,4 @@
-"""How long to train, in what portions, and how fast."""
+"""Epochs, minibatches and the decay of the learning rate."""
 
 from __future__ import annotations
 
@@ -8,9 +8,15 @@ from dataclasses import dataclass
 # So many steps settle θ to a few per cent on every task measured, twice as many not much better
 # (benchmarks/bench_budget.py). Of large tables every row is still seen at least so many times.
 AUTO_STEPS = 3000
+
+
 # A step through windows takes some ten times as long, and trajectories have fewer independent rows.
 AUTO_WINDOW_STEPS = 1000
+
+
 AUTO_MIN_EPOCHS = 20
+
+
 AUTO_BATCH_SIZE = 64
 
 

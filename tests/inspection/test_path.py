@@ -11,7 +11,7 @@ from small_models import drive, make_model, make_table
 from skhybrid import HybridRegressor, Physics
 from skhybrid.datasets import make_pendulum_acceleration
 from skhybrid.inspection import PhysicsPathDisplay, physics_path
-from skhybrid.model_selection import about_as_stable
+from skhybrid.model_selection.fold_statistics import about_as_stable
 
 RADII = [0.0, 0.05, 0.3]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skhybrid.structures.additive import additive
+from skhybrid.model.structures import additive
 
 
 def test_network_adds_in_units_of_the_target(x, physics, network):

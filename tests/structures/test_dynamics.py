@@ -11,12 +11,15 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid._parameter_space import ParameterSpace
 from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.networks import MultilayerPerceptron, Pointwise
-from skhybrid.physics import Physics
-from skhybrid.structures import ODE, STATES, Dynamics, Layout, RateScales, Windows
-from skhybrid.structures.dynamics import FARTHEST
+from skhybrid.model.batch import Windows
+from skhybrid.model.dynamics import MAX_DEVIATION, Dynamics
+from skhybrid.model.layout import FIRST_STATES, Layout
+from skhybrid.model.networks import MultilayerPerceptron, Pointwise
+from skhybrid.model.ode import ODE
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.scales import RateScales
 
 DOUBLE = torch.float64
 FIRST = torch.tensor([[1.0, 2.0], [-0.5, 0.3], [0.2, -1.0]], dtype=DOUBLE)
@@ -66,7 +69,7 @@ def make_dynamics(
     n_seen=2,
     n_outputs=2,
     network_columns=None,
-    n_entries=0,
+    n_first_states=0,
     **layout,
 ) -> Dynamics:
     physics = None if physics is None else Physics(physics)
@@ -81,7 +84,7 @@ def make_dynamics(
         make_scales(n_seen, n_outputs, per_channel=per_channel),
         layout=Layout(**layout),
         network_columns=network_columns,
-        n_entries=n_entries,
+        n_first_states=n_first_states,
     )
 
 
@@ -110,7 +113,7 @@ def answered(model, seen) -> torch.Tensor:
 def euler_step(model, x) -> torch.Tensor:
     """Return the rates at the start, as one step of Euler's method reveals them."""
     with torch.no_grad():
-        end = model(x, model.origin())[:, -1]
+        end = model(x, model.initial_coordinates())[:, -1]
     return (end - x.start) / x.steps[:, :1]
 
 
@@ -185,7 +188,7 @@ def test_a_join_of_ones_own_with_inputs_and_what_the_network_reads_besides():
 def test_a_join_that_returns_another_shape_is_named():
     model = make_dynamics(ODE(**EULER, join=lambda t, state, physics, nn: state[:, :1]))
     with pytest.raises(ValueError, match="join must return the rate of change of every state"):
-        model(make_windows(), model.origin())
+        model(make_windows(), model.initial_coordinates())
 
 
 @pytest.mark.parametrize(
@@ -199,13 +202,13 @@ def test_a_join_that_returns_another_shape_is_named():
 def test_physics_that_returns_another_shape_is_named(physics, message):
     model = make_dynamics(physics=physics)
     with pytest.raises(PhysicsError, match=f"(?i){message}"):
-        model(make_windows(), model.origin())
+        model(make_windows(), model.initial_coordinates())
 
 
 def test_a_network_that_returns_another_shape_is_named():
     model = make_dynamics(network=make_network(2, 1))
     with pytest.raises(NetworkError, match=r"nn must return the rate of change of every state"):
-        model(make_windows(), model.origin())
+        model(make_windows(), model.initial_coordinates())
 
 
 def test_without_physics_the_network_is_the_rate():
@@ -225,7 +228,7 @@ def test_inputs_between_two_times(kind, method, substeps):
     ode = ODE(dt=0.2, inputs=kind, method=method, substeps=substeps, rtol=1e-8, atol=1e-9)
     x = make_windows(6, 0.2, inputs=make_inputs(6))
     model = make_dynamics(ode, pushed_spring, n_inputs=1, reads_inputs=True, with_first=True)
-    prediction = model(x, model.origin())
+    prediction = model(x, model.initial_coordinates())
     times = 0.2 * np.arange(7)
     for i in range(3):
         drive = x.inputs[i, :, 0].numpy()
@@ -247,26 +250,26 @@ def test_inputs_between_two_times(kind, method, substeps):
 def test_predictions_begin_one_step_after_a_given_first_state():
     with_first, without = (make_dynamics(with_first=each) for each in (True, False))
     x = make_windows(4)
-    whole = with_first(x, with_first.origin())
+    whole = with_first(x, with_first.initial_coordinates())
     assert whole.shape == (3, 5, 2)
     assert_close(whole[:, 0], FIRST)
-    assert_close(without(x, without.origin()), whole[:, 1:])
+    assert_close(without(x, without.initial_coordinates()), whole[:, 1:])
 
 
 def test_one_step_length_for_all_and_one_for_each_agree():
     x = make_windows(4)
     same = make_dynamics(uniform_step=0.1)
-    assert_close(same(x, same.origin()), make_dynamics()(x, same.origin()))
+    assert_close(same(x, same.initial_coordinates()), make_dynamics()(x, same.initial_coordinates()))
     other = same.at_step(0.2)
     doubled = x._replace(steps=2.0 * x.steps)
-    assert_close(other(x, same.origin()), make_dynamics()(doubled, same.origin()))
+    assert_close(other(x, same.initial_coordinates()), make_dynamics()(doubled, same.initial_coordinates()))
     assert same.layout.uniform_step == 0.1
 
 
 def test_padding_repeats_the_last_state():
     x = make_windows(4)
     x.steps[1, 2:] = 0.0
-    prediction = make_dynamics()(x, make_dynamics().origin())
+    prediction = make_dynamics()(x, make_dynamics().initial_coordinates())
     assert_close(prediction[1, 2:], prediction[1, 1:2].expand(2, 2), rtol=0, atol=0)
     assert not torch.equal(prediction[0, 3], prediction[0, 2])
 
@@ -278,7 +281,7 @@ def test_time_is_that_of_the_trajectory():
     model = make_dynamics(physics=clock)
     x = make_windows(5)
     expected = FIRST + 1.5 * ((x.origin + 0.5) ** 2 - x.origin**2)[:, None]
-    assert_close(model(x, model.origin())[:, -1], expected)
+    assert_close(model(x, model.initial_coordinates())[:, -1], expected)
 
 
 # What is observed
@@ -304,8 +307,8 @@ def test_observe_with_inputs_and_parameters():
 
 def test_observe_may_return_one_number_for_each_state():
     model = make_dynamics(ODE(dt=0.1, observe=lambda state: state[:, 1]), n_outputs=1)
-    expected = make_dynamics()(make_windows(), model.origin())[..., 1:]
-    assert_close(model(make_windows(), model.origin()), expected)
+    expected = make_dynamics()(make_windows(), model.initial_coordinates())[..., 1:]
+    assert_close(model(make_windows(), model.initial_coordinates()), expected)
 
 
 @pytest.mark.parametrize(
@@ -318,7 +321,7 @@ def test_observe_may_return_one_number_for_each_state():
 def test_observe_that_returns_something_else_is_named(observe, message):
     model = make_dynamics(ODE(dt=0.1, observe=observe), n_outputs=1)
     with pytest.raises(PhysicsError, match=message):
-        model(make_windows(), model.origin())
+        model(make_windows(), model.initial_coordinates())
 
 
 def test_a_network_that_corrects_the_output():
@@ -331,12 +334,12 @@ def test_a_network_that_corrects_the_output():
     assert model.n_network_outputs == 1
     x = make_windows(inputs=make_inputs())
     plain = make_dynamics(ODE(dt=0.1, inputs="hold"), pushed_spring, **{**options, "n_outputs": 2})
-    states = plain(x, plain.origin())
+    states = plain(x, plain.initial_coordinates())
     times = (x.origin[:, None] + 0.1 * torch.arange(4))[..., None]
     said = answered(model, torch.cat([states[..., 1:], x.inputs, times], dim=-1))
     expected = states[..., :1] + said * model.scales.target_scale
-    assert_close(model(x, model.origin()), expected)
-    assert_close(model.physics_part(x, model.origin()), states[..., :1])
+    assert_close(model(x, model.initial_coordinates()), expected)
+    assert_close(model.physics_part(x, model.initial_coordinates()), states[..., :1])
 
 
 # What the network sees
@@ -378,11 +381,11 @@ def test_hold_keeps_what_the_network_reads_in_its_range():
 
     model.network = Watching(model.network)
     x = make_windows(1)
-    model(x, model.origin(), hold=True)
+    model(x, model.initial_coordinates(), hold=True)
     assert bool((torch.cat(seen) >= scales.feature_low).all())
     assert bool((torch.cat(seen) <= scales.feature_high).all())
     seen.clear()
-    model(x, model.origin())
+    model(x, model.initial_coordinates())
     assert bool((torch.cat(seen) > scales.feature_high).any())
 
 
@@ -414,7 +417,7 @@ def test_a_perceptron_is_applied_at_every_point_of_a_field():
         setattr(model.scales, name, value.reshape(4, 1, 1))
     x = make_windows(1, first=FIELD, inputs=make_inputs(1, n=2))
     with torch.no_grad():
-        prediction = model(x, model.origin())[:, -1]
+        prediction = model(x, model.initial_coordinates())[:, -1]
     scales = model.scales
     for i in range(2):
         for row in range(4):
@@ -440,7 +443,7 @@ def test_a_convolution_of_a_field():
     scales = model.scales
     said = convolution(scales.feature_offset + scales.feature_factor * FIELD) * scales.rate_scale
     expected = FIELD + 0.1 * (diffusion(0.0, FIELD) + said)
-    assert_close(model(x, model.origin())[:, -1], expected)
+    assert_close(model(x, model.initial_coordinates())[:, -1], expected)
 
 
 # Learned first states
@@ -460,43 +463,46 @@ def with_entries(n_steps=3) -> tuple[Windows, dict]:
         end_reach=reach[behind],
     )
     generator = torch.Generator().manual_seed(2)
-    return x, {STATES: torch.randn((3, 2), generator=generator, dtype=DOUBLE)}
+    return x, {FIRST_STATES: torch.randn((3, 2), generator=generator, dtype=DOUBLE)}
 
 
 @pytest.mark.parametrize("continuity", [0.0, 1.0, 2.5])
 def test_learned_first_states_and_their_gaps(continuity):
-    model = make_dynamics(ODE(dt=0.1, continuity=continuity), with_first=True, n_entries=3)
+    model = make_dynamics(ODE(dt=0.1, continuity=continuity), with_first=True, n_first_states=3)
     x, table = with_entries()
-    coordinates = model.space.origin() | table
+    coordinates = model.space.initial_coordinates() | table
     prediction, extra = model.evaluate(x, coordinates)
-    first = x.start + x.reach * table[STATES]
+    first = x.start + x.reach * table[FIRST_STATES]
     assert_close(prediction[:, 0], first)
     assert_close(first[2], FIRST[2])  # a reach of zero holds it
     plain = make_dynamics(with_first=True)
-    expected = plain(x._replace(start=first, entry=None), plain.origin())
+    expected = plain(x._replace(start=first, entry=None), plain.initial_coordinates())
     assert_close(prediction, expected)
     gap = (expected[0, -1] - first[1]) / model.scales.state_scale
     assert float(extra) == pytest.approx(continuity * float(gap.square().sum()) / 6)
 
 
 def test_first_states_begin_where_they_are_guessed():
-    model = make_dynamics(with_first=True, n_entries=3)
+    model = make_dynamics(with_first=True, n_first_states=3)
     x, _ = with_entries()
-    origin = model.origin()
-    assert origin[STATES].shape == (3, 2)
+    origin = model.initial_coordinates()
+    assert origin[FIRST_STATES].shape == (3, 2)
     assert_close(model(x, origin)[:, 0], FIRST)
-    assert STATES not in model.at_observed_states().origin()
+    assert FIRST_STATES not in model.at_observed_states().initial_coordinates()
 
 
 @pytest.mark.parametrize("method", ["rk4", "dopri5"])
 def test_gradients_reach_parameters_first_states_and_weights(method):
     ode = ODE(dt=0.1, method=method, rtol=1e-9, atol=1e-10)
-    model = make_dynamics(ode, network=make_network(), n_entries=3)
+    model = make_dynamics(ode, network=make_network(), n_first_states=3)
     x, table = with_entries(2)
     stiffness = torch.zeros((), dtype=DOUBLE, requires_grad=True)
-    coordinates = {"stiffness": stiffness, STATES: table[STATES].clone().requires_grad_()}
+    coordinates = {
+        "stiffness": stiffness,
+        FIRST_STATES: table[FIRST_STATES].clone().requires_grad_(),
+    }
     weights = {name: p.detach().clone() for name, p in model.network.named_parameters()}
-    leaves = [stiffness, coordinates[STATES], weights["0.weight"].requires_grad_()]
+    leaves = [stiffness, coordinates[FIRST_STATES], weights["0.weight"].requires_grad_()]
 
     def loss():
         prediction, extra = model.evaluate(x, coordinates, weights)
@@ -542,11 +548,11 @@ def test_bounded_rollouts_stay_finite_and_others_are_left_alone(method):
     assert not bool(torch.isfinite(model(x, coordinates)).all())
     prediction, _ = model.evaluate(x, coordinates, bounded=True)
     assert bool(torch.isfinite(prediction).all())
-    mean, reach = model.scales.state_mean, FARTHEST * model.scales.state_scale
+    mean, reach = model.scales.state_mean, MAX_DEVIATION * model.scales.state_scale
     assert bool(((prediction - mean).abs() <= reach * (1 + 1e-9)).all())
     tame = make_dynamics(ODE(dt=0.1, method=method))
-    expected = tame(x, tame.origin())
-    assert_close(tame.evaluate(x, tame.origin(), bounded=True)[0], expected, rtol=0, atol=0)
+    expected = tame(x, tame.initial_coordinates())
+    assert_close(tame.evaluate(x, tame.initial_coordinates(), bounded=True)[0], expected, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("uniform", [True, False])
@@ -561,7 +567,7 @@ def test_members_side_by_side_are_those_one_by_one(uniform, inputs):
         n_inputs=n_inputs,
         reads_inputs=bool(n_inputs),
         uniform_step=0.1 if uniform else None,
-        n_entries=3,
+        n_first_states=3,
     )
     x, _ = with_entries()
     x = x._replace(inputs=make_inputs() if inputs else None)
@@ -570,7 +576,7 @@ def test_members_side_by_side_are_those_one_by_one(uniform, inputs):
         generator = torch.Generator().manual_seed(member)
         draw = lambda *shape, g=generator: torch.randn(shape, generator=g, dtype=DOUBLE)  # noqa: E731
         weights = make_network(2 + n_inputs, seed=member).state_dict()
-        starts.append(({"stiffness": draw(), STATES: draw(3, 2)}, dict(weights)))
+        starts.append(({"stiffness": draw(), FIRST_STATES: draw(3, 2)}, dict(weights)))
 
     def loss(coordinates, weights):
         prediction, extra = model.evaluate(x, coordinates, weights, bounded=True)
@@ -582,13 +588,13 @@ def test_members_side_by_side_are_those_one_by_one(uniform, inputs):
         for part in (0, 1)
     ]
     assert_close(torch.vmap(loss)(*stacked), expected, rtol=1e-12, atol=1e-12)
-    assert model.vectorisable
-    assert not make_dynamics(ODE(dt=0.1, method="dopri5")).vectorisable
+    assert model.allows_vmap
+    assert not make_dynamics(ODE(dt=0.1, method="dopri5")).allows_vmap
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_step_gives_the_same_rollout():
     model, plain = (make_dynamics(network=make_network(), uniform_step=0.1) for _ in range(2))
     model = model.compiled()
-    x, coordinates = make_windows(), model.origin()
+    x, coordinates = make_windows(), model.initial_coordinates()
     assert_close(model(x, coordinates), plain(x, coordinates), rtol=1e-10, atol=1e-12)

@@ -7,10 +7,12 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid._parameter_space import ParameterSpace
 from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.physics import Physics
-from skhybrid.structures import STRUCTURES, Hybrid, Scales, get_structure
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.scales import Scales
+from skhybrid.model.structures import STRUCTURES, get_structure
 
 X = torch.tensor([[1.0, 10.0], [2.0, 20.0], [3.0, 40.0]])
 

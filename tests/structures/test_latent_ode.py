@@ -9,12 +9,12 @@ from sklearn.base import clone
 from torch import nn
 
 from skhybrid import HybridRegressor, LatentODE, Physics
-from skhybrid._latent_course import guess_states, slow_features
+from skhybrid.data.latent_state_guesses import guess_states
+from skhybrid.data.slow_features import slow_features
 from skhybrid.datasets import make_pendulum_images
 from skhybrid.exceptions import NetworkError
-from skhybrid.training import Members
-from skhybrid.training.members import BIAS, CODER, WEIGHT
-from skhybrid.training.sharpness import Sharpness
+from skhybrid.training.members import BIAS, CODER, WEIGHT, Members
+from skhybrid.training.sam import SAM
 
 N, CONTEXT, TIMES, SIZE = 12, 3, 8, 6
 
@@ -114,7 +114,7 @@ def test_sharpness_perturbs_the_rates_alone(fitted):
     assert all((kind == CODER) != name.startswith("rate.") for name, kind in kinds.items())
     before = members.flat.clone()
     members.gradient.fill_(1.0)
-    Sharpness(members, torch.tensor([0.1]), "layer", "nn").ascend()
+    SAM(members, torch.tensor([0.1]), "layer", "nn").ascend()
     moved = {block.kind for block in members.blocks if (members.flat != before)[block.start].item()}
     assert CODER not in moved
     assert WEIGHT in moved

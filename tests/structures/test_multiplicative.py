@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skhybrid.structures.multiplicative import multiplicative
+from skhybrid.model.structures import multiplicative
 
 
 def test_network_is_a_relative_correction_without_unit(x, physics, network):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from skhybrid.structures.serial import serial
+from skhybrid.model.structures import serial
 
 
 def test_network_reads_the_output_of_the_physics(x, physics, network):

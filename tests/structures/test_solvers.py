@@ -10,13 +10,7 @@ import scipy.integrate
 import torch
 from torch.testing import assert_close
 
-from skhybrid.structures.solvers import (
-    ADAPTIVE,
-    FIXED_STEP,
-    METHODS,
-    solve_adaptive,
-    solve_fixed,
-)
+from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, METHODS, solve_adaptive, solve_fixed
 
 DOUBLE = torch.float64
 DURATION = 2.0

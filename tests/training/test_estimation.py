@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from small_fits import make_data, make_hybrid, make_recipe, make_starts
+from small_fits import make_config, make_data, make_hybrid, make_starts
 from torch.testing import assert_close
 
-from skhybrid.training import Batch, Problem, Result, Status
-from skhybrid.training.estimation import Estimate, Fit, estimate_together
+from skhybrid.model.batch import Batch
+from skhybrid.training.multistart import Fit, FitResult, train_together
+from skhybrid.training.problem import Problem
+from skhybrid.training.result import MemberResults, Status
 
 N_STARTS = 4
 
@@ -30,10 +32,10 @@ def starts(hybrid):
     return make_starts(hybrid, N_STARTS)
 
 
-def estimate(problem, starts, recipe, refinement, observer=None, earlier=()):
+def estimate(problem, starts, config, refinement, observer=None, earlier=()):
     """Return what a single fit finds."""
-    fit = Fit(problem, starts, recipe, refinement, earlier)
-    return estimate_together([fit], observer=observer)[0]
+    fit = Fit(problem, starts, config, refinement, earlier)
+    return train_together([fit], observer=observer)[0]
 
 
 def predicted_by(hybrid, x, start) -> Batch:
@@ -43,7 +45,7 @@ def predicted_by(hybrid, x, start) -> Batch:
 
 
 def standing_still(n_members=N_STARTS):
-    return make_recipe(n_members, learning_rate=0.0, physics_learning_rate=0.0, n_epochs=2)
+    return make_config(n_members, learning_rate=0.0, physics_learning_rate=0.0, n_epochs=2)
 
 
 def undefined(start):
@@ -51,7 +53,7 @@ def undefined(start):
 
 
 def assert_kept(outcome, start):
-    assert isinstance(outcome, Estimate)
+    assert isinstance(outcome, FitResult)
     assert_close(outcome.weights, start.weights, rtol=0, atol=0)
     assert_close(outcome.coordinates, start.coordinates, rtol=0, atol=0)
 
@@ -84,8 +86,8 @@ def test_validation_rows_decide_where_there_are_some(hybrid, data, starts):
 
 
 def test_the_loss_is_that_of_the_parameters_kept(hybrid, data, starts):
-    for recipe in (None, make_recipe(n_epochs=3)):
-        outcome = estimate(Problem(hybrid, data), starts, make_recipe(N_STARTS), recipe)
+    for config in (None, make_config(n_epochs=3)):
+        outcome = estimate(Problem(hybrid, data), starts, make_config(N_STARTS), config)
         prediction = hybrid(data.x, outcome.coordinates, outcome.weights)
         error = (prediction - data.y) / hybrid.scales.target_scale
         assert outcome.loss == pytest.approx(float(error.square().mean()), rel=1e-10)
@@ -108,7 +110,7 @@ def test_without_a_usable_restart_the_result_says_why(hybrid, data, starts):
     outcome = estimate(
         Problem(hybrid, data), [undefined(start) for start in starts], standing_still(), None
     )
-    assert isinstance(outcome, Result)
+    assert isinstance(outcome, MemberResults)
     assert outcome.status == [Status.FAILED] * N_STARTS
 
 
@@ -120,7 +122,7 @@ def logarithm(time, heat, *, gain=1.0):
 def test_a_restart_that_broke_off_is_the_last_choice_and_is_not_refined(data, n_restarts):
     data = data._replace(y=data.y - 20.0)
     hybrid = make_hybrid(data, logarithm)
-    recipe = make_recipe(
+    config = make_config(
         n_restarts, n_epochs=12, physics_learning_rate=[0.3, 0.01][:n_restarts], learning_rate=1e-4
     )
     phases = []
@@ -130,7 +132,7 @@ def test_a_restart_that_broke_off_is_the_last_choice_and_is_not_refined(data, n_
         return False
 
     starts = make_starts(hybrid, n_restarts)
-    outcome = estimate(Problem(hybrid, data), starts, recipe, make_recipe(n_epochs=2), observer)
+    outcome = estimate(Problem(hybrid, data), starts, config, make_config(n_epochs=2), observer)
     assert outcome.restarts.status[0] is Status.NON_FINITE
     if n_restarts == 1:
         assert outcome.best == 0
@@ -155,8 +157,8 @@ def test_the_observer_sees_both_phases_and_the_curve_is_theirs(hybrid, data, sta
     outcome = estimate(
         Problem(hybrid, data),
         starts,
-        make_recipe(N_STARTS, n_epochs=4),
-        make_recipe(n_epochs=3),
+        make_config(N_STARTS, n_epochs=4),
+        make_config(n_epochs=3),
         observer,
     )
     assert [(phase, epoch) for phase, epoch, *_ in seen] == [
@@ -177,7 +179,7 @@ def test_an_observer_that_stops_stops_both_phases(hybrid, data, starts):
         return epoch == 2
 
     outcome = estimate(
-        Problem(hybrid, data), starts, make_recipe(N_STARTS), make_recipe(), observer
+        Problem(hybrid, data), starts, make_config(N_STARTS), make_config(), observer
     )
     assert seen == [("estimate", 1), ("estimate", 2)]
     assert outcome.restarts.status == [Status.CALLBACK_STOPPED] * N_STARTS
@@ -186,7 +188,7 @@ def test_an_observer_that_stops_stops_both_phases(hybrid, data, starts):
 
 def test_refining_holds_the_physics_of_the_best_restart(hybrid, data, starts):
     outcome = estimate(
-        Problem(hybrid, data), starts, make_recipe(N_STARTS), make_recipe(n_epochs=40)
+        Problem(hybrid, data), starts, make_config(N_STARTS), make_config(n_epochs=40)
     )
     first = outcome.restart_coordinates[outcome.best]
     assert_close(outcome.coordinates, first, rtol=0, atol=0)
@@ -200,8 +202,8 @@ def test_few_rows_are_not_refined_unless_others_validate(n_rows, refined):
     data = make_data(n_rows)
     hybrid = make_hybrid(data)
     starts = make_starts(hybrid, 1)
-    recipe = make_recipe(n_rows=n_rows)
-    outcome = estimate(Problem(hybrid, data), starts, recipe, recipe)
+    config = make_config(n_rows=n_rows)
+    outcome = estimate(Problem(hybrid, data), starts, config, config)
     assert (outcome.refinement is not None) == refined
-    outcome = estimate(Problem(hybrid, data, make_data(9, seed=5)), starts, recipe, recipe)
+    outcome = estimate(Problem(hybrid, data, make_data(9, seed=5)), starts, config, config)
     assert outcome.refinement is not None

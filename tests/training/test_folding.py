@@ -11,10 +11,10 @@ from torch.testing import assert_close
 from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.datasets import make_pendulum, make_reaction_diffusion
 from skhybrid.training import objective as objective_module
-from skhybrid.training.folding import Folded, agree
 from skhybrid.training.members import Block
+from skhybrid.training.members_as_rows import MembersAsRows, agree
+from skhybrid.training.minibatches import OwnRows, PerMemberBatches, rows_of
 from skhybrid.training.objective import Objective
-from skhybrid.training.streams import OwnRows, Streams, rows_of
 
 CLOSE = {"rtol": 1e-11, "atol": 1e-13}
 
@@ -52,7 +52,7 @@ def never_finite(time, heat, *, rate=0.8):
 
 
 def is_folded(objective: Objective) -> bool:
-    return isinstance(objective._training_loss, Folded)
+    return isinstance(objective._training_loss, MembersAsRows)
 
 
 def is_apart(objective: Objective) -> bool:
@@ -107,8 +107,12 @@ def test_members_with_rows_and_scales_of_their_own(physics, lengths):
     """As the folds of a search have; the shorter rows are padded."""
     several = [make_data(n, seed=seed) for seed, n in enumerate(lengths)]
     hybrids = [make_hybrid(data, physics) for data in several]
-    streams = Streams(several, [0, 0], [2, 1])
-    frames = [hybrids[0].frame(), hybrids[0].frame(), hybrids[1].frame()]
+    streams = PerMemberBatches(several, [0, 0], [2, 1])
+    frames = [
+        hybrids[0].member_constants(),
+        hybrids[0].member_constants(),
+        hybrids[1].member_constants(),
+    ]
     stacked = {
         "scales": {k: torch.stack([f["scales"][k] for f in frames]) for k in frames[0]["scales"]},
         "space": {
@@ -118,7 +122,7 @@ def test_members_with_rows_and_scales_of_their_own(physics, lengths):
     }
     members = make_members(hybrids[0], make_starts(hybrids[0], 3))
     settings = {
-        "frames": stacked,
+        "member_constants": stacked,
         "row_axes": streams.row_axes,
         "weight_per_member": streams.weight is not None,
     }
@@ -376,7 +380,7 @@ def test_losses_of_the_rows_held_out_need_no_others(streams, targets, rows_at_on
             )
         first = held_out._replace(weight=held_out.weight[:2])
         last = shorter._replace(weight=shorter.weight[2:])
-        held_out = Streams([first, last], [0, 0], [2, 1])
+        held_out = PerMemberBatches([first, last], [0, 0], [2, 1])
         settings["row_axes"] = held_out.row_axes
     objective = Objective(hybrid, members, make_penalties(3), **settings)
     objective.choose_evaluation(rows_of(held_out, slice(0, 9)))

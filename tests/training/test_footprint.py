@@ -6,13 +6,13 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_courses import SmallCourse
-from small_fits import make_data, make_hybrid, make_penalties, make_recipe, make_starts
+from small_fits import make_config, make_data, make_hybrid, make_penalties, make_starts
+from small_trajectories import SmallTrajectories
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid.training import Problem
-from skhybrid.training.footprint import PARAMETER_COPIES, PASSES, member_bytes
+from skhybrid.training.memory import PARAMETER_COPIES, PASSES, member_bytes
+from skhybrid.training.problem import Problem
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 
@@ -24,13 +24,13 @@ def measured(
     n_batches: int = 1,
     hidden: tuple[int, ...] = (32, 32),
     dtype: torch.dtype = torch.float64,
-    **recipe,
+    **config,
 ) -> int:
     data = make_data(n_rows, dtype=dtype)
     hybrid = make_hybrid(data, hidden=hidden)
     (start,) = make_starts(hybrid, 1, hidden)
-    recipe = make_recipe(n_rows=n_rows, n_batches=n_batches, **recipe)
-    return member_bytes(Problem(hybrid, data), start, recipe)
+    config = make_config(n_rows=n_rows, n_batches=n_batches, **config)
+    return member_bytes(Problem(hybrid, data), start, config)
 
 
 @pytest.mark.parametrize("n_rows", [40, 400])
@@ -69,8 +69,8 @@ def test_the_recipe_may_be_for_several_members():
     hybrid = make_hybrid(data)
     starts = make_starts(hybrid, 3)
     problem = Problem(hybrid, data)
-    three = member_bytes(problem, starts[0], make_recipe(3, rho=[0.0, 0.1, 0.2]))
-    assert three == member_bytes(problem, starts[0], make_recipe())
+    three = member_bytes(problem, starts[0], make_config(3, rho=[0.0, 0.1, 0.2]))
+    assert three == member_bytes(problem, starts[0], make_config())
 
 
 def test_the_start_is_left_as_it_is():
@@ -78,23 +78,23 @@ def test_the_start_is_left_as_it_is():
     hybrid = make_hybrid(data)
     (start,) = make_starts(hybrid, 1)
     before = {name: value.clone() for name, value in start.weights.items()}
-    member_bytes(Problem(hybrid, data), start, make_recipe())
+    member_bytes(Problem(hybrid, data), start, make_config())
     assert_close(dict(start.weights), before, rtol=0, atol=0)
     assert not any(value.requires_grad for value in start.weights.values())
 
 
 def test_networks_and_trajectories_of_all_kinds():
-    course = SmallCourse(initial_state="learned")
-    hybrid = course.hybrid()
-    (start,) = course.starts(hybrid, 1)
-    n_rows = len(course.data.y)
-    recipe = make_recipe(n_rows=n_rows)
+    small = SmallTrajectories(initial_state="learned")
+    hybrid = small.hybrid()
+    (start,) = small.starts(hybrid, 1)
+    n_rows = len(small.data.y)
+    config = make_config(n_rows=n_rows)
     # Every step of a window keeps what a row of a table does, and there are four with four stages.
-    assert member_bytes(Problem(hybrid, course.data), start, recipe) > DOUBLE * n_rows * 16 * 5
+    assert member_bytes(Problem(hybrid, small.data), start, config) > DOUBLE * n_rows * 16 * 5
     data = make_data()
     hybrid = make_hybrid(data)
     hybrid.network = nn.Sequential(nn.Linear(2, 500), nn.Tanh(), nn.Linear(500, 1)).double()
     start = make_starts(make_hybrid(data), 1)[0]
     weights = {name: p.detach().clone() for name, p in hybrid.network.named_parameters()}
-    wide = member_bytes(Problem(hybrid, data), type(start)(weights, start.coordinates), recipe)
+    wide = member_bytes(Problem(hybrid, data), type(start)(weights, start.coordinates), config)
     assert wide > DOUBLE * 30 * 500

@@ -9,14 +9,14 @@ import torch
 from nist_problems import PROBLEMS, load
 from numpy.testing import assert_allclose
 from sklearn.exceptions import ConvergenceWarning
-from small_courses import SmallCourse, make_oscillations, position
 from small_fits import make_hybrid
+from small_trajectories import SmallTrajectories, make_oscillations, position
 
 from skhybrid import HybridRegressor, Param, Physics
-from skhybrid.structures import STATES
-from skhybrid.training import least_squares
-from skhybrid.training.batch import Batch
-from skhybrid.training.least_squares import fit_least_squares
+from skhybrid.fitting import least_squares
+from skhybrid.fitting.least_squares import fit_least_squares
+from skhybrid.model.batch import Batch
+from skhybrid.model.layout import FIRST_STATES
 
 
 def fit(physics, x, y, **parameters):
@@ -294,8 +294,8 @@ def test_the_jacobian_with_first_states(sparse, partial, continuity, monkeypatch
     if partial:
         settings.update(observe=position, initial_state="auto")
         y = y[..., :1]
-    course = SmallCourse(X, y, weight=np.arange(1.0, 7.0), **settings)
-    residuals = least_squares._Residuals(course.physical, course.data)
+    small = SmallTrajectories(X, y, weight=np.arange(1.0, 7.0), **settings)
+    residuals = least_squares._Residuals(small.physical, small.data)
     assert residuals.n_states == 2 * 3 * 6
     vector = residuals.start + 0.1 * np.random.default_rng(0).normal(size=len(residuals.start))
     if sparse:
@@ -307,12 +307,12 @@ def test_the_jacobian_with_first_states(sparse, partial, continuity, monkeypatch
 
 
 def test_residuals_weigh_gaps_as_training_does():
-    course = SmallCourse(initial_state="learned", continuity=3.0)
-    hybrid, data = course.physical, course.data
+    small = SmallTrajectories(initial_state="learned", continuity=3.0)
+    hybrid, data = small.physical, small.data
     residuals = least_squares._Residuals(hybrid, data)
     vector = residuals.start.copy()
     vector[residuals.n_values :] = np.random.default_rng(0).normal(size=residuals.n_states)
-    coordinates = hybrid.space.origin() | {STATES: residuals.table(vector)}
+    coordinates = hybrid.space.initial_coordinates() | {FIRST_STATES: residuals.table(vector)}
     prediction, extra = hybrid.evaluate(data.x, coordinates)
     error = (prediction - data.y) / hybrid.scales.target_scale
     weight = 1.0 if data.weight is None else data.weight
@@ -326,8 +326,8 @@ def test_residuals_weigh_gaps_as_training_does():
 def test_first_states_are_fitted_with_the_parameters(many, monkeypatch):
     monkeypatch.setattr(least_squares, "MANY_STATES", many)
     X, y = make_oscillations(n_times=20)
-    course = SmallCourse(X, y[..., :1], observe=position, window=10)
-    fit = fit_least_squares(course.physical, course.data, tolerance=1e-8)
+    small = SmallTrajectories(X, y[..., :1], observe=position, window=10)
+    fit = fit_least_squares(small.physical, small.data, tolerance=1e-8)
     assert fit.converged
     assert fit.values["stiffness"] == pytest.approx(1.69, rel=0.03)
     assert fit.loss < 1e-3

@@ -8,24 +8,26 @@ from itertools import pairwise
 
 import pytest
 import torch
-from small_courses import SmallCourse
 from small_fits import (
+    make_config,
     make_data,
     make_hybrid,
     make_members,
     make_penalties,
-    make_recipe,
     make_starts,
     per_member,
 )
+from small_trajectories import SmallTrajectories
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid.training import Batch, Patience, Problem, Status, train
-from skhybrid.training.estimation import Start
-from skhybrid.training.loop import _Step
-from skhybrid.training.members import STATE, WEIGHT
+from skhybrid.model.batch import Batch
+from skhybrid.training.early_stopping import Patience
+from skhybrid.training.loop import _Step, train
+from skhybrid.training.members import FIRST_STATE, WEIGHT
 from skhybrid.training.objective import Objective
+from skhybrid.training.problem import Problem
+from skhybrid.training.result import Start, Status
 
 
 @pytest.fixture
@@ -72,8 +74,8 @@ def test_a_step_evaluates_the_network_twice_with_sam_and_once_without(
         counts.append(hybrid.network.n_calls)
         return False
 
-    recipe = make_recipe(n_members, rho=rho, n_batches=n_batches, n_epochs=4)
-    train(Problem(hybrid, data), make_members(hybrid, starts), recipe, on_epoch)
+    config = make_config(n_members, rho=rho, n_batches=n_batches, n_epochs=4)
+    train(Problem(hybrid, data), make_members(hybrid, starts), config, on_epoch)
     per_epoch = [later - before for before, later in pairwise(counts)]
     assert per_epoch == [passes * n_batches] * 3
 
@@ -86,7 +88,7 @@ def test_minibatches_are_drawn_anew_and_both_passes_see_the_same_rows(data):
         return torch.exp(-rate * time)
 
     hybrid = make_hybrid(data, recording)
-    recipe = make_recipe(n_batches=4, n_epochs=2)
+    config = make_config(n_batches=4, n_epochs=2)
     epochs = []
 
     def on_epoch(epoch, losses):
@@ -94,7 +96,7 @@ def test_minibatches_are_drawn_anew_and_both_passes_see_the_same_rows(data):
         seen.clear()
         return False
 
-    train(Problem(hybrid, data), make_members(hybrid, make_starts(hybrid, 1)), recipe, on_epoch)
+    train(Problem(hybrid, data), make_members(hybrid, make_starts(hybrid, 1)), config, on_epoch)
     orders = []
     for passes in epochs:
         assert len(passes) == 8
@@ -112,7 +114,7 @@ def test_minibatches_are_drawn_anew_and_both_passes_see_the_same_rows(data):
 def test_without_sam_it_is_torchs_adam_with_a_half_cosine(data):
     hybrid = make_hybrid(data)
     (start,) = make_starts(hybrid, 1)
-    recipe = make_recipe(
+    config = make_config(
         rho=None,
         learning_rate=0.02,
         physics_learning_rate=0.1,
@@ -120,7 +122,7 @@ def test_without_sam_it_is_torchs_adam_with_a_half_cosine(data):
         penalties=make_penalties(l2=0.03),
     )
     members = make_members(hybrid, [start])
-    result = train(Problem(hybrid, data), members, recipe)
+    result = train(Problem(hybrid, data), members, config)
 
     weights = {name: w.clone().requires_grad_() for name, w in start.weights.items()}
     coordinates = {name: z.clone().requires_grad_() for name, z in start.coordinates.items()}
@@ -155,12 +157,12 @@ def test_the_gradient_of_l2_is_taken_at_the_unperturbed_weights(data):
     (start,) = make_starts(hybrid, 1)
     members = make_members(hybrid, [start])
     flat = data._replace(weight=torch.zeros_like(data.y))
-    recipe = make_recipe(rho=0.5, n_epochs=1, penalties=make_penalties(l2=0.1))
+    config = make_config(rho=0.5, n_epochs=1, penalties=make_penalties(l2=0.1))
     ends = []
     for rho in (0.5, None):
         members = make_members(hybrid, [start])
         radius = None if rho is None else per_member(rho, 1)
-        train(Problem(hybrid, flat), members, replace(recipe, rho=radius))
+        train(Problem(hybrid, flat), members, replace(config, rho=radius))
         ends.append(members.member_weights(0))
     assert_close(ends[0], ends[1], rtol=0, atol=0)
     assert not torch.equal(ends[0]["0.weight"], start.weights["0.weight"])
@@ -170,13 +172,13 @@ def test_a_rate_of_zero_holds_the_physics_or_the_network(data):
     hybrid = make_hybrid(data)
     starts = make_starts(hybrid, 3)
     members = make_members(hybrid, starts)
-    recipe = make_recipe(
+    config = make_config(
         3,
         learning_rate=[0.01, 0.0, 0.01],
         physics_learning_rate=[0.0, 0.05, 0.05],
         penalties=make_penalties(3, l2=0.1),
     )
-    train(Problem(hybrid, data), members, recipe)
+    train(Problem(hybrid, data), members, config)
     for member, (weights_move, physics_moves) in enumerate(
         [(True, False), (False, True), (True, True)]
     ):
@@ -191,10 +193,10 @@ def test_the_curve_is_the_mean_loss_with_penalties_and_the_loss_is_without(data,
     hybrid = make_hybrid(data)
     members = make_members(hybrid, make_starts(hybrid, 2))
     penalties = make_penalties(2, l2=[0.1, 0.0], functional_norm=0.2)
-    recipe = make_recipe(
+    config = make_config(
         2, learning_rate=0.0, physics_learning_rate=0.0, penalties=penalties, n_batches=n_batches
     )
-    result = train(Problem(hybrid, data), members, recipe)
+    result = train(Problem(hybrid, data), members, config)
     objective = Objective(hybrid, members, penalties)
     squares = sum(members.weights[name].square().sum((1, 2)) for name in ("0.weight", "2.weight"))
     expected = (objective(data) + torch.tensor([0.1, 0.0]) * squares).detach()
@@ -213,7 +215,7 @@ def test_training_lowers_the_loss_and_finds_the_physics():
     members = make_members(hybrid, make_starts(hybrid, 1))
     before = float(Objective(hybrid, members, make_penalties()).data_losses(data))
     result = train(
-        Problem(hybrid, data), members, make_recipe(n_rows=60, n_batches=2, n_epochs=150)
+        Problem(hybrid, data), members, make_config(n_rows=60, n_batches=2, n_epochs=150)
     )
     assert float(result.losses) < 0.2 * before
     rate = 0.8 + 0.8 * float(members.member_coordinates(0)["rate"])
@@ -252,17 +254,17 @@ def test_members_side_by_side_end_where_each_ends_alone(dtype, tolerance, n_batc
     members = make_members(hybrid, starts)
     penalties = make_penalties(4, **strengths, dtype=dtype)
     result = train(
-        Problem(hybrid, data), members, make_recipe(4, **own, penalties=penalties, **common)
+        Problem(hybrid, data), members, make_config(4, **own, penalties=penalties, **common)
     )
     for member, start in enumerate(starts):
         alone = make_members(hybrid, [start])
         penalties = {name: value[member] for name, value in strengths.items()}
-        recipe = make_recipe(
+        config = make_config(
             **{name: value[member] for name, value in own.items()},
             penalties=make_penalties(**penalties, dtype=dtype),
             **common,
         )
-        single = train(Problem(hybrid, data), alone, recipe)
+        single = train(Problem(hybrid, data), alone, config)
         assert_close(
             parameters(members, member), parameters(alone, 0), rtol=tolerance, atol=tolerance
         )
@@ -280,12 +282,12 @@ def test_a_member_that_sees_some_rows_ends_where_training_on_these_rows_does(dat
     mask[1, 5:] = 1.2
     members = make_members(hybrid, starts)
     result = train(
-        Problem(hybrid, data._replace(weight=mask)), members, make_recipe(2, n_epochs=10)
+        Problem(hybrid, data._replace(weight=mask)), members, make_config(2, n_epochs=10)
     )
     for member, rows in enumerate([slice(0, 20), slice(5, 30)]):
         alone = make_members(hybrid, [starts[member]])
         few = Batch(data.x[rows], data.y[rows], None)
-        single = train(Problem(hybrid, few), alone, make_recipe(n_epochs=10))
+        single = train(Problem(hybrid, few), alone, make_config(n_epochs=10))
         assert_close(parameters(members, member), parameters(alone, 0), rtol=1e-10, atol=1e-10)
         assert float(result.losses[member]) == pytest.approx(float(single.losses), rel=1e-9)
 
@@ -298,7 +300,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_minibatches(da
     for seed in (5, 5, 6):
         members = make_members(hybrid, starts)
         torch.rand(seed)  # the global generator has no say
-        train(Problem(hybrid, data), members, make_recipe(n_members, n_batches=3, seed=seed))
+        train(Problem(hybrid, data), members, make_config(n_members, n_batches=3, seed=seed))
         ends.append(members.flat.clone())
     assert torch.equal(ends[0], ends[1])
     assert not torch.equal(ends[0], ends[2])
@@ -329,8 +331,8 @@ def run(problem, starts, rates, on_epoch=None, **options):
         history.append(members.flat.clone())
         return on_epoch is not None and on_epoch(epoch, losses)
 
-    recipe = make_recipe(len(starts), physics_learning_rate=rates, **options)
-    result = train(problem, members, recipe, record)
+    config = make_config(len(starts), physics_learning_rate=rates, **options)
+    result = train(problem, members, config, record)
     n_members = len(starts)
     return members, result, [flat[:n_members] for flat in history]
 
@@ -389,8 +391,8 @@ def test_a_last_step_out_of_the_domain_is_taken_back(doomed):
     def members_now():
         return members
 
-    recipe = make_recipe(physics_learning_rate=FAST, n_epochs=12)
-    result = train(doomed, members, recipe, leaves_the_domain)
+    config = make_config(physics_learning_rate=FAST, n_epochs=12)
+    result = train(doomed, members, config, leaves_the_domain)
     assert all(math.isfinite(loss) for loss in latest)
     assert result.status == [Status.NON_FINITE]
     assert result.stopped_epoch == [result.n_epochs]
@@ -436,12 +438,12 @@ def test_a_perturbation_out_of_the_domain_breaks_its_own_member_only(data):
 @pytest.mark.parametrize("penalty", ["l2", "functional_norm", "orthogonality"])
 def test_a_broken_member_does_no_harm_through_a_penalty(doomed, penalty):
     starts = make_starts(doomed.hybrid, 2)
-    recipe = {"n_epochs": 12, "penalties": make_penalties(2, **{penalty: 0.1})}
-    members, result, _ = run(doomed, starts, [SLOW, FAST], **recipe)
+    config = {"n_epochs": 12, "penalties": make_penalties(2, **{penalty: 0.1})}
+    members, result, _ = run(doomed, starts, [SLOW, FAST], **config)
     assert result.status == [Status.FINISHED, Status.NON_FINITE]
     assert bool(members.finite().all())
-    recipe["penalties"] = make_penalties(1, **{penalty: 0.1})
-    alone, _, _ = run(doomed, starts[:1], SLOW, **recipe)
+    config["penalties"] = make_penalties(1, **{penalty: 0.1})
+    alone, _, _ = run(doomed, starts[:1], SLOW, **config)
     assert_close(parameters(members, 0), parameters(alone, 0), rtol=0, atol=1e-10)
 
 
@@ -457,7 +459,7 @@ def test_on_epoch_is_told_the_losses_and_stops_training(data):
         told.append((epoch, losses))
         return epoch == 3
 
-    result = train(Problem(hybrid, data), members, make_recipe(2, n_epochs=9), on_epoch)
+    result = train(Problem(hybrid, data), members, make_config(2, n_epochs=9), on_epoch)
     assert [epoch for epoch, _ in told] == [1, 2, 3]
     assert all(torch.equal(x, y) for (_, x), y in zip(told, result.curve, strict=True))
     assert result.status == [Status.CALLBACK_STOPPED] * 2
@@ -478,8 +480,8 @@ def held_out(data, n_members, **options):
         flats.append(members.flat.clone())
         return False
 
-    recipe = make_recipe(n_members, learning_rate=0.1, rho=None, n_rows=12, n_epochs=60, **options)
-    result = train(problem, members, recipe, on_epoch)
+    config = make_config(n_members, learning_rate=0.1, rho=None, n_rows=12, n_epochs=60, **options)
+    result = train(problem, members, config, on_epoch)
     return members, result, torch.stack(losses), flats
 
 
@@ -524,20 +526,20 @@ def test_patience_stops_training(data):
 
 
 def test_first_states_get_the_gradient_of_the_unperturbed_loss():
-    course = SmallCourse(initial_state="learned")
-    hybrid = course.hybrid()
-    starts = course.starts(hybrid, 2)
-    recipe = make_recipe(2, rho=0.5, learning_rate=[0.01, 0.02], physics_learning_rate=0.0)
+    small = SmallTrajectories(initial_state="learned")
+    hybrid = small.hybrid()
+    starts = small.starts(hybrid, 2)
+    config = make_config(2, rho=0.5, learning_rate=[0.01, 0.02], physics_learning_rate=0.0)
     for perturb in ("nn", "all"):
         members = make_members(hybrid, starts)
         objective = Objective(hybrid, members, make_penalties(2))
-        step = _Step(objective, members, replace(recipe, perturb=perturb))
-        members.backward(objective(course.data))
-        states = next(block for block in members.blocks if block.kind == STATE)
+        step = _Step(objective, members, replace(config, perturb=perturb))
+        members.backward(objective(small.data))
+        states = next(block for block in members.blocks if block.kind == FIRST_STATE)
         others = [block for block in members.blocks if block.kind == WEIGHT]
         plain = members.gradient.clone()
         before = members.flat.clone()
-        step(course.data, 1.0)
+        step(small.data, 1.0)
         assert_close(states.view(members.gradient), states.view(plain), rtol=1e-12, atol=1e-15)
         assert all(
             float((block.view(members.gradient) - block.view(plain)).abs().max()) > 1e-6
@@ -552,25 +554,25 @@ def test_first_states_get_the_gradient_of_the_unperturbed_loss():
 
 
 def test_members_with_first_states_train_as_they_would_alone():
-    course = SmallCourse(initial_state="learned")
-    hybrid = course.hybrid()
-    starts = course.starts(hybrid, 3)
+    small = SmallTrajectories(initial_state="learned")
+    hybrid = small.hybrid()
+    starts = small.starts(hybrid, 3)
     together = make_members(hybrid, starts)
-    train(Problem(hybrid, course.data), together, make_recipe(3))
+    train(Problem(hybrid, small.data), together, make_config(3))
     for member, start in enumerate(starts):
         alone = make_members(hybrid, [start])
-        train(Problem(hybrid, course.data), alone, make_recipe(1))
+        train(Problem(hybrid, small.data), alone, make_config(1))
         assert_close(parameters(together, member), parameters(alone, 0), rtol=1e-8, atol=1e-10)
 
 
 @pytest.mark.filterwarnings("error")
 def test_solvers_that_branch_are_trained_one_by_one_without_a_warning():
-    course = SmallCourse(method="dopri5")
-    hybrid = course.hybrid()
-    starts = course.starts(hybrid, 2)
+    small = SmallTrajectories(method="dopri5")
+    hybrid = small.hybrid()
+    starts = small.starts(hybrid, 2)
     together = make_members(hybrid, starts)
-    train(Problem(hybrid, course.data), together, make_recipe(2, n_epochs=2))
+    train(Problem(hybrid, small.data), together, make_config(2, n_epochs=2))
     for member, start in enumerate(starts):
         alone = make_members(hybrid, [start])
-        train(Problem(hybrid, course.data), alone, make_recipe(1, n_epochs=2))
+        train(Problem(hybrid, small.data), alone, make_config(1, n_epochs=2))
         assert_close(parameters(together, member), parameters(alone, 0), rtol=1e-6, atol=1e-8)

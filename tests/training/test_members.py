@@ -8,8 +8,8 @@ from small_fits import make_data, make_hybrid, make_members, make_penalties, mak
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid.structures import STATES
-from skhybrid.training.members import BIAS, PHYSICS, STATE, WEIGHT, Members
+from skhybrid.model.layout import FIRST_STATES
+from skhybrid.training.members import BIAS, FIRST_STATE, PHYSICS, WEIGHT, Members
 from skhybrid.training.objective import Objective
 
 
@@ -163,19 +163,20 @@ def test_physics_alone_and_network_alone():
 
 def test_learned_first_states_are_a_kind_of_their_own():
     starts = [
-        {STATES: torch.full((3, 2), float(m)), "rate": torch.tensor(0.5 + m)} for m in range(2)
+        {FIRST_STATES: torch.full((3, 2), float(m)), "rate": torch.tensor(0.5 + m)}
+        for m in range(2)
     ]
     members = Members(None, [{}, {}], starts)
     kinds = {block.name: block.kind for block in members.blocks}
-    assert kinds == {STATES: STATE, "rate": PHYSICS}
-    assert members.coordinates[STATES].shape == (2, 3, 2)
-    assert_close(members.member_coordinates(1)[STATES], starts[1][STATES])
-    spread = members.spread(torch.tensor([3.0, 5.0]), [STATE])
+    assert kinds == {FIRST_STATES: FIRST_STATE, "rate": PHYSICS}
+    assert members.coordinates[FIRST_STATES].shape == (2, 3, 2)
+    assert_close(members.member_coordinates(1)[FIRST_STATES], starts[1][FIRST_STATES])
+    spread = members.spread(torch.tensor([3.0, 5.0]), [FIRST_STATE])
     assert spread.tolist() == [3.0] * 6 + [5.0] * 6 + [0.0, 0.0]
 
 
 def test_blocks_of_a_kind_may_keep_the_gradient_they_have():
-    starts = [{STATES: torch.ones(3, 2), "rate": torch.tensor(0.5)}]
+    starts = [{FIRST_STATES: torch.ones(3, 2), "rate": torch.tensor(0.5)}]
     members = Members(None, [{}], starts)
 
     def loss(factor):
@@ -183,9 +184,9 @@ def test_blocks_of_a_kind_may_keep_the_gradient_they_have():
         return factor * torch.stack(squares).sum()
 
     members.backward(loss(1.0))
-    members.backward(loss(10.0), keep=STATE)
+    members.backward(loss(10.0), keep=FIRST_STATE)
     blocks = {block.kind: block.view(members.gradient).flatten() for block in members.blocks}
-    assert blocks[STATE].tolist() == [2.0] * 6
+    assert blocks[FIRST_STATE].tolist() == [2.0] * 6
     assert blocks[PHYSICS].tolist() == [10.0]
     members.backward(loss(10.0))
-    assert blocks[STATE].tolist() == [20.0] * 6
+    assert blocks[FIRST_STATE].tolist() == [20.0] * 6

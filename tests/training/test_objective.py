@@ -11,10 +11,10 @@ from small_fits import make_data, make_hybrid, make_members, make_penalties, mak
 from torch.testing import assert_close
 
 from skhybrid.exceptions import SerialMembersWarning
+from skhybrid.model.batch import Batch
 from skhybrid.training import objective as objective_module
-from skhybrid.training.batch import Batch
+from skhybrid.training.minibatches import rows_of
 from skhybrid.training.objective import Objective
-from skhybrid.training.streams import rows_of
 
 
 def with_two_targets(data: Batch) -> Batch:

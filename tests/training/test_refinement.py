@@ -6,24 +6,25 @@ import pytest
 import torch
 from small_fits import (
     decay,
+    make_config,
     make_data,
     make_hybrid,
     make_members,
     make_penalties,
-    make_recipe,
     make_starts,
 )
 from torch.testing import assert_close
 
-from skhybrid.training import Problem, refinement
-from skhybrid.training.batch import Batch
+from skhybrid.model.batch import Batch
+from skhybrid.training import refinement
+from skhybrid.training.problem import Problem
 from skhybrid.training.refinement import N_FOLDS, Refinement, can_refine, refine
 
 
 class Refined:
     """A refinement, with what it was made of: the copies, their rows and their parameters."""
 
-    def __init__(self, problem, recipe, monkeypatch, start=None) -> None:
+    def __init__(self, problem, config, monkeypatch, start=None) -> None:
         self.problem = problem
         hybrid = problem.hybrid
         self.start = start or make_starts(hybrid, 1)[0]
@@ -31,9 +32,9 @@ class Refined:
         self.flats: list[torch.Tensor] = []
         train = refinement.train
 
-        def spy(problem, members, recipe, on_epoch):
-            self.folds, self.recipe = problem, recipe
-            return train(problem, members, recipe, on_epoch)
+        def spy(problem, members, config, on_epoch):
+            self.folds, self.config = problem, config
+            return train(problem, members, config, on_epoch)
 
         def watch(phase, copies):
             self.phases.append(phase)
@@ -48,7 +49,7 @@ class Refined:
 
         with monkeypatch.context() as patch:
             patch.setattr(refinement, "train", spy)
-            begin = Refinement(problem, recipe, self.start.weights, self.start.coordinates)
+            begin = Refinement(problem, config, self.start.weights, self.start.coordinates)
             ((self.kept, self.result),) = refine([begin], watch)
 
     def weights(self, epoch: int, member: int) -> dict[str, torch.Tensor]:
@@ -70,7 +71,7 @@ class Refined:
 
 
 def overfitting(n_epochs: int = 60, **options):
-    return make_recipe(learning_rate=0.05, n_epochs=n_epochs, rho=None, seed=2, **options)
+    return make_config(learning_rate=0.05, n_epochs=n_epochs, rho=None, seed=2, **options)
 
 
 @pytest.fixture
@@ -82,8 +83,8 @@ def problem():
 @pytest.mark.parametrize("rho", [None, 0.05])
 @pytest.mark.parametrize("perturb", ["nn", "all"])
 def test_the_physics_is_held_bit_by_bit(problem, rho, perturb, monkeypatch):
-    recipe = make_recipe(rho=rho, perturb=perturb, n_epochs=10, physics_learning_rate=0.5)
-    refined = Refined(problem, recipe, monkeypatch)
+    config = make_config(rho=rho, perturb=perturb, n_epochs=10, physics_learning_rate=0.5)
+    refined = Refined(problem, config, monkeypatch)
     kept = refined.start.coordinates
     for block in refined.copies.blocks:
         values = torch.stack([block.view(flat) for flat in refined.flats])
@@ -134,8 +135,8 @@ def test_the_copies_start_together_and_part(problem, monkeypatch):
 def test_the_member_that_is_kept_sees_all_rows(problem, monkeypatch):
     refined = Refined(problem, overfitting(n_epochs=8), monkeypatch)
     alone = make_members(problem.hybrid, [refined.start])
-    recipe = overfitting(n_epochs=8, physics_learning_rate=0.0)
-    refinement.train(problem, alone, recipe)
+    config = overfitting(n_epochs=8, physics_learning_rate=0.0)
+    refinement.train(problem, alone, config)
     assert_close(refined.weights(8, 0), alone.member_weights(0), rtol=1e-10, atol=1e-10)
 
 
@@ -172,8 +173,8 @@ def test_validation_rows_decide_in_place_of_folds(problem, monkeypatch):
 
 
 def test_every_copy_has_the_recipe_of_the_single_member(problem, monkeypatch):
-    recipe = make_recipe(rho=0.2, n_epochs=1, penalties=make_penalties(l2=0.3))
-    used = Refined(problem, recipe, monkeypatch).recipe
+    config = make_config(rho=0.2, n_epochs=1, penalties=make_penalties(l2=0.3))
+    used = Refined(problem, config, monkeypatch).config
     assert used.rho.tolist() == [0.2] * 6
     assert used.learning_rate.tolist() == [0.01] * 6
     assert used.penalties.l2.tolist() == [0.3] * 6

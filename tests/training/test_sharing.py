@@ -9,8 +9,8 @@ import pytest
 import torch
 from small_fits import make_data, make_hybrid, make_starts
 
-from skhybrid.training import sharing
-from skhybrid.training.sharing import Shares, measure_shares
+from skhybrid.training import explained_variance as sharing
+from skhybrid.training.explained_variance import ExplainedVariance, measure_explained_variance
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def data():
 def test_shares_are_variances_in_units_of_the_targets(data, structure):
     hybrid = make_hybrid(data, structure=structure)
     start = make_starts(hybrid, 1)[0]
-    shares = measure_shares(hybrid, data.x, data.y, start.coordinates, start.weights)
+    shares = measure_explained_variance(hybrid, data.x, data.y, start.coordinates, start.weights)
     scale = float(hybrid.scales.target_scale)
     with torch.no_grad():
         physics = hybrid.physics_part(data.x, start.coordinates).numpy() / scale
@@ -42,7 +42,7 @@ def test_two_targets_are_averaged_in_their_own_units(data):
     hybrid = make_hybrid(data, physics)
     start = make_starts(hybrid, 1)[0]
     start.coordinates["size"].zero_()
-    shares = measure_shares(hybrid, data.x, y, start.coordinates, start.weights)
+    shares = measure_explained_variance(hybrid, data.x, y, start.coordinates, start.weights)
     scale = y.numpy().std(axis=0, ddof=1)
     variance = np.var(np.array([2.0, 2e4]) * data.x.numpy() / scale, axis=0)
     assert shares.physics == pytest.approx(variance.mean())
@@ -52,8 +52,8 @@ def test_without_weights_the_module_answers(data):
     hybrid = make_hybrid(data)
     start = make_starts(hybrid, 1)[0]
     hybrid.network.load_state_dict(start.weights)
-    given = measure_shares(hybrid, data.x, data.y, start.coordinates, start.weights)
-    assert measure_shares(hybrid, data.x, data.y, start.coordinates) == given
+    given = measure_explained_variance(hybrid, data.x, data.y, start.coordinates, start.weights)
+    assert measure_explained_variance(hybrid, data.x, data.y, start.coordinates) == given
 
 
 def test_missing_targets_do_not_count_as_residual(data):
@@ -62,8 +62,10 @@ def test_missing_targets_do_not_count_as_residual(data):
     weight = torch.ones_like(data.y)
     weight[10:] = 0.0
     filled = torch.where(weight == 0, 1e3, data.y)
-    few = measure_shares(hybrid, data.x[:10], data.y[:10], start.coordinates, start.weights)
-    all_rows = measure_shares(
+    few = measure_explained_variance(
+        hybrid, data.x[:10], data.y[:10], start.coordinates, start.weights
+    )
+    all_rows = measure_explained_variance(
         hybrid, data.x, filled, start.coordinates, start.weights, weight / weight.mean()
     )
     assert all_rows.residual == pytest.approx(few.residual)
@@ -80,12 +82,12 @@ def test_no_more_rows_than_the_limit_are_looked_at(data, limit, step, monkeypatc
     hybrid = make_hybrid(data, counted)
     start = make_starts(hybrid, 1)[0]
     monkeypatch.setattr(sharing, "MAX_ROWS", limit)
-    measure_shares(hybrid, data.x, data.y, start.coordinates, start.weights)
+    measure_explained_variance(hybrid, data.x, data.y, start.coordinates, start.weights)
     assert set(n_rows) == {len(range(0, 41, step))}
     assert max(n_rows) <= limit
 
 
 def test_the_share_of_the_physics():
-    assert Shares(3.0, 1.0, 0.0).physics_share == 0.75
-    assert Shares(0.0, 1.0, 9.0).physics_share == 0.0
-    assert math.isnan(Shares(0.0, 0.0, 1.0).physics_share)
+    assert ExplainedVariance(3.0, 1.0, 0.0).physics_share == 0.75
+    assert ExplainedVariance(0.0, 1.0, 9.0).physics_share == 0.0
+    assert math.isnan(ExplainedVariance(0.0, 0.0, 1.0).physics_share)

@@ -6,14 +6,13 @@ import sys
 
 import pytest
 import torch
-from pytorch_optimizer import SAM
 from small_fits import make_data, make_hybrid, make_members, make_penalties, make_starts
 from torch.testing import assert_close
 
 from skhybrid.training.adam import Adam
 from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Members
 from skhybrid.training.objective import Objective
-from skhybrid.training.sharpness import Sharpness
+from skhybrid.training.sam import SAM
 
 HIDDEN = (16, 16)
 
@@ -84,11 +83,11 @@ class Published:
         return weights, {name: value.detach() for name, value in self.coordinates.items()}
 
 
-def step(objective, members, sharpness, base, data) -> None:
+def step(objective, members, sam, base, data) -> None:
     members.backward(objective(data))
-    sharpness.ascend()
+    sam.ascend()
     members.backward(objective(data))
-    sharpness.descend()
+    sam.descend()
     base.step(members.gradient)
 
 
@@ -127,14 +126,14 @@ def compare_with_published(data, perturbation, adaptive, rho, base, physics, tol
     members = make_members(hybrid, [start])
     objective = Objective(hybrid, members, make_penalties())
     radius = torch.tensor([rho], dtype=torch.float64)
-    sharpness = Sharpness(members, radius, perturbation, "all")
+    sam = SAM(members, radius, perturbation, "all")
     ours, theirs = {"adam": (Adam, torch.optim.Adam), "gradient": (Gradient, torch.optim.SGD)}[base]
     optimizer = ours(members.flat, torch.full_like(members.flat, 0.01))
     published = Published(data, start, theirs, rho, adaptive, 0.01, physics)
     with torch.no_grad():
         assert_close(objective(data), published.loss(), rtol=1e-13, atol=1e-13)
     for _ in range(8):
-        step(objective, members, sharpness, optimizer, data)
+        step(objective, members, sam, optimizer, data)
         published.step()
         weights, coordinates = published.parameters()
         limits = {"rtol": tolerance, "atol": tolerance}
@@ -144,17 +143,17 @@ def compare_with_published(data, perturbation, adaptive, rho, base, physics, tol
 
 def perturb(
     hybrid, starts, data, perturbation, rho=0.05, perturb="nn"
-) -> tuple[Members, dict, dict, Sharpness]:
+) -> tuple[Members, dict, dict, SAM]:
     """Return members after the ascent, with gradients and moves by block, and the sharpness."""
     members = make_members(hybrid, starts)
     members.backward(Objective(hybrid, members, make_penalties(len(starts)))(data))
     before = members.flat.clone()
     rho = torch.as_tensor(rho, dtype=torch.float64).expand(len(starts))
-    sharpness = Sharpness(members, rho, perturbation, perturb)
-    sharpness.ascend()
+    sam = SAM(members, rho, perturbation, perturb)
+    sam.ascend()
     move = members.flat.detach() - before
     gradients = {b.name: b.view(members.gradient).clone() for b in members.blocks}
-    return members, gradients, {b.name: b.view(move) for b in members.blocks}, sharpness
+    return members, gradients, {b.name: b.view(move) for b in members.blocks}, sam
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
@@ -236,9 +235,9 @@ def test_restoring_is_bit_exact(data, perturbation, n_members):
     hybrid = make_hybrid(data)
     starts = make_starts(hybrid, n_members)
     before = make_members(hybrid, starts).flat.clone()
-    members, _, _, sharpness = perturb(hybrid, starts, data, perturbation, rho=3.7, perturb="all")
+    members, _, _, sam = perturb(hybrid, starts, data, perturbation, rho=3.7, perturb="all")
     assert not torch.equal(members.flat, before)
-    sharpness.descend()
+    sam.descend()
     assert torch.equal(members.flat, before)
 
 
@@ -250,7 +249,7 @@ def test_a_member_without_radius_or_without_gradient_stays(data, perturbation):
     members.stop(torch.tensor([False, True, False]))
     members.backward(Objective(hybrid, members, make_penalties(3))(data))
     before = members.flat.clone()
-    Sharpness(members, torch.tensor([0.0, 0.1, 0.1]), perturbation, "all").ascend()
+    SAM(members, torch.tensor([0.0, 0.1, 0.1]), perturbation, "all").ascend()
     moved = [False] * 3
     for block in members.blocks:
         change = block.view(members.flat - before)

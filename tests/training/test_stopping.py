@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from skhybrid.training.early_stopping import EVALUATIONS, BestKeeper, Patience, Waiting
 from skhybrid.training.members import Members
-from skhybrid.training.stopping import EVALUATIONS, BestKeeper, Patience, Waiting
 
 NAN = math.nan
 

@@ -1,0 +1,1 @@
+"""Fits that are trained together, and how candidates are compared."""

@@ -1,0 +1,237 @@
+"""Parameters that are "auto": chosen from the data before the fit."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import KFold
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _num_samples
+
+from skhybrid.batching.comparison import Comparison, candidate_path, without_collapse
+from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model_selection.fold_statistics import (
+    fold_columns,
+    lowest,
+    simplest,
+    theta_columns,
+    within_one_standard_error,
+)
+from skhybrid.model_selection.rules import one_standard_error, stable
+
+AUTO = "auto"
+
+
+N_FOLDS = 5
+
+
+# Restarts by which a radius shows whether θ depends on where the fit began.
+N_RESTARTS = 3
+
+
+RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
+
+
+REFINE_RADII = (0.0, None, 0.02, 0.05)
+
+
+PENALTIES = {
+    "l2": (0.0, 1e-6, 1e-5, 1e-4, 1e-3),
+    "functional_norm": (0.0, 1e-4, 1e-3, 1e-2, 1e-1),
+    "orthogonality": (0.0, 1e-3, 1e-2, 1e-1, 1.0),
+}
+
+
+# Values used while another parameter is chosen.
+DEFAULTS = {
+    "nn_features": None,
+    "rho": 0.05,
+    "l2": 0.0,
+    "functional_norm": 0.0,
+    "orthogonality": 0.0,
+    "refine_rho": 0.0,
+}
+
+
+# Up to so many sets of inputs are all tried; of more, inputs are left out one after the other.
+MAX_SETS = 64
+
+
+def auto_parameters(estimator: Any) -> list[str]:
+    """Return the parameters that are "auto", in the order in which they are chosen."""
+    if estimator.nn is None:
+        return []
+    return [name for name in DEFAULTS if _is_auto(getattr(estimator, name))]
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == AUTO
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Chosen values of the parameters that are "auto".
+
+    Attributes
+    ----------
+    values : dict of str to object
+        Values by parameter.
+    attributes : dict of str to object
+        Fitted attributes: the values, and the comparisons behind them.
+    said_serial : bool
+        Whether a warning said that members are trained one after the other.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
+    said_serial: bool = False
+
+
+def choose_auto_parameters(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Choices:
+    """Choose all parameters that are "auto".
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+    X, y, sample_weight
+        As given to ``fit``.
+    """
+    names = auto_parameters(estimator)
+    if not names:
+        return Choices()
+    n_samples = _num_samples(X)
+    if n_samples < 2 * N_FOLDS:
+        raise ValueError(
+            f"{names[0]}='auto' compares candidates on {N_FOLDS} folds, each of two samples or "
+            f"more; X has {n_samples}. Give {names[0]} a value, or, of long trajectories, cut each "
+            "into several."
+        )
+    random_state = check_random_state(estimator.random_state)
+    fold_seed, seed = random_state.randint(np.iinfo(np.int32).max, size=2).tolist()
+    splitter = KFold(N_FOLDS, shuffle=True, random_state=fold_seed)
+    splits = [*splitter.split(np.empty(n_samples))]
+    comparison = Comparison(estimator, X, y, sample_weight, splits, seed=seed)
+    chosen = {name: DEFAULTS[name] for name in names}
+    attributes = {}
+    for name in names:
+        if name == "nn_features":
+            value, seen = _choose_features(comparison, chosen)
+        elif name == "rho":
+            value, seen = _choose_rho(comparison, chosen)
+        elif name == "refine_rho":
+            value, seen = _choose_refine_rho(comparison, chosen)
+        else:
+            value, seen = _choose_penalty(comparison, chosen, name)
+        chosen[name] = value
+        attributes |= {f"{name}_": value, f"{name}_path_": seen}
+        if estimator.verbose:
+            print(f"{name}={value!r} was chosen among {len(seen['score'])} candidates")
+    return Choices(chosen, attributes, comparison.said_serial)
+
+
+def _choose_rho(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[float, dict]:
+    """Choose the radius of the first phase by the reproducibility of θ, or of the prediction."""
+    if comparison.estimator.optimizer == "adam":
+        return DEFAULTS["rho"], candidate_path({"params": []}, "rho", None)
+    fixed = {**chosen, "refine_rho": None}
+    fixed["n_restarts"] = max(N_RESTARTS, comparison.estimator.n_restarts)
+    results = comparison.results([{**fixed, "rho": rho} for rho in RADII])
+    rule: Callable[[dict], int] = stable("rho")
+    if not theta_columns(results):
+        rule = one_standard_error("rho")
+    best = rule(without_collapse(results))
+    return RADII[best], candidate_path(results, "rho", best)
+
+
+def _choose_refine_rho(
+    comparison: Comparison, chosen: Mapping[str, Any]
+) -> tuple[float | None, dict]:
+    """Choose the radius of the second phase, which does not touch θ, by the held-out score.
+
+    The default stays unless another one is better by more than one standard error.
+    """
+    results = comparison.results([{**chosen, "refine_rho": radius} for radius in REFINE_RADII])
+    losses = -fold_columns(results, "test_score")
+    as_good = within_one_standard_error(losses)
+    default = REFINE_RADII.index(DEFAULTS["refine_rho"])
+    best = default if as_good[default] else lowest(losses)
+    return REFINE_RADII[best], candidate_path(results, "refine_rho", best)
+
+
+def _choose_penalty(
+    comparison: Comparison, chosen: Mapping[str, Any], name: str
+) -> tuple[float, dict]:
+    """Choose the largest weight of a penalty with which the prediction is as good as the best."""
+    values = PENALTIES[name]
+    fixed = {**chosen, "refine_rho": None}
+    results = comparison.results([{**fixed, name: value} for value in values])
+    best = one_standard_error(name)(results)
+    return values[best], candidate_path(results, name, best)
+
+
+def _choose_features(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[list, dict]:
+    """Choose the smallest set of inputs with which the network predicts as well as with any.
+
+    What counts is what can be predicted, so that the sets are compared without perturbation.
+    """
+    names = _network_inputs(comparison, chosen)
+    fixed = {**chosen, "rho": 0.0, "refine_rho": None}
+    if 2 ** len(names) - 1 > MAX_SETS:
+        results, sets = _eliminate(comparison, fixed, names)
+    else:
+        sizes = range(1, len(names) + 1)
+        sets = [[*subset] for size in sizes for subset in itertools.combinations(names, size)]
+        results = comparison.results([{**fixed, "nn_features": subset} for subset in sets])
+    losses = -fold_columns(results, "test_score")
+    as_good = within_one_standard_error(losses)
+    best = simplest(as_good, [len(subset) for subset in sets], losses.mean(axis=1))
+    return sets[best], candidate_path(results, "nn_features", best)
+
+
+def _eliminate(
+    comparison: Comparison, fixed: Mapping[str, Any], names: Sequence
+) -> tuple[dict, list[list]]:
+    """Leave inputs out one after the other, the one that is missed least first.
+
+    It ends where every one that is left is missed: where the best of the smaller sets is worse than
+    the best of all so far by more than one standard error.
+    """
+    sets = [list(names)]
+    results = comparison.results([{**fixed, "nn_features": sets[0]}])
+    columns = [key for key in results if key == "params" or "_test_" in key]
+    current = sets[0]
+    while len(current) > 1:
+        smaller = [[each for each in current if each != left_out] for left_out in current]
+        more = comparison.results([{**fixed, "nn_features": subset} for subset in smaller])
+        n_before = len(sets)
+        results = {key: _joined(results[key], more[key]) for key in results if key in columns}
+        sets += smaller
+        losses = -fold_columns(results, "test_score")
+        best = n_before + int(losses[n_before:].mean(axis=1).argmin())
+        if not within_one_standard_error(losses)[best]:
+            break
+        current = sets[best]
+    return results, sets
+
+
+def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
+    """Return the names, or numbers, of the columns that a network may read."""
+    estimator = copy.copy(comparison.estimator)
+    settings = FitSettings.of(estimator, **{**chosen, "nn_features": None})
+    weight = comparison.sample_weight
+    inputs = read_inputs(settings, estimator, comparison.X, comparison.y, weight)
+    if inputs.trajectory_info is not None:
+        return list(inputs.trajectory_info.component_names)
+    if inputs.feature_names is not None:
+        return list(inputs.feature_names)
+    return list(range(inputs.rows.x.shape[1]))
+
+
+def _joined(first: Any, second: Any) -> Any:
+    return [*first, *second] if isinstance(first, list) else np.concatenate([first, second])

@@ -1,0 +1,198 @@
+"""Train many prepared fits in batches, over several processes if wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import threading
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from joblib import Parallel, delayed
+from joblib.parallel import get_active_backend
+
+from skhybrid.batching.fit_tasks import FitTask
+from skhybrid.fitting.fit import finish_fit
+from skhybrid.runtime.chunks import chunks
+from skhybrid.runtime.seeds import seeded
+from skhybrid.runtime.threads import threads
+from skhybrid.runtime.user_warnings import warn, warnings_caught
+from skhybrid.training.batching_key import fit_key
+from skhybrid.training.memory import member_bytes
+from skhybrid.training.multistart import train_together
+from skhybrid.training.problem import Fit
+from skhybrid.training.result import FitResult
+
+# More members at once are hardly faster (benchmarks/bench_search.py), and an interrupt loses more.
+FAST_MEMBERS = 64
+# A GPU is not busy with fewer than some thousands.
+FAST_MEMBERS_ON_CUDA = 4096
+# Training uses about this much memory in every process, at most.
+MEMORY_LIMIT = 2**30
+
+
+def train_tasks(
+    tasks: Sequence[FitTask],
+    *,
+    n_jobs: int | None = None,
+    max_members: int | None = None,
+    done: Callable[[Sequence[FitTask]], None] | None = None,
+) -> None:
+    """Train fits in batches, and give their estimators the fitted attributes.
+
+    Parameters
+    ----------
+    tasks : sequence of FitTask
+    n_jobs : int, default=None
+        Processes that joblib uses; None is one, unless a joblib backend is active.
+    max_members : int, default=None
+        Largest number of members in a batch; None is as many as are fastest and fit into memory.
+    done : callable, default=None
+        Called with fits as soon as they are finished.
+    """
+    batches = [*make_batches(tasks, n_jobs, max_members)]
+    warned: set[tuple] = set()
+    with contextlib.closing(_trained(batches, n_jobs)) as outcomes:
+        for number, results, seconds, caught in outcomes:
+            _warn_once(caught, warned)
+            finished = batches[number].tasks
+            began = time.perf_counter()
+            for task, result in zip(finished, results, strict=True):
+                try:
+                    with threads(task.settings.n_threads):
+                        fitted = finish_fit(task.prepared, task.fit, result, task.settings)
+                    vars(task.estimator).update(fitted.attributes())
+                except Exception as error:
+                    task.error = error
+            seconds += time.perf_counter() - began
+            for task in finished:
+                task.seconds = seconds / len(finished)
+            if done is not None:
+                done(finished)
+
+
+def _warn_once(caught: Sequence[tuple[Warning, str, int]], warned: set[tuple]) -> None:
+    """Repeat warnings of workers: ours at the user's line, others where they came from."""
+    for message, *where in caught:
+        is_ours = type(message).__module__.startswith("skhybrid.")
+        key = (str(message),) if is_ours else (str(message), *where)
+        if key in warned:
+            continue
+        warned.add(key)
+        if is_ours:
+            warn(message)
+        else:
+            warnings.warn_explicit(message, None, *where)
+
+
+@dataclass(frozen=True)
+class FitBatch:
+    """Fits that are trained together.
+
+    Attributes
+    ----------
+    tasks : list of FitTask
+    max_members : int
+        Largest number of members at once.
+    n_threads : int or None
+    """
+
+    tasks: list[FitTask]
+    max_members: int
+    n_threads: int | None
+
+
+def make_batches(
+    tasks: Sequence[FitTask], n_jobs: int | None, max_members: int | None
+) -> Iterator[FitBatch]:
+    """Group fits into batches, equally many for every process."""
+    groups: dict[Hashable, list[FitTask]] = defaultdict(list)
+    for task in tasks:
+        n_threads = task.settings.n_threads
+        groups[task.key, fit_key(task.fit), len(task.fit.starts), n_threads].append(task)
+    n_workers = _n_workers(n_jobs)
+    for (*_, n_threads), group in groups.items():
+        fit = group[0].fit
+        limit = _most_members(fit) if max_members is None else max_members
+        # The second phase has more members; it is split into chunks where it is trained.
+        size = max(1, limit // len(fit.starts))
+        share = -(-len(group) // n_workers)
+        rounds = -(-share // size)
+        size = max(1, -(-len(group) // (n_workers * rounds)))
+        for chunk in chunks(group, size):
+            yield FitBatch([*chunk], limit, n_threads)
+
+
+def _most_members(fit: Fit) -> int:
+    """Return how many members of such a fit to train at once."""
+    device = fit.problem.data.y.device
+    memory, fastest = MEMORY_LIMIT, FAST_MEMBERS
+    if device.type == "cuda":
+        memory, fastest = torch.cuda.mem_get_info(device)[0] // 2, FAST_MEMBERS_ON_CUDA
+    try:
+        needed = member_bytes(fit.problem, fit.starts[0], fit.config)
+    except Exception:  # training will meet it too, and report it
+        return 1
+    return max(1, min(fastest, memory // max(1, needed)))
+
+
+def _n_workers(n_jobs: int | None) -> int:
+    """Return how many workers joblib would use."""
+    backend, active_jobs = get_active_backend()
+    return max(1, backend.effective_n_jobs(active_jobs if n_jobs is None else n_jobs))
+
+
+def _trained(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[tuple]:
+    """Yield the number of a batch, its results, seconds and warnings, as each is finished."""
+    backend, _ = get_active_backend()
+    calls = (
+        (number, [task.fit for task in batch.tasks], batch.max_members, batch.n_threads)
+        for number, batch in enumerate(batches)
+    )
+    if _n_workers(n_jobs) == 1:
+        yield from (_train(*call) for call in calls)
+        return
+    return_as = "generator_unordered" if backend.supports_return_generator else "list"
+    results = Parallel(n_jobs=n_jobs, return_as=return_as)(delayed(_train)(*call) for call in calls)
+    try:
+        for each in results:  # noqa: UP028 (which would close it before the warning is ignored)
+            yield each
+    finally:
+        if return_as != "list":
+            with warnings.catch_warnings():  # of batches begun in vain
+                warnings.simplefilter("ignore", UserWarning)
+                results.close()
+
+
+def _train(
+    number: int, fits: Sequence[Fit], max_members: int, n_threads: int | None
+) -> tuple[int, list[FitResult], float, list[tuple[Warning, str, int]]]:
+    """Train fits together; where that fails, one by one, so that only the cause fails."""
+    began = time.perf_counter()
+    if threading.current_thread() is not threading.main_thread():
+        fits = copy.deepcopy(fits)  # a network may hold one fit's parameters while it is trained
+    with threads(n_threads), warnings_caught() as caught:
+        try:
+            results = _train_seeded(fits, max_members)
+        except Exception as error:
+            results = [FitResult.of_error(error)]
+            if len(fits) > 1:
+                results = [_train_alone(fit, max_members) for fit in fits]
+    messages = [(each.message, each.filename, each.lineno) for each in caught]
+    return number, results, time.perf_counter() - began, messages
+
+
+def _train_seeded(fits: Sequence[Fit], max_members: int) -> list[FitResult]:
+    with seeded(fits[0].config.seed):
+        return train_together(fits, max_members=max_members)
+
+
+def _train_alone(fit: Fit, max_members: int) -> FitResult:
+    try:
+        return _train_seeded([fit], max_members)[0]
+    except Exception as error:
+        return FitResult.of_error(error)

@@ -1,0 +1,159 @@
+"""Compare candidates on cross-validation folds: scores, physics parameters, physics' share."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import FitFailedWarning
+
+from skhybrid.batching.cross_validation import cross_validate
+from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning, SerialMembersWarning
+from skhybrid.fitting.diagnostics import NOTHING
+from skhybrid.model_selection.fold_statistics import excess, fold_columns, spread, theta_columns
+from skhybrid.model_selection.scoring import VALUE, score_and_physics_params
+from skhybrid.runtime.user_warnings import warn
+
+# A comparison leaves out candidates that fail, and judges those that collapse.
+_SETTLED = (CollapseWarning, NonFiniteLossWarning, FitFailedWarning)
+_ABOUT_SCORES = "One or more of the test scores are non-finite"
+
+
+class Comparison:
+    """Compares candidates on the same folds of all rows.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Cloned.
+    X, y, sample_weight
+        All rows.
+    splits : sequence of (train, test)
+    seed : int
+        Seed of all fits, so that they have the same networks and minibatches where possible.
+    n_jobs, max_members : int, default=None
+        See :func:`skhybrid.batching.batch_training.train_tasks`.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        splits: Sequence[tuple[np.ndarray, np.ndarray]],
+        *,
+        seed: int,
+        n_jobs: int | None = None,
+        max_members: int | None = None,
+    ) -> None:
+        self.X, self.y, self.sample_weight = X, y, sample_weight
+        self.splits = splits
+        self.workers = {"n_jobs": n_jobs, "max_members": max_members}
+        self.estimator = clone(estimator).set_params(random_state=seed, verbose=0, warm_start=False)
+        vars(self.estimator).pop("_skl_callbacks", None)
+        self.said_serial = False
+
+    def results(self, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Fit candidates to all folds and return their ``cv_results_``."""
+        params = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            validation = cross_validate(
+                self.estimator,
+                candidates,
+                self.splits,
+                self.X,
+                self.y,
+                params,
+                error_score=np.nan,
+                **self.workers,
+            )
+            if validation.interrupt is not None:
+                raise validation.interrupt
+            if all(trial.error is not None for trial in validation.trials):
+                raise validation.trials[0].error
+            results, _ = validation.results(
+                self.X,
+                self.y,
+                scorers=_score,
+                fit_params=params,
+                score_params=params,
+                return_train_score=False,
+                error_score=np.nan,
+            )
+        self._warn_again(caught)
+        return results
+
+    def _warn_again(self, caught: Sequence[warnings.WarningMessage]) -> None:
+        """Repeat our warnings about the candidates, except those that the comparison settles.
+
+        A warning that members are trained one after the other comes once.
+        """
+        for each in caught:
+            category = each.category
+            if issubclass(category, _SETTLED) or str(each.message).startswith(_ABOUT_SCORES):
+                continue
+            if issubclass(category, SerialMembersWarning):
+                if self.said_serial:
+                    continue
+                self.said_serial = True
+            if category.__module__.startswith("skhybrid."):
+                warn(each.message)
+            else:
+                warnings.warn_explicit(each.message, category, each.filename, each.lineno)
+
+
+def _score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    """Return the score, the physics parameters and the physics' share of a fit."""
+    if sample_weight is not None and not np.asarray(sample_weight).any():
+        sample_weight = None
+    scores = score_and_physics_params(estimator, X, y, sample_weight)
+    return scores | {"physics_share": estimator.physics_share_}
+
+
+def object_array(values: Sequence[Any]) -> np.ndarray:
+    """Return an array of objects, also for lists of equal length."""
+    array = np.empty(len(values), dtype=object)
+    for index, value in enumerate(values):
+        array[index] = value
+    return array
+
+
+def without_collapse(results: dict[str, Any]) -> dict[str, Any]:
+    """Return results in which θ is unknown where the network had vanished.
+
+    There it is that of the physics alone, as reproducible as it may be wrong.
+    """
+    vanished = np.asarray(results["mean_test_physics_share"]) > 1.0 - NOTHING
+    if vanished.all():
+        return results
+    return {
+        key: np.where(vanished, np.nan, column) if f"test_{VALUE}" in key else column
+        for key, column in results.items()
+    }
+
+
+def candidate_path(results: Mapping[str, Any], name: str, best: int | None) -> dict[str, Any]:
+    """Return what the comparison saw: a column for every quantity, a row for every candidate."""
+    if not results["params"]:
+        return {name: np.array([]), "score": np.array([])}
+    losses = -fold_columns(results, "test_score")
+    worse, error = excess(losses)
+    values = [candidate[name] for candidate in results["params"]]
+    numbers = all(isinstance(value, float) for value in values)
+    seen = {
+        name: np.array(values) if numbers else object_array(values),
+        "score": -losses.mean(axis=1),
+        "worse than best": worse,
+        "standard error": error,
+        "physics share": np.asarray(results["mean_test_physics_share"]),
+        "chosen": np.arange(len(values)) == best,
+    }
+    for parameter, (theta, restarts) in theta_columns(results).items():
+        seen[parameter] = theta.mean(axis=1)
+        seen[f"spread of {parameter}"] = spread(theta, restarts)
+    return seen

@@ -1,0 +1,172 @@
+"""Prepared fits that wait for their training in a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from numbers import Number
+from types import FunctionType
+from typing import Any
+
+import joblib
+import numpy as np
+import torch
+
+from skhybrid.fitting.feature_names import noted_features
+from skhybrid.fitting.fit import Prepared, make_fit, prepare
+from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.physics import Physics
+from skhybrid.runtime.threads import threads
+from skhybrid.training.problem import Fit
+
+# Parameters of HybridRegressor that change the training, but neither the model nor its start: fits
+# that differ in nothing else share what is prepared.
+TRAINING_PARAMETERS = frozenset(
+    {
+        "batch_size",
+        "functional_norm",
+        "l2",
+        "learning_rate",
+        "max_epochs",
+        "n_iter_no_change",
+        "nn_extrapolation",
+        "optimizer",
+        "orthogonality",
+        "perturb",
+        "perturbation",
+        "physics_learning_rate",
+        "refine_rho",
+        "rho",
+        "tol",
+    }
+)
+# Parameters that change the start or the rows, but not the architecture.
+START_PARAMETERS = frozenset(
+    {"early_stopping", "n_restarts", "nn_features", "physics_init", "random_state"}
+    | {"validation_fraction"}
+)
+
+
+@dataclass
+class FitTask:
+    """A prepared fit that waits for its training.
+
+    Attributes
+    ----------
+    estimator : HybridRegressor
+    settings : FitSettings
+    prepared : Prepared
+    fit : Fit
+    key : Hashable
+        Only fits with the same key can be in one batch.
+    owner : int
+        Number of the trial that the fit belongs to.
+    seconds : float or None
+        Share of the batch's training time.
+    error : Exception or None
+        What went wrong.
+    """
+
+    estimator: Any
+    settings: FitSettings
+    prepared: Prepared
+    fit: Fit
+    key: Hashable
+    owner: int
+    seconds: float | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True)
+class TrialKeys:
+    """What the candidate of a trial shares with other candidates.
+
+    Attributes
+    ----------
+    owner : int
+        Number of the trial.
+    batching : Hashable
+        Candidates with the same batching key can be in one batch.
+    preparation : Hashable
+        Candidates with the same preparation key, on the same rows, share what is prepared.
+    """
+
+    owner: int
+    batching: Hashable = None
+    preparation: Hashable = None
+
+
+@dataclass
+class FitTasks:
+    """All fits that wait, and what has been prepared for them."""
+
+    tasks: list[FitTask] = field(default_factory=list)
+    _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)
+
+    def add(
+        self,
+        estimator: Any,
+        keys: TrialKeys,
+        position: int,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+    ) -> None:
+        """Prepare a fit, unless one like it has been prepared, and let it wait.
+
+        Rows and parameters are compared, because transformers before an estimator may be random,
+        and meta-estimators may set its parameters.
+
+        Parameters
+        ----------
+        estimator : HybridRegressor
+        keys : TrialKeys
+        position : int
+            Number of the fit within its trial.
+        X, y, sample_weight
+            As for ``fit``.
+        """
+        estimator._validate_params()
+        with threads(estimator.n_threads):
+            settings = FitSettings.of(estimator)
+            parameters = {
+                name: _fingerprint(value)
+                for name, value in sorted(estimator.get_params(deep=True).items())
+                if name not in TRAINING_PARAMETERS
+            }
+            seen = (joblib.hash((X, y, sample_weight)), *parameters.items())
+            cache_key = (keys.batching, keys.preparation, position, seen)
+            if cache_key not in self._prepared:
+                inputs = read_inputs(settings, estimator, X, y, sample_weight)
+                self._prepared[cache_key] = prepare(settings, inputs), noted_features(estimator)
+            prepared, features = self._prepared[cache_key]
+            vars(estimator).update(features)
+            fit = make_fit(prepared, settings)
+        model = [item for item in parameters.items() if item[0] not in START_PARAMETERS]
+        key = (keys.batching, position, *model)
+        self.tasks.append(FitTask(estimator, settings, prepared, fit, key, keys.owner))
+
+    def count(self, owner: int) -> int:
+        """Return how many fits of a trial wait."""
+        return sum(task.owner == owner for task in self.tasks)
+
+    def discard(self, owner: int) -> None:
+        """Forget the fits of a trial."""
+        self.tasks = [task for task in self.tasks if task.owner != owner]
+
+
+def _fingerprint(value: Any) -> Hashable:
+    """Return what distinguishes values of a parameter, also of estimators that are clones.
+
+    Other objects have no more than their type: a search distinguishes them if it names them.
+    """
+    if isinstance(value, (tuple, list, np.ndarray)):
+        return tuple(_fingerprint(each) for each in value)
+    if isinstance(value, np.random.RandomState):
+        return joblib.hash(value)
+    if value is None or isinstance(value, (str, Number, np.generic, FunctionType)):
+        return value
+    if isinstance(value, (Physics, torch.nn.Module)):
+        return type(value), repr(value)
+    return type(value)

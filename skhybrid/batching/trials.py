@@ -1,0 +1,206 @@
+"""Trials: candidates on cross-validation folds, prepared one by one and trained in batches."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from skhybrid.batching.batch_training import train_tasks
+from skhybrid.batching.deferred_fits import DeferredFits, NotTrainedYet, deferring
+from skhybrid.batching.fit_tasks import (
+    START_PARAMETERS,
+    TRAINING_PARAMETERS,
+    FitTask,
+    FitTasks,
+    TrialKeys,
+)
+
+
+@dataclass
+class Trial:
+    """One candidate on one fold.
+
+    Attributes
+    ----------
+    number : int
+    parameters : mapping of str to object
+        The candidate.
+    split : tuple of (fold, (train, test))
+    estimator : estimator
+        A clone of the user's.
+    seconds : float
+        Time of the fit, as a share of its batch.
+    error : BaseException or None
+        What went wrong.
+    finished : bool
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    split: tuple[int, tuple[np.ndarray, np.ndarray]]
+    estimator: Any
+    seconds: float = 0.0
+    error: BaseException | None = None
+    finished: bool = False
+    _n_waiting: int = field(default=0, repr=False)
+
+    def prepare(self, tasks: FitTasks, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
+        """Prepare the fit for a batch; fit at once what no batch can train."""
+        began = time.perf_counter()
+        estimator = self.estimator
+        estimator.set_params(**clone(self.parameters, safe=False))
+        fold, (train, _) = self.split
+        fit_params = _check_method_params(X, params=fit_params, indices=train)
+        X_train, y_train = _safe_split(estimator, X, y, train)
+        targets = () if y_train is None else (y_train,)
+        batching_key, preparation_key = _keys(estimator, self.parameters)
+        keys = TrialKeys(self.number, batching_key, (fold, preparation_key))
+        try:
+            if _can_be_batched(estimator):
+                tasks.add(estimator, keys, 0, X_train, *targets, **fit_params)
+            elif _is_plain_pipeline(estimator, fit_params):
+                X_train, fit_params = _transform(estimator, X_train, targets, fit_params)
+                tasks.add(estimator[-1], keys, 0, X_train, *targets, **fit_params)
+            else:
+                self._defer(tasks, keys, X_train, targets, fit_params)
+        except Exception as error:
+            self.error = error
+        self._n_waiting = tasks.count(self.number)
+        self.finished = self._n_waiting == 0
+        self.seconds = time.perf_counter() - began
+
+    def _defer(
+        self, tasks: FitTasks, keys: TrialKeys, X: Any, targets: tuple, fit_params: Mapping
+    ) -> None:
+        """Fit a meta-estimator, with the training of the models in it deferred where possible."""
+        try:
+            with deferring(DeferredFits(tasks, keys)):
+                self.estimator.fit(X, *targets, **fit_params)
+        except (NotTrainedYet, Exception) as error:
+            # A meta-estimator may use its model, or the model's attributes, in its own fit.
+            if not (isinstance(error, NotTrainedYet) or tasks.count(self.number)):
+                raise
+            tasks.discard(self.number)
+            with deferring(None):
+                self.estimator.fit(X, *targets, **fit_params)
+
+    def note(self, task: FitTask) -> None:
+        """Note that one of the fits that wait has been trained."""
+        self.seconds += task.seconds
+        self.error = self.error or task.error
+        self._n_waiting -= 1
+        self.finished = self._n_waiting == 0
+
+
+def make_trials(
+    estimator: Any,
+    candidates: Sequence[Mapping[str, Any]],
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+) -> list[Trial]:
+    """Return a trial of a clone for every candidate and fold, the folds of a candidate together."""
+    pairs = itertools.product(candidates, enumerate(splits))
+    return [
+        Trial(number, candidate, split, clone(estimator))
+        for number, (candidate, split) in enumerate(pairs)
+    ]
+
+
+def train_trials(
+    trials: Sequence[Trial],
+    X: Any,
+    y: Any,
+    fit_params: Mapping[str, Any],
+    *,
+    error_score: Any = "raise",
+    n_jobs: int | None = None,
+    max_members: int | None = None,
+) -> None:
+    """Prepare all trials, and train them in batches.
+
+    Parameters
+    ----------
+    trials : sequence of Trial
+        They note what has been finished, also when the keyboard interrupts.
+    X, y : array-like
+        All rows.
+    fit_params : mapping of str to object
+        Such as sample weights, for all rows.
+    error_score : "raise" or float, default="raise"
+        "raise" raises the error of a fit; otherwise the trial notes it.
+    n_jobs, max_members : int, default=None
+        See :func:`skhybrid.batching.batch_training.train_tasks`.
+    """
+    tasks = FitTasks()
+
+    def raise_error(trial: Trial) -> None:
+        if error_score == "raise" and trial.error is not None:
+            raise trial.error
+
+    def note(finished: Sequence[FitTask]) -> None:
+        for task in finished:
+            trials[task.owner].note(task)
+            raise_error(trials[task.owner])
+
+    for trial in trials:
+        trial.prepare(tasks, X, y, fit_params)
+        raise_error(trial)
+    train_tasks(tasks.tasks, n_jobs=n_jobs, max_members=max_members, done=note)
+
+
+def _can_be_batched(estimator: Any) -> bool:
+    """Whether it is a HybridRegressor whose fit a batch can train."""
+    return hasattr(estimator, "_can_be_batched") and estimator._can_be_batched()
+
+
+def _is_plain_pipeline(estimator: Any, fit_params: Mapping[str, Any]) -> bool:
+    """Whether it is a pipeline whose last step a batch can train, after the steps before.
+
+    Callbacks of the pipeline, ``transform_input`` and metadata routing need the pipeline's ``fit``.
+    """
+    return (
+        type(estimator) is Pipeline
+        and estimator.transform_input is None
+        and not getattr(estimator, "_skl_callbacks", [])
+        and not get_config()["enable_metadata_routing"]
+        and all("__" in name for name in fit_params)
+        and _can_be_batched(estimator.steps[-1][1])
+    )
+
+
+def _transform(
+    pipeline: Pipeline, X: Any, targets: tuple, params: Mapping[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Fit the steps before the last; return transformed X and the last step's parameters."""
+    prefix = f"{pipeline.steps[-1][0]}__"
+    own = {name: value for name, value in params.items() if name.startswith(prefix)}
+    others = {name: value for name, value in params.items() if name not in own}
+    if len(pipeline.steps) > 1:
+        before = pipeline[:-1]
+        X = before.fit_transform(X, *targets, **others)
+        pipeline.steps[:-1] = before.steps  # with a memory, the fitted steps are clones
+    return X, {name.removeprefix(prefix): value for name, value in own.items()}
+
+
+def _keys(estimator: Any, parameters: Mapping[str, Any]) -> tuple[tuple, tuple]:
+    """Return the batching key and the preparation cache key of a candidate."""
+    known = estimator.get_params(deep=True)
+    batching, preparation = [], []
+    for name, value in sorted(parameters.items()):
+        owner, _, last = name.rpartition("__")
+        is_ours = hasattr(known[owner] if owner else estimator, "_can_be_batched")
+        if is_ours and last in TRAINING_PARAMETERS:
+            continue
+        preparation.append((name, id(value)))
+        if not (is_ours and last in START_PARAMETERS):
+            batching.append((name, id(value)))
+    return tuple(batching), tuple(preparation)

@@ -1,0 +1,1 @@
+"""The user's data: rows, columns, scales, times and windows of trajectories."""

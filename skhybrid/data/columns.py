@@ -1,0 +1,83 @@
+"""Columns of a table: which the physics reads, which the network reads."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Sequence
+
+import numpy as np
+
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.runtime.suggestions import suggestion
+
+
+def bind_columns(
+    names: Sequence[str], feature_names: Sequence[str] | None, n_features: int, model: str
+) -> list[int] | None:
+    """Return the columns that a physics function reads, or None if it reads the whole table.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The function's positional arguments.
+    feature_names : sequence of str or None
+        Column names of X, None for an array.
+    n_features : int
+    model : str
+        Name of the physics, for the message.
+    """
+    if tuple(names) == ("X",):
+        return None
+    hint = " An unknown of the physics goes after a star in its signature: def f(x, *, a=1.0)."
+    if feature_names is not None:
+        missing = [name for name in names if name not in list(feature_names)]
+        if missing:
+            is_typo = suggestion(missing[0], feature_names) != "."
+            raise PhysicsError(
+                f"physics {model!r} needs {_no_column(missing[0], feature_names)}"
+                + ("" if is_typo else hint)
+            )
+        return [list(feature_names).index(name) for name in names]
+    if len(names) > n_features:
+        raise PhysicsError(
+            f"physics {model!r} reads {len(names)} features ({', '.join(names)}), in this order; "
+            f"X has only {n_features}.{hint}"
+        )
+    return list(range(len(names)))
+
+
+def network_columns(
+    nn_features: Sequence[str | int] | None, feature_names: Sequence[str] | None, n_features: int
+) -> list[int] | None:
+    """Return the columns that the network may see, or None for all."""
+    if nn_features is None:
+        return None
+    if len(nn_features) == 0:
+        raise NetworkError("nn_features is empty. For a model without a network, set nn=None.")
+    columns = []
+    for feature in nn_features:
+        if isinstance(feature, str):
+            if feature_names is None:
+                raise NetworkError(
+                    f"nn_features names {feature!r}, but X has no column names. Give X as a "
+                    "DataFrame or nn_features as column numbers."
+                )
+            if feature not in list(feature_names):
+                raise NetworkError(f"nn_features names {_no_column(feature, feature_names)}")
+            columns.append(list(feature_names).index(feature))
+        elif isinstance(feature, (bool, np.bool_)) or not isinstance(feature, numbers.Integral):
+            raise NetworkError(
+                f"nn_features must hold column names or column numbers; it has {feature!r}."
+            )
+        elif -n_features <= feature < n_features:
+            columns.append(int(feature) % n_features)
+        else:
+            raise NetworkError(f"nn_features has column {feature}; X has {n_features} columns.")
+    return columns
+
+
+def _no_column(name: str, feature_names: Sequence[str]) -> str:
+    return (
+        f"a column {name!r}, which X does not have{suggestion(name, feature_names)} "
+        f"Columns of X: {', '.join(feature_names)}."
+    )

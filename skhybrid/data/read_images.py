@@ -1,0 +1,124 @@
+"""From the user's images to trajectories of hidden states."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import validate_data
+
+from skhybrid.data.latent_state_guesses import guess_states
+from skhybrid.data.read_trajectories import check_signature, component_names, trajectory_weights
+from skhybrid.data.records import read_outputs
+from skhybrid.data.rows import Rows
+from skhybrid.data.slow_features import slow_features
+from skhybrid.data.times import read_times, uniform_step
+from skhybrid.data.trajectories import Trajectories
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.model.latent_dynamics import LatentDynamics
+from skhybrid.model.latent_ode import LatentODE
+from skhybrid.model.layout import Layout
+from skhybrid.model.physics import Physics
+from skhybrid.model.scales import LatentScales
+
+
+class ImageTrajectories(Trajectories):
+    """Trajectories of images."""
+
+    def windows(self, window: int | str | None, scales: LatentScales) -> Rows:
+        """Cut the trajectories into windows; a window whose last images are missing has no next."""
+        rows = super().windows(window, scales)
+        last = rows.x.next_state
+        missing = np.isnan(last).reshape(len(rows), -1).any(axis=1)
+        x = rows.x._replace(next_state=np.nan_to_num(last), next_index=np.where(missing, -1, 0))
+        return replace(rows, x=x)
+
+
+def read_images(
+    estimator: BaseEstimator,
+    ode: LatentODE,
+    physics: Physics | None,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    masked: bool,
+    reset: bool,
+) -> tuple[ImageTrajectories, TrajectoryInfo]:
+    """Check the user's arrays and return them as trajectories of images.
+
+    The images up to a time, as many as X has, tell the state at that time.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Notes the features of X.
+    ode : LatentODE
+    physics : Physics or None
+    X, y, sample_weight
+        As given to ``fit``.
+    masked : bool
+        Whether NaN in y stands for a missing value.
+    reset : bool
+        Whether the estimator notes the features of X anew, rather than compares them.
+    """
+    ode.validate()
+    check_signature(physics, ode)
+    outputs, _ = read_outputs(y, masked)
+    X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
+    n_context, image_shape = X.shape[1], X.shape[2:]
+    shapes = {each.shape for each in outputs}
+    if len(X) != len(outputs) or len(shapes) > 1 or outputs[0].shape[1:] != image_shape:
+        raise ValueError(
+            "X must hold the images up to time 0, of shape (n, n_context, *image_shape), and y "
+            "those that follow, of shape (n, n_times, *image_shape); X has shape "
+            f"{X.shape}, and y holds {len(outputs)} sequences of shape {outputs[0].shape}."
+        )
+    values = np.stack(outputs)
+    film = np.concatenate([X, values], axis=1)
+    n_times = values.shape[1] + 1
+    lengths = np.full(len(X), n_times)
+    times = read_times(ode, len(X), lengths, False, None)
+    layout = Layout(
+        state_shape=(ode.n_states,),
+        output_shape=image_shape,
+        uniform_step=uniform_step(times, lengths),
+        with_first=True,
+        states_observed=False,
+    )
+    context = np.stack([film[:, k : k + n_context] for k in range(n_times)], axis=1)
+    weight = trajectory_weights(sample_weight, len(X))
+    films = ImageTrajectories(
+        context, times, film[:, n_context - 1 :], None, lengths, weight, layout, with_ends=True
+    )
+    scales = _scales(film, n_context, times, physics, ode)
+    info = TrajectoryInfo(
+        layout=layout,
+        scales=scales,
+        times=times[0],
+        component_names=component_names(ode.state_names, ode.n_states),
+        x_shape=X.shape[1:],
+        model_type=LatentDynamics,
+    )
+    return films, info
+
+
+def _scales(
+    film: np.ndarray, n_context: int, times: np.ndarray, physics: Physics | None, ode: LatentODE
+) -> LatentScales:
+    """Return the scales of images over time, those of the context first."""
+    mean, std = np.nanmean(film), np.nanstd(film) or 1.0
+    standard = (film - mean) / std
+    offset, factor = slow_features(standard)
+    slow = offset + standard.reshape(*film.shape[:2], -1) @ factor
+    n_times = times.shape[1]
+    slow = np.concatenate([slow[:, k : k + n_times] for k in range(n_context)], axis=2)
+    steps = np.diff(times, axis=1)
+    guess = guess_states(slow, times[:, :-1], steps, physics, ode.n_states, len(offset))
+    zero, one = torch.zeros(()), torch.ones(())
+    target = (torch.tensor(mean), torch.tensor(std))
+    latent = (torch.tensor(offset), torch.tensor(factor), guess)
+    return LatentScales(zero, one, zero, one, *target, zero, one, one, *latent).to(torch.float64)

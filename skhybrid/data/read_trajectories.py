@@ -1,0 +1,275 @@
+"""From the user's arrays to trajectories of states or outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from skhybrid.data.records import (
+    check_counts,
+    check_lengths,
+    find_time_column,
+    note_features,
+    read_inputs,
+    read_outputs,
+    without_times,
+)
+from skhybrid.data.state_guesses import guess_states, is_noisy
+from skhybrid.data.times import padded, read_times, uniform_step
+from skhybrid.data.trajectories import Trajectories
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.exceptions import PhysicsError
+from skhybrid.model.layout import Layout
+from skhybrid.model.ode import ODE
+from skhybrid.model.physics import Physics
+from skhybrid.runtime.suggestions import suggestion
+
+
+def read_trajectories(
+    estimator: BaseEstimator,
+    ode: ODE,
+    physics: Physics | None,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    masked: bool,
+    reset: bool,
+) -> tuple[Trajectories, TrajectoryInfo]:
+    """Check the user's arrays and return them as trajectories.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Notes the features of X.
+    ode : ODE
+    physics : Physics or None
+    X, y, sample_weight
+        As given to ``fit``.
+    masked : bool
+        Whether NaN in y stands for a missing value.
+    reset : bool
+        Whether the estimator notes the features of X anew, rather than compares them.
+    """
+    ode.validate()
+    check_signature(physics, ode)
+    outputs, scalar = read_outputs(y, masked)
+    read_x = _read_initial_states if ode.inputs is None else _read_records
+    given = read_x(estimator, ode, X, outputs, reset)
+    _check_outputs(ode, given, outputs)
+    values, lengths = _observations(ode, given, outputs)
+    with_first = ode.inputs is not None
+    times = read_times(ode, len(values), lengths, with_first, given.times)
+    states_observed = ode.observe is None
+    learned = _learns_first_states(ode, values, times, lengths)
+    layout = Layout(
+        state_shape=given.state_shape,
+        output_shape=tuple(outputs[0].shape[1:]),
+        n_inputs=0 if given.inputs is None else given.inputs.shape[2],
+        reads_inputs=physics is not None and len(physics.inputs) == 3,
+        uniform_step=uniform_step(times, lengths),
+        with_first=with_first or learned,
+        learned=learned,
+        states_observed=states_observed,
+    )
+    states = guess_states(ode, layout, values)
+    if not states_observed and ode.inputs is None:
+        states[:, 0] = given.initial_states
+    if not learned and ode.inputs is not None and not masked:
+        _check_first_states(states)
+    trajectories = Trajectories(
+        states,
+        times,
+        values,
+        given.inputs,
+        lengths,
+        trajectory_weights(sample_weight, len(values)),
+        layout,
+        first_is_exact=not states_observed and not with_first and ode.initial_state != "learned",
+    )
+    info = TrajectoryInfo(
+        layout=layout,
+        scales=trajectories.scales(),
+        times=times[int(lengths.argmax())],
+        component_names=(*given.state_names, *given.input_names, "time"),
+        time_column=given.time_column,
+        scalar=scalar,
+        initial_states=states[:, 0],
+        x_shape=layout.state_shape,
+    )
+    return trajectories, info
+
+
+@dataclass(frozen=True)
+class _GivenX:
+    """The content of X: initial states, or inputs over time."""
+
+    state_shape: tuple[int, ...]
+    state_names: tuple[str, ...]
+    input_names: tuple[str, ...] = ()
+    initial_states: np.ndarray | None = None
+    inputs: np.ndarray | None = None
+    times: np.ndarray | None = None
+    time_column: int | None = None
+
+
+def _read_initial_states(
+    estimator: BaseEstimator, ode: ODE, X: Any, outputs: Sequence[np.ndarray], reset: bool
+) -> _GivenX:
+    X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
+    check_counts(X, outputs)
+    found = getattr(estimator, "feature_names_in_", None)
+    names = _names(ode.state_names, found, X.shape[1], "state")
+    return _GivenX(state_shape=tuple(X.shape[1:]), state_names=names, initial_states=X)
+
+
+def _read_records(
+    estimator: BaseEstimator, ode: ODE, X: Any, outputs: Sequence[np.ndarray], reset: bool
+) -> _GivenX:
+    records, names = read_inputs(X)
+    check_counts(records, outputs)
+    check_lengths(records, outputs)
+    time_column = find_time_column(ode.times, names, records[0].shape[1])
+    note_features(estimator, records, names, reset=reset)
+    records, times = without_times(records, time_column)
+    if time_column is not None:
+        names = tuple(np.delete(names, time_column)) if names else ()
+    n_inputs = records[0].shape[1]
+    state_shape = _state_shape(ode, outputs[0].shape[1:])
+    return _GivenX(
+        state_shape=tuple(state_shape),
+        state_names=_names(ode.state_names, None, state_shape[0], "state"),
+        input_names=_names(ode.input_names, names or None, n_inputs, "input"),
+        inputs=padded(records, 0.0) if n_inputs else None,
+        times=times,
+        time_column=time_column,
+    )
+
+
+def _check_outputs(ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]) -> None:
+    """Raise a ValueError if y fits neither the states nor the options of the equation."""
+    output_shape, longest = outputs[0].shape[1:], max(len(each) for each in outputs)
+    if ode.observe is None and output_shape != given.state_shape:
+        raise ValueError(
+            f"y has shape {(len(outputs), longest, *output_shape)}, but states have "
+            f"shape {given.state_shape}: with observe=None, y must have shape (n_trajectories, "
+            f"n_times, {', '.join(map(str, given.state_shape))}). If only part of a state is "
+            "measured, give observe."
+        )
+    n_outputs = output_shape[0]
+    wrong = [each for each in ode.corrected or () if not 0 <= each < n_outputs]
+    if wrong:
+        raise ValueError(
+            f"corrected has output {wrong[0]}; y has {n_outputs} outputs, 0 to {n_outputs - 1}."
+        )
+    if ode.observe is not None and ode.initial_state == "given" and ode.inputs is not None:
+        raise ValueError(
+            "initial_state='given' needs initial states, but X holds inputs and y holds outputs. "
+            "Set initial_state='learned'."
+        )
+
+
+def _observations(
+    ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return outputs, padded with NaN and with one for the initial state, and their lengths."""
+    values = padded(outputs, np.nan)
+    lengths = np.array([len(each) for each in outputs])
+    if ode.inputs is None:
+        X = given.initial_states
+        unknown = np.full((len(X), 1, *values.shape[2:]), np.nan)
+        first = X[:, None] if ode.observe is None else unknown
+        values = np.concatenate([first, values], axis=1)
+        lengths = lengths + 1
+    if lengths.min() < 2:
+        short = int(np.argmin(lengths))
+        raise ValueError(
+            f"Trajectory {short} has {lengths[short]} observed time: there is no change to learn "
+            "from. Leave it out."
+        )
+    return values, lengths
+
+
+def _learns_first_states(
+    ode: ODE, values: np.ndarray, times: np.ndarray, lengths: np.ndarray
+) -> bool:
+    """Whether the first states of windows are learned rather than given."""
+    if ode.observe is not None:
+        return True
+    if ode.initial_state != "auto" or ode.inputs is not None:
+        return ode.initial_state == "learned"
+    is_even = uniform_step(times, lengths) is not None
+    return values.ndim == 3 and is_even and len(ode.windows()) == 1 and is_noisy(values)
+
+
+def _check_first_states(states: np.ndarray) -> None:
+    incomplete = np.isnan(states[:, 0]).reshape(len(states), -1).any(axis=1)
+    if incomplete.any():
+        raise ValueError(f"The initial state of trajectory {incomplete.argmax()} is missing.")
+
+
+def trajectory_weights(sample_weight: Any, n: int) -> np.ndarray:
+    """Return the weights of n trajectories, one by default."""
+    if sample_weight is None:
+        return np.ones(n)
+    return _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
+
+
+def check_signature(physics: Physics | None, ode: ODE) -> None:
+    """Raise a PhysicsError if the physics is not a right-hand side, or reads inputs in vain."""
+    if physics is None:
+        return
+    wanted = "(t, state)" if ode.inputs is None else "(t, state) or (t, state, inputs)"
+    if len(physics.inputs) not in (2, 3):
+        raise PhysicsError(
+            f"physics {physics.name!r} takes ({', '.join(physics.inputs)}); a right-hand side "
+            f"takes {wanted}, and its unknowns after a star: def f(t, state, *, a=1.0)."
+        )
+    if len(physics.inputs) == 3 and ode.inputs is None:
+        raise PhysicsError(
+            f"physics {physics.name!r} reads inputs ({physics.inputs[2]!r}), but X holds initial "
+            "states: with ODE(inputs='hold') or 'linear', X holds the inputs over time. If "
+            f"{physics.inputs[2]!r} is an unknown, put it after a star."
+        )
+    unknown = [name for name in ode.observe_parameters() if name not in physics.params]
+    if unknown:
+        raise PhysicsError(
+            f"observe reads the parameter {unknown[0]!r}, which physics {physics.name!r} does not "
+            f"have{suggestion(unknown[0], physics.params)}"
+        )
+
+
+def _names(
+    given: Sequence[str] | None, found: Sequence[str] | None, n: int, kind: str
+) -> tuple[str, ...]:
+    if given is None:
+        given = found if found is not None else [f"{kind}_{i}" for i in range(n)]
+    if len(given) != n:
+        raise ValueError(
+            f"{kind}_names has {len(given)} names for {n} {kind}s: {', '.join(map(str, given))}."
+        )
+    return tuple(map(str, given))
+
+
+def component_names(names: Sequence[str] | None, n_states: int) -> tuple[str, ...]:
+    """Return the names of states and of the time."""
+    return (*_names(names, None, n_states, "state"), "time")
+
+
+def _state_shape(ode: ODE, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+    if ode.observe is None:
+        return output_shape
+    n_states = ode.n_states
+    if n_states is None and np.ndim(ode.state_guess) == 1:
+        n_states = len(ode.state_guess)
+    if n_states is None:
+        raise ValueError(
+            "ODE has observe, and X holds inputs, so that the number of states is not known: give "
+            "n_states."
+        )
+    return (n_states,)

@@ -1,0 +1,137 @@
+"""Arrays of trajectories that the user gave, checked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+
+from skhybrid.data.times import padded
+from skhybrid.runtime.suggestions import suggestion
+
+
+def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
+    """Return the outputs of every trajectory, with an axis for the outputs."""
+    settings = {
+        "dtype": np.float64,
+        "allow_nd": True,
+        "ensure_2d": False,
+        "ensure_all_finite": "allow-nan" if masked else True,
+        "input_name": "y",
+    }
+    try:
+        if _is_ragged(y):
+            arrays = [check_array(each, **settings) for each in y]
+            scalar = arrays[0].ndim == 1
+        else:
+            whole = check_array(y, **settings)
+            scalar = whole.ndim == 2
+            arrays = list(whole)
+    except ValueError as error:
+        if "NaN" in str(error) and not masked:
+            raise ValueError(
+                "y contains NaN. If these are values that are missing, set missing_targets='mask'."
+            ) from error
+        raise
+    if arrays[0].ndim < 1 or (not _is_ragged(y) and whole.ndim < 2):
+        raise ValueError(
+            f"y must have shape (n_trajectories, n_times, n_outputs); it has shape {whole.shape}."
+        )
+    if scalar:
+        arrays = [each[:, None] for each in arrays]
+    shapes = {each.shape[1:] for each in arrays}
+    if len(shapes) > 1:
+        raise ValueError(f"The trajectories in y have outputs of different shapes: {shapes}.")
+    return arrays, scalar
+
+
+def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Return the inputs of every trajectory over time, and the names of their columns."""
+    if not _is_ragged(X) and getattr(X, "ndim", np.ndim(X)) != 3:
+        raise ValueError(
+            "With inputs over time X must have shape (n_trajectories, n_times, n_inputs), or be a "
+            f"list of arrays of shape (n_times, n_inputs); it has shape {np.shape(X)}. For initial "
+            "states set inputs=None."
+        )
+    names: tuple[str, ...] = ()
+    records = []
+    for number, each in enumerate(X):
+        columns = tuple(map(str, getattr(each, "columns", ())))
+        if number == 0:
+            names = columns
+        elif columns != names:
+            raise ValueError(
+                f"Trajectory {number} of X has columns {columns}, the first one has {names}."
+            )
+        records.append(check_array(each, dtype=np.float64, input_name="X"))
+    widths = {record.shape[1] for record in records}
+    if len(widths) > 1:
+        raise ValueError(f"The trajectories in X have different numbers of inputs: {widths}.")
+    return records, names
+
+
+def _is_ragged(values: Any) -> bool:
+    """Whether trajectories come one by one, as a list of arrays or frames."""
+    return isinstance(values, (list, tuple)) and len(values) > 0 and hasattr(values[0], "shape")
+
+
+def check_counts(X: Any, outputs: Sequence[np.ndarray]) -> None:
+    if len(X) != len(outputs):
+        raise ValueError(f"X has {len(X)} trajectories, but y has {len(outputs)}.")
+
+
+def check_lengths(records: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+    for i, (record, output) in enumerate(zip(records, outputs, strict=True)):
+        if len(record) != len(output):
+            raise ValueError(
+                f"Trajectory {i} has inputs at {len(record)} times, but outputs at {len(output)}: "
+                "with inputs over time, outputs are wanted at the same times."
+            )
+
+
+def find_time_column(times: Any, names: Sequence[str], n_columns: int) -> int | None:
+    if isinstance(times, str):
+        if times not in names:
+            raise ValueError(
+                f"ODE(times={times!r}) names a column that X does not have"
+                f"{suggestion(times, names)} Columns of X: {', '.join(names) or 'none'}."
+            )
+        return list(names).index(times)
+    if isinstance(times, (int, np.integer)):
+        if not -n_columns <= times < n_columns:
+            raise ValueError(f"ODE(times={times}) is a column, but X has {n_columns} of them.")
+        return int(times) % n_columns
+    return None
+
+
+def without_times(
+    records: Sequence[np.ndarray], column: int | None
+) -> tuple[list[np.ndarray], np.ndarray | None]:
+    """Return records without their column of times, and the times, padded, if there is one."""
+    if column is None:
+        return list(records), None
+    times = padded([record[:, column] for record in records], np.nan)
+    return [np.delete(record, column, axis=1) for record in records], times
+
+
+def note_features(
+    estimator: Any, records: Sequence[np.ndarray], names: Sequence[str], *, reset: bool
+) -> None:
+    """Note the columns of inputs on the estimator, or compare them with those it noted."""
+    n_columns = records[0].shape[1]
+    if reset:
+        estimator.n_features_in_ = n_columns
+        vars(estimator).pop("feature_names_in_", None)
+        if names:
+            estimator.feature_names_in_ = np.array(names, dtype=object)
+        return
+    if n_columns != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {n_columns} inputs, but {type(estimator).__name__} was fitted with "
+            f"{estimator.n_features_in_}."
+        )
+    known = getattr(estimator, "feature_names_in_", None)
+    if names and known is not None and tuple(names) != tuple(known):
+        raise ValueError(f"X has columns {tuple(names)}, but the model was fitted with {known}.")

@@ -1,0 +1,147 @@
+"""Validated rows: weights, missing targets, selections, tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from skhybrid.model.batch import Batch, Windows, select_rows
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Validated rows in float64.
+
+    Attributes
+    ----------
+    x : array of shape (n, n_features), or Windows of arrays
+    y : array of shape (n,), (n, n_targets) or, of windows, (n, n_times, *output_shape)
+        Missing targets are zero here.
+    weight : array of the shape of y, or None
+        Mean one; zero where a target is missing. None means one everywhere.
+    groups : array of int, shape (n,), or None
+        Rows that belong together, to be held out together; None: every row is its own.
+    kept : array of int, shape (n,), or None
+        Which of the rows given these are.
+    """
+
+    x: np.ndarray | Windows
+    y: np.ndarray
+    weight: np.ndarray | None
+    groups: np.ndarray | None = None
+    kept: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @classmethod
+    def of(
+        cls,
+        x: np.ndarray | Windows,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        *,
+        keep_empty: bool = False,
+    ) -> Rows:
+        """Leave out rows without weight or without any target; give missing targets no weight.
+
+        ``keep_empty`` keeps rows without any target.
+        """
+        missing = np.isnan(y)
+        if sample_weight is not None:
+            if np.any(sample_weight < 0):
+                raise ValueError(
+                    f"sample_weight must not be negative; its smallest is {sample_weight.min()}."
+                )
+            if not sample_weight.any():
+                raise ValueError("sample_weight is zero for every row: there is nothing to fit.")
+        else:
+            sample_weight = np.ones(len(y))
+        kept = sample_weight > 0
+        if not keep_empty:
+            kept &= ~missing.reshape(len(y), -1).all(axis=1)
+        if not kept.any() or missing[kept].all():
+            raise ValueError("Every target is missing: there is nothing to fit.")
+        kept = np.flatnonzero(kept)
+        x, y, missing = select_rows(x, kept), y[kept], missing[kept]
+        sample_weight = sample_weight[kept]
+        empty = np.flatnonzero(missing.all(axis=0)) if y.ndim == 2 else ()
+        if len(empty):
+            raise ValueError(
+                f"Target column {empty[0]} is missing in every row; leave it out of y."
+            )
+        weight = None
+        if missing.any() or np.ptp(sample_weight) > 0:
+            weight = sample_weight.reshape(-1, *[1] * (y.ndim - 1)) * ~missing
+            weight = weight / weight.mean()
+        return cls(x, np.where(missing, 0.0, y), weight, kept=kept)
+
+    def select(self, chosen: np.ndarray) -> Rows:
+        """Return some of the rows, with weights of mean one."""
+        weight = None if self.weight is None else self.weight[chosen]
+        if weight is not None and weight.any():
+            weight = weight / weight.mean()
+        groups = None if self.groups is None else self.groups[chosen]
+        return Rows(select_rows(self.x, chosen), self.y[chosen], weight, groups)
+
+    def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
+        """Return training and validation rows; a group is in one of them."""
+        groups = np.arange(len(self)) if self.groups is None else self.groups
+        train, held_out = train_test_split(np.unique(groups), test_size=fraction, random_state=seed)
+        return tuple(
+            self.select(np.flatnonzero(np.isin(groups, chosen))) for chosen in (train, held_out)
+        )
+
+    def without(self, groups: np.ndarray) -> Rows:
+        """Return the rows that belong to none of these groups."""
+        return self.select(np.flatnonzero(~np.isin(self.groups, groups)))
+
+    def every(self, n_rows: int) -> Rows:
+        """Return at most ``n_rows`` rows, evenly spaced."""
+        chosen = evenly_spaced(len(self), n_rows)
+        return self if chosen is None else self.select(chosen)
+
+    def tensors(self, dtype: torch.dtype, device: torch.device | str) -> Batch:
+        """Return the rows as torch tensors."""
+        largest = torch.finfo(dtype).max
+        x = self.x if isinstance(self.x, tuple) else (self.x,)
+        arrays = [("X", part) for part in x if part is not None]
+        for name, array in (*arrays, ("y", self.y)):
+            if np.abs(array).max(initial=0.0) > largest:
+                raise ValueError(
+                    f"{name} has values beyond {largest:.1e}, the largest of {dtype}. Choose "
+                    "smaller units, or dtype='float64'."
+                )
+        return Batch(
+            as_tensors(self.x, dtype, device),
+            as_tensor(self.y, dtype, device),
+            None if self.weight is None else as_tensor(self.weight, dtype, device),
+        )
+
+
+def evenly_spaced(n: int, most: int) -> np.ndarray | None:
+    """Return at most ``most`` evenly spaced indices below n, or None for all."""
+    return None if n <= most else np.unique(np.linspace(0, n - 1, most).astype(int))
+
+
+def as_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device | str) -> Tensor:
+    """Return a copy of an array as a tensor, also of an array that runs backwards in memory.
+
+    Integers stay what they are: they count something.
+    """
+    if np.issubdtype(array.dtype, np.integer):
+        dtype = torch.int64
+    return torch.tensor(np.ascontiguousarray(array), dtype=dtype, device=device)
+
+
+def as_tensors(
+    x: np.ndarray | Windows, dtype: torch.dtype, device: torch.device | str
+) -> Tensor | Windows:
+    """Return a copy of an array, or of the arrays of windows, as tensors."""
+    if isinstance(x, np.ndarray):
+        return as_tensor(x, dtype, device)
+    return Windows(*(None if part is None else as_tensor(part, dtype, device) for part in x))

@@ -1,0 +1,52 @@
+"""Facts about the trajectories of a fit, which prediction needs too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.layout import Layout
+from skhybrid.model.scales import RateScales
+
+
+@dataclass(frozen=True)
+class TrajectoryInfo:
+    """What is known of the trajectories that a differential equation is fitted to.
+
+    Attributes
+    ----------
+    layout : Layout
+    scales : RateScales
+    times : array of shape (n_times,)
+        Times of the longest training trajectory, at which ``predict`` answers.
+    component_names : tuple of str
+        Names of what the network may read: states, inputs and the time.
+    time_column : int or None
+        Column of X that holds the times.
+    scalar : bool
+        Whether y has one output, without an axis for it.
+    n_first_states : int
+        Number of learned first states.
+    initial_states : array of shape (n, *state_shape)
+        First states of the training trajectories, as far as they are known.
+    first_indices : array of int, shape (n,), or None
+        Which of the learned first states are initial states of trajectories.
+    x_shape : tuple
+        Shape of one trajectory in X: an initial state, or some images.
+    model_type : type
+        Type of the forward map.
+    """
+
+    layout: Layout
+    scales: RateScales
+    times: np.ndarray
+    component_names: tuple[str, ...]
+    time_column: int | None = None
+    scalar: bool = False
+    n_first_states: int = 0
+    initial_states: np.ndarray | None = None
+    first_indices: np.ndarray | None = None
+    x_shape: tuple[int, ...] | None = None
+    model_type: type[Dynamics] = Dynamics

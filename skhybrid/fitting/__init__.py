@@ -1,0 +1,1 @@
+"""One fit: read, assemble, train, finish."""

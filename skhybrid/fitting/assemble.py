@@ -1,0 +1,131 @@
+"""Assemble the model: first the physics alone, then physics and network, checked and scaled."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skhybrid.data.columns import bind_columns, network_columns
+from skhybrid.data.rows import Rows, evenly_spaced
+from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
+from skhybrid.fitting.checks import check_physics, check_structure
+from skhybrid.fitting.inputs import FitInputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.batch import Batch, Windows, select_rows
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.scales import Scales
+
+# Enough numbers of large windows for a check, in at least so many windows.
+CHECKED_NUMBERS = 2**19
+MIN_CHECKED_WINDOWS = 4
+
+
+def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hybrid:
+    """Return the model with a network that answers zero, in float64.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    inputs : FitInputs
+    rows : Rows
+        Training rows.
+    """
+    physics, info = settings.physics, inputs.trajectory_info
+    space = ParameterSpace(physics, device=settings.device)
+    if info is not None:
+        model = info.model_type(
+            physics,
+            space,
+            None,
+            settings.structure,
+            info.scales.to(settings.device),
+            target_shape=info.layout.output_shape,
+            layout=info.layout,
+            n_first_states=info.n_first_states,
+        )
+        names, n_columns = info.component_names, len(info.component_names)
+    else:
+        names, n_columns = inputs.feature_names, rows.x.shape[1]
+        columns = None
+        if physics is not None:
+            columns = bind_columns(physics.inputs, names, n_columns, physics.name)
+        model = Hybrid(
+            physics,
+            space,
+            None,
+            settings.structure,
+            target_scales(rows).to(settings.device),
+            physics_columns=columns,
+            target_shape=rows.y.shape[1:],
+        )
+    seen = network_columns(settings.nn_features, names, n_columns)
+    return model if seen is None else model.with_network_columns(seen)
+
+
+def assemble_hybrid(
+    settings: FitSettings,
+    physical: Hybrid,
+    rows: Rows,
+    x: Tensor | Windows,
+    start: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    scales: Scales | None = None,
+) -> Hybrid:
+    """Return the complete model at its start, in the training dtype, checked.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    physical : Hybrid
+        From :func:`assemble_physics`.
+    rows : Rows
+        Training rows; their weights standardise the network's inputs.
+    x : Tensor or Windows
+        Rows to check the model on.
+    start : mapping of str to array
+        Physics parameters in the user's units.
+    seed : int
+        Seed of the network's initialisation.
+    scales : Scales, default=None
+        Scales of an earlier fit to continue from.
+    """
+    dtype, device = settings.dtype, settings.device
+    space = ParameterSpace(settings.physics, start, dtype=dtype, device=device)
+    model = physical.at(space, physical.scales.to(dtype))
+    if model.has_hidden_encoder:  # the physics needs the encoder's states
+        model = model.at(space, scales or model.scales)
+        model = model.with_network(model.new_network(settings.nn, seed=seed))
+        check_physics(model, x)
+    else:
+        check_physics(model, x)
+        if scales is None:
+            recorded = record_network_inputs(model, x, model.initial_coordinates())
+            scales = input_scales(recorded, physical.scales, rows, model.channel_axis)
+        model = model.at(space, scales.to(device, dtype))
+        model = model.with_network(model.new_network(settings.nn, seed=seed))
+    check_structure(model, x)
+    return model
+
+
+def few_windows(rows: Rows) -> Rows:
+    """Return enough rows for a check or a start: all of a table, some of large windows."""
+    return rows if not isinstance(rows.x, Windows) else rows.every(_n_checked(rows.x, rows.y))
+
+
+def rows_to_check(batch: Batch) -> Tensor | Windows:
+    """Return the features of :func:`few_windows` for rows that are tensors already."""
+    if isinstance(batch.x, Tensor):
+        return batch.x
+    chosen = evenly_spaced(len(batch.y), _n_checked(batch.x, batch.y))
+    return batch.x if chosen is None else select_rows(batch.x, torch.from_numpy(chosen))
+
+
+def _n_checked(x: Windows, y: np.ndarray | Tensor) -> int:
+    numbers = math.prod(y.shape[1:]) + math.prod(x.first_state.shape[1:])
+    return max(MIN_CHECKED_WINDOWS, CHECKED_NUMBERS // numbers)

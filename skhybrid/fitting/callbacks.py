@@ -1,0 +1,123 @@
+"""Connect a running fit to verbose and to scikit-learn's callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.fitting.assemble import rows_to_check
+from skhybrid.fitting.fitted import Fitted, snapshot, user_values
+from skhybrid.fitting.progress import is_due, progress_line
+from skhybrid.model.batch import Batch
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.training.explained_variance import measure_explained_variance
+from skhybrid.training.members import Members
+from skhybrid.training.multistart import Observer
+
+
+class FitObserver:
+    """Connects a fit to ``verbose`` and to the callbacks of an estimator.
+
+    For the callbacks a fit is one task, and every epoch of every phase is a task within it.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+    trajectory_info : TrajectoryInfo or None
+    X, y, sample_weight
+        What the user gave to ``fit``, handed on to the callbacks.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        trajectory_info: TrajectoryInfo | None,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+    ) -> None:
+        self.estimator = estimator
+        self.trajectory_info = trajectory_info
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.given = {"X": X, "y": y, "metadata": metadata}
+        self.context = None
+
+    def begin(self, n_epochs: int) -> None:
+        """Tell the callbacks that a fit of so many epochs, if nothing stops it, begins."""
+        # A search that the estimator is part of wants to know of it even without callbacks.
+        self.context = self.estimator._init_callback_context(max_subtasks=n_epochs)
+        self.context.call_on_fit_task_begin(estimator=self.estimator, **self.given)
+
+    def end(self, fitted: Fitted) -> None:
+        """Tell the callbacks that the fit has ended."""
+        self.context.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=fitted.attributes, **self.given
+        )
+
+    def __call__(self, hybrid: Hybrid, data: Batch, n_epochs: Mapping[str, int]) -> Observer | None:
+        """Begin; return the observer of the training, or None if nobody looks."""
+        self.begin(sum(n_epochs.values()))
+        has_callbacks = bool(getattr(self.estimator, "_skl_callbacks", []))
+        if not (has_callbacks or self.estimator.verbose):
+            return None
+        loss_curve: list[float] = []
+
+        def observe(phase: str, epoch: int, members: Members, losses: Tensor) -> bool:
+            # The fit itself is member 0 while it is refined; before, the best so far stands for it.
+            member = 0 if phase == "refine" else int(losses.nan_to_num(nan=torch.inf).argmin())
+            loss_curve.append(float(losses[member]))
+            current = _Current(hybrid, data, members, member, loss_curve, self.trajectory_info)
+            if self.estimator.verbose and is_due(epoch, n_epochs[phase]):
+                print(current.line(phase, epoch, n_epochs[phase]), flush=True)
+            return has_callbacks and self._call_back(phase, current)
+
+        return observe
+
+    def _call_back(self, phase: str, current: _Current) -> bool:
+        task = self.context.subcontext(task_name=f"{phase}-epoch")
+        task.call_on_fit_task_begin(estimator=self.estimator, **self.given)
+        return task.call_on_fit_task_end(
+            estimator=self.estimator, reconstruction_attributes=current.attributes, **self.given
+        )
+
+
+@dataclass(frozen=True)
+class _Current:
+    """One member as it is now; its curve has the mean minibatch loss of every epoch so far."""
+
+    hybrid: Hybrid
+    data: Batch
+    members: Members
+    member: int
+    loss_curve: list[float]
+    trajectory_info: TrajectoryInfo | None
+
+    def line(self, phase: str, epoch: int, n_epochs: int) -> str:
+        coordinates = self.members.member_coordinates(self.member)
+        share = None
+        if self.hybrid.physics is not None:
+            weights = self.members.member_weights(self.member)
+            explained = measure_explained_variance(
+                self.hybrid, self.data.x, self.data.y, coordinates, weights
+            )
+            share = explained.physics_share
+        values = user_values(self.hybrid, coordinates)
+        return progress_line(phase, epoch, n_epochs, self.loss_curve[-1], share, values)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what makes a copy of the estimator ready to predict."""
+        coordinates = self.members.member_coordinates(self.member)
+        weights = self.members.member_weights(self.member)
+        return snapshot(
+            self.hybrid,
+            rows_to_check(self.data),
+            coordinates,
+            weights,
+            list(self.loss_curve),
+            self.trajectory_info,
+        ).attributes()

@@ -1,0 +1,240 @@
+"""Checks of the physics and of the whole model before training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.model.batch import Windows
+from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.physics import Physics
+from skhybrid.model.solvers import FIXED_STEP
+
+
+def check_physics(hybrid: Hybrid, x: Tensor) -> None:
+    """Evaluate the physics once, with gradients, and say what is wrong with it.
+
+    Raises
+    ------
+    PhysicsError
+        If it fails, changes its inputs, returns the wrong type or shape or values that are not
+        finite, or if a free parameter has no finite gradient.
+    """
+    physics = hybrid.physics
+    if physics is None:
+        return
+    coordinates = {
+        name: z.requires_grad_() for name, z in hybrid.space.initial_coordinates().items()
+    }
+    at = f"at {_described(hybrid.space.start)}"
+    before = [part.clone() for part in _tensors(x)]
+    with torch.enable_grad():
+        try:
+            prediction = hybrid.physics_part(x, coordinates)
+        except (PhysicsError, NetworkError):
+            raise
+        except Exception as error:
+            raise PhysicsError(_failure(physics, error, at)) from error
+        if not all(torch.equal(*pair) for pair in zip(_tensors(x), before, strict=True)):
+            raise PhysicsError(
+                f"physics {physics.name!r} changes its inputs in place, and with them the data. "
+                "Write a = a * b instead of a *= b or a.mul_(b), and copy what you index into "
+                "with a.clone()."
+            )
+        broken = ~torch.isfinite(prediction.detach()).reshape(len(prediction), -1).all(dim=1)
+        if bool(broken.any()):
+            if isinstance(x, Windows):
+                raise PhysicsError(_described_divergence(hybrid, x, prediction.detach(), at))
+            raise PhysicsError(
+                f"physics {physics.name!r} is not finite for {int(broken.sum())} of {len(x)} "
+                f"training rows {at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
+                "another initial value or guard the function (torch.clamp, torch.where)."
+            )
+        if isinstance(x, Windows):
+            _check_rate_gradients(hybrid, x, coordinates, at)
+        _check_gradients(physics, prediction, coordinates, at)
+
+
+def _check_gradients(
+    physics: Physics, prediction: Tensor, coordinates: Mapping[str, Tensor], at: str
+) -> None:
+    for name, gradient in _gradients(prediction, coordinates).items():
+        if gradient is None:
+            raise PhysicsError(
+                f"The output of physics {physics.name!r} has no gradient with respect to "
+                f"parameter {name!r}: it does not use it, or cuts it off (numpy, math, float(), "
+                f".item(), .detach(), torch.tensor()). If {name!r} is known, set fixed=True."
+            )
+        if not bool(torch.isfinite(gradient).all()):
+            raise PhysicsError(
+                f"The gradient of physics {physics.name!r} with respect to parameter {name!r} is "
+                f"not finite {at}. Functions such as sqrt, log and powers have infinite slopes at "
+                "zero: guard them with torch.clamp or torch.where."
+            )
+
+
+def _gradients(prediction: Tensor, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """Return the gradient of the summed prediction by parameter, None where there is none."""
+    if not (coordinates and prediction.requires_grad):
+        return dict.fromkeys(coordinates)
+    gradients = torch.autograd.grad(prediction.sum(), list(coordinates.values()), allow_unused=True)
+    return dict(zip(coordinates, gradients, strict=True))
+
+
+def check_structure(hybrid: Hybrid, x: Tensor) -> None:
+    """Evaluate the whole model once, with gradients, and say what is wrong with it.
+
+    Raises
+    ------
+    NetworkError
+        If there is nothing to learn, the network fails or its output does not fit the target.
+    ValueError
+        If the structure's output does not fit, or does not depend on the physics.
+    """
+    network = hybrid.network
+    if network is not None and not hybrid.space.shapes:
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
+    coordinates = {
+        name: z.requires_grad_() for name, z in hybrid.space.initial_coordinates().items()
+    }
+    with torch.enable_grad():
+        values = hybrid.space.values(coordinates)
+        prediction = hybrid.join(x, values, _guarded_network(hybrid))
+        if not bool(torch.isfinite(prediction.detach()).all()):
+            raise NetworkError(
+                "The untrained model's prediction is not finite for some training rows, although "
+                "the physics is: look at structure and nn."
+            )
+        gradients = _gradients(prediction, coordinates)
+    if gradients and all(gradient is None for gradient in gradients.values()):
+        raise ValueError(
+            "structure returns a prediction that does not depend on the physics, so its "
+            "parameters cannot be learned. Use physics(x) in it, or set physics=None."
+        )
+
+
+def _guarded_network(hybrid: Hybrid) -> Callable[..., Tensor]:
+    """Return the bound network, whose own errors are raised as NetworkError."""
+    network = hybrid.bind_network()
+
+    def guarded(*inputs: Tensor, **options: float) -> Tensor:
+        try:
+            return network(*inputs, **options)
+        except NetworkError:
+            raise
+        except Exception as error:
+            given = tuple(hybrid.network_inputs(*inputs).shape)
+            raise NetworkError(
+                f"nn failed on inputs of shape {given}, which are rows and {given[-1]} features "
+                f"(with those that the structure adds): {error}"
+            ) from error
+
+    return guarded
+
+
+def _check_rate_gradients(
+    hybrid: Dynamics, x: Windows, coordinates: Mapping[str, Tensor], at: str
+) -> None:
+    """Say in which step the right-hand side has a gradient that is not finite."""
+    with torch.no_grad():
+        physics = hybrid.bind_physics(hybrid.space.values(coordinates))
+        states = hybrid.rollout(x, hybrid.first_states(x, None), physics, hybrid.silent_network)
+    for step in range(states.shape[1]):
+        state = states[:, step].detach().requires_grad_()
+        inputs = None if x.inputs is None else x.inputs[:, step]
+        t = x.first_time + x.steps[:, :step].sum(1)
+        physics = hybrid.bind_physics(hybrid.space.values(coordinates))
+        rates = physics(t, state, inputs)
+        if not rates.requires_grad:
+            return
+        leaves = {**coordinates, "state": state}
+        gradients = torch.autograd.grad(rates.sum(), list(leaves.values()), allow_unused=True)
+        for name, gradient in zip(leaves, gradients, strict=True):
+            if gradient is None or bool(torch.isfinite(gradient).all()):
+                continue
+            what = "the state" if name == "state" else f"parameter {name!r}"
+            where = ""
+            if name == "state":
+                window = int(
+                    (~torch.isfinite(gradient)).reshape(len(gradient), -1).any(1).nonzero()[0]
+                )
+                where = (
+                    f" (window {window}, t = {float(t[window]):g}, state = {_short(state[window])})"
+                )
+            raise PhysicsError(
+                f"The gradient of physics {hybrid.physics.name!r} with respect to {what} is not "
+                f"finite in step {step} of the windows{where} {at}. Functions such as sqrt, log "
+                "and powers have infinite slopes at zero: guard them with torch.clamp or "
+                "torch.where."
+            )
+
+
+def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: str) -> str:
+    """Say when a rollout of the physics became non-finite, and what may help."""
+    finite = torch.isfinite(prediction).reshape(*prediction.shape[:2], -1).all(dim=2)
+    window = int((~finite.all(dim=1)).nonzero()[0])
+    step = int((~finite[window]).nonzero()[0]) + (not hybrid.layout.with_first)
+    begins = f"t = {float(x.first_time[window]):g} with state {_short(x.first_state[window])}"
+    physics = hybrid.bind_physics(hybrid.space.values(hybrid.space.initial_coordinates()))
+    inputs = None if x.inputs is None else x.inputs[:, 0]
+    with torch.no_grad():
+        rates = physics(x.first_time, hybrid.first_states(x, None), inputs)[window]
+    if not bool(torch.isfinite(rates).all()):
+        return (
+            f"physics {hybrid.physics.name!r} is not finite {at}, at {begins}: it returned "
+            f"{_short(rates)}. Choose another initial value or guard the function (torch.clamp, "
+            "torch.where)."
+        )
+    ode = hybrid.structure
+    remedy = "smaller tolerances, method='bdf'"
+    if ode.method in FIXED_STEP:
+        remedy = (
+            f"more substeps (substeps={ode.substeps}), an adaptive method (method='dopri5') or, "
+            "if the equation is stiff, method='bdf'"
+        )
+    return (
+        f"The rollout of physics {hybrid.physics.name!r} {at} is not finite from step {step} of a "
+        f"window that begins at {begins}, although the rates are finite there: the steps of "
+        f"method={ode.method!r} are too long for it, or it grows without bound. Try {remedy}, "
+        f"shorter windows (window={ode.window!r}) or other initial values."
+    )
+
+
+def _short(values: Tensor) -> str:
+    return np.array2string(values.detach().cpu().numpy(), precision=4, threshold=6)
+
+
+def _tensors(x: Tensor | Windows) -> list[Tensor]:
+    return [x] if isinstance(x, Tensor) else [part for part in x if part is not None]
+
+
+def _failure(physics: Physics, error: Exception, at: str) -> str:
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if "numpy()" in text:
+        text = "it hands a tensor to numpy, which cannot differentiate."
+    hint = ""
+    if "numpy" in text or "__array__" in text or isinstance(error, TypeError):
+        hint = " Use torch's functions in place of numpy's and math's."
+    return f"physics {physics.name!r} failed {at}: {text}{hint}"
+
+
+def _described(values: Mapping[str, np.ndarray]) -> str:
+    if not values:
+        return "on the training rows"
+    shown = [f"{name}={np.array2string(value, precision=4)}" for name, value in values.items()]
+    return ", ".join(shown)
+
+
+def _described_row(hybrid: Hybrid, row: Tensor) -> str:
+    if hybrid.physics_columns is None:
+        return f"X = {row.tolist()}"
+    return ", ".join(
+        f"{name} = {float(row[column]):.6g}"
+        for name, column in zip(hybrid.physics.inputs, hybrid.physics_columns, strict=True)
+    )

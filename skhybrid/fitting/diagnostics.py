@@ -1,0 +1,76 @@
+"""Warnings about a finished fit."""
+
+from __future__ import annotations
+
+from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.runtime.user_warnings import warn
+from skhybrid.training.explained_variance import ExplainedVariance
+from skhybrid.training.result import FitResult, Status
+
+# A part of the model whose variance is below this part of the target's explains nothing.
+NOTHING = 1e-6
+
+
+# A residual above this part of the target's variance leaves something to explain.
+SOMETHING = 1e-4
+
+
+# With fewer rows than this a variance over rows says nothing.
+MIN_SHARE_ROWS = 10
+
+
+# Below this share of the explained variance the physics is not what explains the data.
+SMALL_SHARE = 0.01
+
+
+RESTORED = "its last good parameters were restored"
+
+
+def warn_of_non_finite(result: FitResult) -> None:
+    """Warn of every restart whose loss became non-finite, and of a refinement whose did."""
+    first, second = result.restarts, result.refinement
+    for member, (status, epoch) in enumerate(zip(first.status, first.stopped_epoch, strict=True)):
+        if status is Status.NON_FINITE:
+            _warn_of_epoch(f"Restart {member}", epoch, f"it stopped there; {RESTORED}")
+        elif status is Status.FAILED:
+            _warn_of_epoch(f"Restart {member}", epoch, "it was dropped")
+    if second is not None and second.status[0] in (Status.NON_FINITE, Status.FAILED):
+        _warn_of_epoch("Refinement", second.stopped_epoch[0], f"it stopped there; {RESTORED}")
+
+
+def _warn_of_epoch(what: str, epoch: int, consequence: str) -> None:
+    warn(
+        f"{what}: the loss became non-finite in epoch {epoch}, so {consequence}. Likely causes: "
+        "physics parameters that left the region where the physics is finite (give bounds with "
+        "Param), or a learning_rate or rho that is too large.",
+        NonFiniteLossWarning,
+    )
+
+
+def warn_of_collapse(
+    hybrid: Hybrid, explained: ExplainedVariance, n_rows: int, settings: FitSettings
+) -> None:
+    """Warn if one part explained nothing when θ was settled, whatever the refinement made of it."""
+    if hybrid.physics is None or n_rows < MIN_SHARE_ROWS:
+        return
+    if (
+        explained.network < NOTHING
+        and explained.residual > SOMETHING
+        and settings.optimizer == "sam"
+    ):
+        warn(
+            f"The network's part vanished while theta was estimated: it explained "
+            f"{explained.network:.1e} of the target's variance and left {explained.residual:.1e} "
+            f"unexplained. rho={settings.rho} is too large for "
+            f"perturbation={settings.perturbation!r}; try a tenth of it.",
+            CollapseWarning,
+        )
+    elif explained.physics_share < SMALL_SHARE and hybrid.space.shapes:
+        warn(
+            f"The physics' part vanished: it explained {100 * explained.physics_share:.2f} % of "
+            "what the model explains, so its parameters mean little. Try a larger rho "
+            f"(rho={settings.rho}), a functional_norm, or other initial values.",
+            CollapseWarning,
+        )

@@ -1,0 +1,272 @@
+"""A fit: read and assemble (prepare), train, finish."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+
+from skhybrid.data.rows import Rows
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.exceptions import PhysicsInitWarning, TrainingError
+from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics, rows_to_check
+from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_non_finite
+from skhybrid.fitting.fitted import Fitted, learned_states, user_values, with_range_of, with_weights
+from skhybrid.fitting.inputs import FitInputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.start import PhysicsStart, least_squares_start, restart_starts
+from skhybrid.fitting.training_config import make_training_configs
+from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
+from skhybrid.model.batch import Batch
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.runtime.seeds import seeded
+from skhybrid.runtime.user_warnings import warn
+from skhybrid.training.multistart import Observer, train_together
+from skhybrid.training.problem import Fit, Problem, TrainingConfig
+from skhybrid.training.refinement import can_refine
+from skhybrid.training.result import FitResult, Start, Status
+
+
+def fit_hybrid(
+    settings: FitSettings,
+    inputs: FitInputs,
+    *,
+    previous: Fitted | None = None,
+    observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
+) -> Fitted:
+    """Fit physics and network together.
+
+    Parameters
+    ----------
+    settings, inputs, previous
+        As for :func:`prepare`.
+    observe : callable, default=None
+        From the assembled model, its training rows and the number of epochs of every phase to
+        the observer of its training.
+    """
+    prepared = prepare(settings, inputs, previous=previous)
+    fit = make_fit(prepared, settings)
+    observer = None
+    if observe is not None:
+        observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
+    with seeded(fit.config.seed):  # for dropout, where a network has it
+        (result,) = train_together([fit], observer=observer)
+    return finish_fit(prepared, fit, result, settings)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A complete model at its start and its rows, for any rates, radii and penalties.
+
+    Attributes
+    ----------
+    rows : Rows
+        Training rows.
+    trajectory_info : TrajectoryInfo or None
+    hybrid : Hybrid
+    data : Batch
+        The training rows as tensors.
+    validation : Batch or None
+        Rows held out for early stopping.
+    earlier : list of Batch
+        Shorter windows of the same trajectories.
+    starts : list of Start
+        One for every restart.
+    seed : int
+        Seed of the minibatches.
+    """
+
+    rows: Rows
+    trajectory_info: TrajectoryInfo | None
+    hybrid: Hybrid
+    data: Batch
+    validation: Batch | None
+    earlier: list[Batch]
+    starts: list[Start]
+    seed: int
+
+
+def prepare(
+    settings: FitSettings, inputs: FitInputs, *, previous: Fitted | None = None
+) -> Prepared:
+    """Hold rows out, find where θ starts, and assemble the model.
+
+    Parameters
+    ----------
+    settings : FitSettings
+        Rates, radii, penalties and epochs are not used.
+    inputs : FitInputs
+    previous : Fitted, default=None
+        A fit to continue from.
+    """
+    random_state = check_random_state(settings.random_state)
+    batch_seed, split_seed = _draw_seeds(random_state, 2)
+    rows, earlier, held_out = inputs.rows, list(inputs.earlier), None
+    if settings.early_stopping:
+        rows, held_out = rows.split(settings.validation_fraction, split_seed)
+        earlier = [each.without(held_out.groups) for each in earlier]
+    # Windows of the first stage, from which the start and the scales come.
+    first = earlier[0] if earlier else rows
+    start = _physics_start(settings, assemble_physics(settings, inputs, rows), first, previous)
+    first, rows = start.rows, rows if earlier else start.rows
+    network_seeds = _draw_seeds(random_state, settings.n_restarts)
+    dtype, device = settings.dtype, settings.device
+    earlier_data = [each.tensors(dtype, device) for each in earlier]
+    data = rows.tensors(dtype, device)
+    hybrid = assemble_hybrid(
+        settings,
+        start.physical,
+        first,
+        rows_to_check(earlier_data[0] if earlier else data),
+        start.values,
+        seed=network_seeds[0],
+        scales=_earlier_scales(settings, previous),
+    )
+    if start.failure is not None:  # and not the model itself, which has just been checked
+        warn(
+            "The least-squares start of the physics parameters failed, so training starts from "
+            f"the given values. The reason: {start.failure} To do so without this warning, set "
+            "physics_init='given'.",
+            PhysicsInitWarning,
+        )
+    if previous is not None:
+        load_earlier_network(previous.hybrid, hybrid)
+    validation = None
+    if held_out is not None:
+        data, validation = _same_weighting(data, held_out.tensors(dtype, device))
+    return Prepared(
+        rows=rows,
+        trajectory_info=inputs.trajectory_info,
+        hybrid=hybrid,
+        data=data,
+        validation=validation,
+        earlier=earlier_data,
+        starts=restart_starts(settings, hybrid, network_seeds, random_state),
+        seed=batch_seed,
+    )
+
+
+def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
+    """Return a prepared model with the configuration of its training.
+
+    Parameters
+    ----------
+    prepared : Prepared
+    settings : FitSettings
+        Only rates, radii, penalties and epochs are used.
+    """
+    # Training writes into the network of a single member.
+    hybrid = prepared.hybrid.with_network(copy.deepcopy(prepared.hybrid.network))
+
+    def configs(data: Batch, validates: bool) -> tuple[TrainingConfig, TrainingConfig | None]:
+        return make_training_configs(
+            settings,
+            hybrid,
+            len(data.y),
+            prepared.seed,
+            validates=validates,
+            n_stages=len(prepared.earlier) + 1,
+        )
+
+    config, refinement = configs(prepared.data, prepared.validation is not None)
+    groups = prepared.rows.groups
+    groups = None if groups is None else torch.tensor(groups)
+    return Fit(
+        problem=Problem(hybrid, prepared.data, prepared.validation, groups),
+        starts=prepared.starts,
+        config=config,
+        refinement=refinement,
+        earlier=[(Problem(hybrid, data), configs(data, False)[0]) for data in prepared.earlier],
+    )
+
+
+def finish_fit(prepared: Prepared, fit: Fit, result: FitResult, settings: FitSettings) -> Fitted:
+    """Return the fitted model, or raise an error that says why there is none."""
+    if result.status is Status.ERROR:
+        raise result.error
+    if result.status is Status.FAILED:
+        raise TrainingError(
+            "The loss was non-finite in the first epoch of every restart. Likely causes: a "
+            f"learning_rate ({settings.learning_rate}) or rho ({settings.rho}) that is too large, "
+            "or physics that is not finite for parameters near the start; give bounds with Param."
+        )
+    warn_of_non_finite(result)
+    rows = prepared.rows
+    hybrid = with_weights(fit.problem.hybrid, result.weights)
+    hybrid = with_range_of(hybrid, rows_to_check(prepared.data), result.coordinates)
+    warn_of_collapse(hybrid, result.explained, len(rows), settings)
+    return Fitted(
+        hybrid=hybrid,
+        coordinates=result.coordinates,
+        loss=result.loss,
+        loss_curve=result.loss_curve,
+        n_iter=len(result.loss_curve),
+        restarts=_restarts(hybrid, result),
+        trajectory_info=prepared.trajectory_info,
+        physics_share=result.explained.physics_share,
+        n_rows=len(rows),
+        learned_states=learned_states(result.coordinates, rows, prepared.trajectory_info),
+    )
+
+
+def _physics_start(
+    settings: FitSettings, physical: Hybrid, rows: Rows, previous: Fitted | None
+) -> PhysicsStart:
+    if previous is not None:
+        start = earlier_start(previous.hybrid, previous.coordinates, physical)
+        return PhysicsStart(start, rows, physical)
+    if settings.physics_init == "least_squares":
+        return least_squares_start(settings, physical, rows)
+    return PhysicsStart(physical.space.start, rows, physical)
+
+
+def _earlier_scales(settings: FitSettings, previous: Fitted | None):
+    """Return the scales of an earlier fit with a network, to continue from, or None."""
+    if previous is None or previous.hybrid.network is None:
+        return None
+    return previous.hybrid.scales.to(settings.device, settings.dtype)
+
+
+def _n_epochs(fit: Fit) -> dict[str, int]:
+    """Return the number of epochs of every phase."""
+    configs = [*(config for _, config in fit.earlier), fit.config]
+    n_epochs = {"estimate": sum(config.schedule.n_epochs for config in configs)}
+    problem = fit.problem
+    validates = problem.validation is not None
+    if fit.refinement is not None and can_refine(len(problem.data.y), validates):
+        n_epochs["refine"] = fit.refinement.schedule.n_epochs
+    return n_epochs
+
+
+def _draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
+    return random_state.randint(np.iinfo(np.int32).max, size=n_seeds).tolist()
+
+
+def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
+    """Give both weights if one has them: the loss is set up once for both."""
+    if (data.weight is None) == (validation.weight is None):
+        return data, validation
+    return tuple(
+        batch._replace(weight=torch.ones_like(batch.y)) if batch.weight is None else batch
+        for batch in (data, validation)
+    )
+
+
+def _restarts(hybrid: Hybrid, result: FitResult) -> list[dict]:
+    first = result.restarts
+    return [
+        {
+            "loss": float(first.losses[m]),
+            "validation_loss": (
+                None if first.validation_losses is None else float(first.validation_losses[m])
+            ),
+            "physics_params": user_values(hybrid, result.restart_coordinates[m]),
+            "status": status.value,
+            "n_iter": first.stopped_epoch[m],
+        }
+        for m, status in enumerate(first.status)
+    ]

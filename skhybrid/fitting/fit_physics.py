@@ -1,0 +1,80 @@
+"""The physics alone, fitted by least squares."""
+
+from __future__ import annotations
+
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skhybrid.fitting.assemble import assemble_physics, rows_to_check
+from skhybrid.fitting.checks import check_physics, check_structure
+from skhybrid.fitting.fitted import Fitted, learned_states, user_values
+from skhybrid.fitting.inputs import FitInputs
+from skhybrid.fitting.least_squares import fit_least_squares
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.warm_start import earlier_start, require_no_network
+from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.runtime.user_warnings import warn
+
+# Solvers are not exact enough for more digits, and rollouts too slow for more evaluations.
+TRAJECTORY_LIMITS = {"tolerance": 1e-8, "max_evaluations": 200}
+
+
+def fit_physics(
+    settings: FitSettings, inputs: FitInputs, *, previous: Fitted | None = None
+) -> Fitted:
+    """Fit the physics alone by least squares.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    inputs : FitInputs
+    previous : Fitted, default=None
+        A fit to continue from.
+    """
+    physics, device, rows = settings.physics, settings.device, inputs.rows
+    model = assemble_physics(settings, inputs, rows)
+    if previous is not None:
+        require_no_network(previous.hybrid)
+        start = earlier_start(previous.hybrid, previous.coordinates, model)
+        model = model.at(ParameterSpace(physics, start, device=device), model.scales)
+    data = rows.tensors(torch.float64, device)
+    checked = rows_to_check(data)
+    check_physics(model, checked)
+    check_structure(model, checked)
+    info = inputs.trajectory_info
+    fit = fit_least_squares(model, data, **({} if info is None else TRAJECTORY_LIMITS))
+    n_iter = len(fit.loss_curve)
+    if not fit.converged:
+        warn(
+            f"The least-squares fit of the physics did not converge after {n_iter} evaluations: "
+            f"{fit.message} Other initial values or bounds may help.",
+            ConvergenceWarning,
+        )
+    # The smooth transforms reach a bound in the limit only; least squares may end on one.
+    space = ParameterSpace(physics, fit.values, device=device, held=True)
+    model = model.at(space, model.scales)
+    coordinates = {}
+    if fit.states is not None:
+        coordinates[FIRST_STATES] = fit.states
+        if not model.layout.states_observed:
+            model = model.with_simulated_scales(data.x, space.values({}), fit.states)
+    restart = {
+        "loss": fit.loss,
+        "validation_loss": None,
+        "physics_params": user_values(model, {}),
+        "status": fit.message,
+        "n_iter": n_iter,
+    }
+    return Fitted(
+        hybrid=model,
+        coordinates=coordinates,
+        loss=fit.loss,
+        loss_curve=fit.loss_curve,
+        n_iter=n_iter,
+        restarts=[restart],
+        trajectory_info=info,
+        physics_share=1.0,
+        n_rows=len(rows),
+        learned_states=learned_states(coordinates, rows, info),
+    )

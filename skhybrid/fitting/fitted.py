@@ -1,0 +1,142 @@
+"""A fitted model and its attributes."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from skhybrid.data.rows import Rows
+from skhybrid.data.scaling import record_network_inputs
+from skhybrid.data.trajectories import initial_states
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.model.batch import Windows
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.layout import FIRST_STATES
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted model and how it came about.
+
+    Attributes
+    ----------
+    hybrid : Hybrid
+        Its network holds the trained parameters.
+    coordinates : dict of str to Tensor
+        Scaled physics parameters.
+    loss : float
+        Mean weighted squared error over the training rows, in units of the target's variance.
+    loss_curve : list of float
+    n_iter : int
+        Epochs of both phases, or evaluations of a least-squares fit.
+    restarts : list of dict
+    trajectory_info : TrajectoryInfo or None
+        For a differential equation.
+    physics_share : float
+        Part of the explained variance that the physics explains, when θ was settled.
+    n_rows : int
+        Number of training rows.
+    learned_states : array of shape (n, *state_shape) or None
+        Learned initial states of the training trajectories.
+    """
+
+    hybrid: Hybrid
+    coordinates: dict[str, Tensor]
+    loss: float
+    loss_curve: list[float]
+    n_iter: int
+    restarts: list[dict[str, Any]]
+    trajectory_info: TrajectoryInfo | None = None
+    physics_share: float = math.nan
+    n_rows: int = 0
+    learned_states: np.ndarray | None = None
+
+    @property
+    def initial_states(self) -> np.ndarray | None:
+        """Initial states of the training trajectories, learned or given."""
+        if self.learned_states is not None or self.trajectory_info is None:
+            return self.learned_states
+        return self.trajectory_info.initial_states
+
+    @property
+    def free_names(self) -> list[str]:
+        """Names of the physics parameters that are not fixed."""
+        physics = self.hybrid.physics
+        return [] if physics is None else list(physics.free)
+
+    @property
+    def physics_params(self) -> dict[str, float | np.ndarray]:
+        """All physics parameters in the user's units, in the order of the signature."""
+        return user_values(self.hybrid, self.coordinates)
+
+    def attributes(self) -> dict[str, Any]:
+        """Return the attributes of a fitted estimator."""
+        attributes = {
+            "_fitted": self,
+            "module_": self.hybrid.network,
+            "physics_params_": self.physics_params,
+            "loss_": self.loss,
+            "loss_curve_": self.loss_curve,
+            "n_iter_": self.n_iter,
+            "restarts_": self.restarts,
+            "physics_share_": self.physics_share,
+        }
+        if self.learned_states is not None:
+            attributes["initial_states_"] = self.learned_states
+        return attributes
+
+
+def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return physics parameters as floats and float64 arrays, in the order of the signature."""
+    values = hybrid.space.values(coordinates)
+    arrays = {name: values[name].detach().double().cpu().numpy() for name in hybrid.space.names}
+    return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
+
+
+def learned_states(
+    coordinates: Mapping[str, Tensor], rows: Rows, info: TrajectoryInfo | None
+) -> np.ndarray | None:
+    """Return the learned initial states of the training trajectories, if there are any."""
+    if FIRST_STATES not in coordinates:
+        return None
+    learned = coordinates[FIRST_STATES].double().cpu().numpy()
+    return initial_states(rows, learned, info.first_indices)
+
+
+def with_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> Hybrid:
+    """Return the model with trained network parameters, written into its network module."""
+    for name, parameter in hybrid.network.named_parameters():
+        if name in weights:
+            parameter.data = weights[name].detach().clone()
+            parameter.grad = None
+    hybrid.network.eval()
+    return hybrid
+
+
+def with_range_of(hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor]) -> Hybrid:
+    """Return the model with the range of the network's inputs at these physics parameters."""
+    return hybrid.with_input_range(record_network_inputs(hybrid, x, coordinates))
+
+
+def snapshot(
+    hybrid: Hybrid,
+    x: Tensor | Windows,
+    coordinates: dict[str, Tensor],
+    weights: Mapping[str, Tensor],
+    loss_curve: list[float],
+    trajectory_info: TrajectoryInfo | None,
+) -> Fitted:
+    """Return a fit with copies of these parameters, to predict with while training continues.
+
+    ``x`` are rows that tell the range of the network's inputs.
+    """
+    copied = with_weights(hybrid.with_network(copy.deepcopy(hybrid.network)), weights)
+    copied = with_range_of(copied, x, coordinates)
+    n_epochs = len(loss_curve)
+    return Fitted(copied, coordinates, loss_curve[-1], loss_curve, n_epochs, [], trajectory_info)

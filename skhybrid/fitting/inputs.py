@@ -1,0 +1,113 @@
+"""Read what the user gave to fit: rows of a table, or windows of trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
+
+from skhybrid.data.read_images import read_images
+from skhybrid.data.read_trajectories import read_trajectories
+from skhybrid.data.rows import Rows
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.ode import ODE
+from skhybrid.model.solvers import FIXED_STEP
+
+
+@dataclass(frozen=True)
+class FitInputs:
+    """The validated data of a fit.
+
+    Attributes
+    ----------
+    rows : Rows
+        Rows of a table, or windows of trajectories.
+    earlier : tuple of Rows
+        Shorter windows of the same trajectories, to train on before.
+    feature_names : sequence of str or None
+        Column names of a table.
+    trajectory_info : TrajectoryInfo or None
+        For a differential equation.
+    """
+
+    rows: Rows
+    earlier: tuple[Rows, ...] = ()
+    feature_names: Sequence[str] | None = None
+    trajectory_info: TrajectoryInfo | None = None
+
+
+def read_inputs(
+    settings: FitSettings, estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
+) -> FitInputs:
+    """Check the data.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    estimator : HybridRegressor
+        Notes the features of X, or compares them if it continues from an earlier fit.
+    X, y, sample_weight
+        As given to ``fit``.
+    """
+    masked = settings.missing_targets == "mask"
+    reset = not (settings.warm_start and hasattr(estimator, "_fitted"))
+    if isinstance(settings.structure, ODE):
+        return _trajectories(settings, estimator, X, y, sample_weight, masked, reset)
+    rows = _table(estimator, X, y, sample_weight, masked, reset)
+    return FitInputs(rows, feature_names=getattr(estimator, "feature_names_in_", None))
+
+
+def _table(
+    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, masked: bool, reset: bool
+) -> Rows:
+    """Check the data of a table and return them as float64 rows."""
+    if masked:
+        check_x = {"dtype": np.float64}
+        check_y = {**check_x, "ensure_2d": False, "ensure_all_finite": "allow-nan"}
+        X, y = validate_data(estimator, X, y, validate_separately=(check_x, check_y), reset=reset)
+        check_consistent_length(X, y)
+    else:
+        X, y = validate_data(
+            estimator, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=reset
+        )
+    y = np.asarray(y, dtype=np.float64)
+    if y.ndim > 2:
+        raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    return Rows.of(X, y, sample_weight)
+
+
+def _trajectories(
+    settings: FitSettings,
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    masked: bool,
+    reset: bool,
+) -> FitInputs:
+    """Check the data of a differential equation and cut them into windows."""
+    ode = settings.structure
+    if settings.orthogonality > 0 and ode.method not in FIXED_STEP:
+        raise ValueError(
+            f"orthogonality takes derivatives that method={ode.method!r} does not give. Choose "
+            f"one of {', '.join(FIXED_STEP)}, or orthogonality=0."
+        )
+    read = read_images if ode.reads_images else read_trajectories
+    trajectories, info = read(
+        estimator, ode, settings.physics, X, y, sample_weight, masked=masked, reset=reset
+    )
+    *earlier, rows = [trajectories.windows(each, info.scales) for each in ode.windows()]
+    if info.layout.learned:
+        info = replace(
+            info,
+            n_first_states=int(rows.x.index.max()) + 1,
+            first_indices=trajectories.first_indices(ode.window),
+        )
+    return FitInputs(rows, tuple(earlier), trajectory_info=info)

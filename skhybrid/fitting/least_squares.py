@@ -1,0 +1,262 @@
+"""Nonlinear least squares for the physics alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from skhybrid.model.batch import Batch
+from skhybrid.model.derivatives import directional
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.layout import FIRST_STATES
+
+# At this tolerance the certified values of the NIST problems are reached to six digits or more.
+TIGHT_TOLERANCE = 1e-15
+
+
+LOOSE_TOLERANCE = 1e-6
+
+
+MAX_EVALUATIONS = 2000
+
+
+# Relative, where a solver has no derivatives: well above the noise of its tolerances.
+DIFFERENCE_STEP = 1e-3
+
+
+# With more first states than this their Jacobian is kept sparse.
+MANY_STATES = 300
+
+
+@dataclass(frozen=True)
+class LeastSquaresFit:
+    """Outcome of a least-squares fit of the physics.
+
+    Attributes
+    ----------
+    values : dict of str to array
+        Parameters in the user's units, the fixed ones included.
+    loss : float
+        Mean weighted squared error in units of the target's spread.
+    loss_curve : list of float
+        The same, at every evaluation.
+    converged : bool
+    message : str
+    states : Tensor or None
+        Learned first states, as coordinates of the model, where it has any.
+    """
+
+    values: dict[str, np.ndarray]
+    loss: float
+    loss_curve: list[float]
+    converged: bool
+    message: str
+    states: Tensor | None = None
+
+
+def fit_least_squares(
+    hybrid: Hybrid,
+    data: Batch,
+    *,
+    tolerance: float = TIGHT_TOLERANCE,
+    max_evaluations: int = MAX_EVALUATIONS,
+) -> LeastSquaresFit:
+    """Fit the physics parameters with a silent network, from the start of the parameter space.
+
+    First states that are learned are fitted with them, and the gaps between windows are residuals
+    like those of the data. Uses the trust-region reflective method of
+    :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt
+    method that respects bounds, in float64 and in the user's units, with forward-mode Jacobians.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+    data : Batch
+        Rows in float64, with weights of the shape of the target or None.
+    tolerance : float
+        Relative change of the cost, the step and the gradient at which to stop.
+    max_evaluations : int
+        Most evaluations of the physics.
+
+    Returns
+    -------
+    LeastSquaresFit
+
+    Raises
+    ------
+    ValueError, RuntimeError
+        Whatever the physics raises, or scipy for residuals that are not finite at the start.
+    """
+    residuals = _Residuals(hybrid, data)
+    if not len(residuals.start):
+        loss = residuals.loss(residuals(residuals.start))
+        return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
+    sparse = residuals.n_states > MANY_STATES and hybrid.differentiable
+    solution = scipy.optimize.least_squares(
+        residuals,
+        residuals.start,
+        jac=residuals.jacobian if hybrid.differentiable else "2-point",
+        diff_step=DIFFERENCE_STEP,
+        bounds=residuals.bounds,
+        x_scale="jac",
+        ftol=tolerance,
+        xtol=tolerance,
+        gtol=tolerance,
+        max_nfev=max_evaluations,
+        tr_solver="lsmr" if sparse else None,
+    )
+    # The method stays strictly inside the bounds, by a rounding error where one is active.
+    low, high = residuals.bounds
+    on_bound = np.where(solution.active_mask < 0, low, high)
+    vector = np.where(solution.active_mask == 0, solution.x, on_bound)
+    return LeastSquaresFit(
+        values={**hybrid.space.start, **residuals.unflatten(vector)},
+        states=residuals.first_states(vector),
+        loss=residuals.loss(solution.fun),
+        loss_curve=residuals.loss_curve,
+        converged=solution.status > 0,
+        message=solution.message,
+    )
+
+
+class _Residuals:
+    """Weighted residuals as a function of one flat parameter vector."""
+
+    def __init__(self, hybrid: Hybrid, data: Batch) -> None:
+        self.hybrid = hybrid
+        self.data = data
+        params = {} if hybrid.physics is None else hybrid.physics.params
+        self.names = [name for name, param in params.items() if not param.fixed]
+        self.shapes = [params[name].shape for name in self.names]
+        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
+        flatten = lambda values: np.concatenate([np.ravel(v) for v in values] or [[]])  # noqa: E731
+        low = flatten([params[name].limits()[0] for name in self.names])
+        high = flatten([params[name].limits()[1] for name in self.names])
+        # scipy wants the start strictly inside the bounds.
+        start = np.clip(
+            flatten([hybrid.space.start[name] for name in self.names]),
+            np.nextafter(low, np.inf),
+            np.nextafter(high, -np.inf),
+        )
+        self._first_states = hybrid.initial_coordinates().get(FIRST_STATES)
+        self.n_states = 0 if self._first_states is None else self._first_states.numel()
+        self.n_values = len(start)
+        free = np.full(self.n_states, np.inf)
+        self.start = np.concatenate([start, np.zeros(self.n_states)])
+        self.bounds = (np.concatenate([low, -free]), np.concatenate([high, free]))
+        unit = 1.0 / hybrid.scales.target_scale.double()
+        self._unit = unit if data.weight is None else unit * data.weight.sqrt()
+        self.loss_curve: list[float] = []
+
+    def __call__(self, vector: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            residuals = self._evaluate(*self._split(vector)).cpu().numpy()
+        self.loss_curve.append(self.loss(residuals))
+        return residuals
+
+    def loss(self, residuals: np.ndarray) -> float:
+        residuals = residuals[: self.data.y.numel()]
+        with np.errstate(over="ignore"):
+            return float(np.mean(residuals**2))
+
+    def jacobian(self, vector: np.ndarray) -> np.ndarray | scipy.sparse.csr_array:
+        """Return the Jacobian, a column for each parameter element by forward differentiation."""
+        point, learned = self._split(vector)
+        columns = [
+            directional(lambda p: self._evaluate(p, learned), point, tangent)
+            for tangent in torch.eye(len(point), dtype=point.dtype)
+        ]
+        blocks = [np.stack(columns, axis=1)] if columns else []
+        if self.n_states:
+            by_state = self._state_jacobian(point, learned)
+            if self.n_states <= MANY_STATES:
+                by_state = by_state.toarray()
+            blocks.append(by_state)
+        if self.n_states > MANY_STATES:
+            return scipy.sparse.hstack([scipy.sparse.csr_array(b) for b in blocks], format="csr")
+        return np.concatenate(blocks, axis=1)
+
+    def _state_jacobian(self, point: Tensor, learned: Tensor) -> scipy.sparse.csr_array:
+        """Return the columns of the first states.
+
+        A window depends on its own first state alone, so that one derivative serves the same
+        component of all windows; its gap also depends, linearly, on the next one's first state.
+        """
+        x, n_rows = self.data.x, self.data.y.numel()
+        size = learned[0].numel()
+        n_windows = len(self.data.y)
+        window = np.arange(n_windows).repeat(n_rows // n_windows)
+        window = np.concatenate([window, np.arange(n_windows).repeat(size)])
+        index, next_index = x.index.cpu().numpy(), x.next_index.cpu().numpy()
+        parts = []
+        for component in range(size):
+            tangent = torch.zeros_like(learned).reshape(len(learned), size)
+            tangent[:, component] = 1.0
+            column = directional(
+                lambda z: self._evaluate(point, z, next_states=learned),
+                learned,
+                tangent.reshape(learned.shape),
+            )
+            there = np.flatnonzero(column)
+            parts.append((column[there], there, index[window[there]] * size + component))
+        exists = np.flatnonzero(next_index >= 0)
+        unit = (x.next_unit / self.hybrid.scales.state_scale).reshape(n_windows, size)
+        for component in range(size):
+            slope = -self._gap_unit * unit[:, component].cpu().numpy()[exists]
+            at = n_rows + exists * size + component
+            parts.append((slope, at, next_index[exists] * size + component))
+        values, rows, columns = (np.concatenate(each) for each in zip(*parts, strict=True))
+        shape = (len(window), self.n_states)
+        return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
+
+    @property
+    def _gap_unit(self) -> float:
+        """Factor with which a gap counts beside the data as it does in training."""
+        n_gaps = len(self.data.y) * self._first_states[0].numel()
+        return float(np.sqrt(self.hybrid.structure.continuity * self.data.y.numel() / n_gaps))
+
+    def _split(self, vector: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return the physics parameters and the first states of a flat vector."""
+        point = torch.as_tensor(vector[: self.n_values], device=self.data.y.device)
+        return point, self.first_states(vector)
+
+    def first_states(self, vector: np.ndarray) -> Tensor | None:
+        """Return the first states of a flat vector."""
+        if self._first_states is None:
+            return None
+        return (
+            torch.as_tensor(vector[self.n_values :])
+            .reshape(self._first_states.shape)
+            .to(self._first_states)
+        )
+
+    def unflatten(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        pieces = np.split(vector[: self.n_values], np.cumsum(self.sizes)[:-1])
+        return {
+            name: piece.reshape(shape)
+            for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
+        }
+
+    def _evaluate(
+        self, point: Tensor, learned: Tensor | None, next_states: Tensor | None = None
+    ) -> Tensor:
+        """Return residuals; ``next_states`` are the learned states at which windows must end."""
+        values = {name: value.double() for name, value in self.hybrid.space.fixed.items()}
+        pieces = point.split(self.sizes)
+        for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True):
+            values[name] = piece.reshape(shape)
+        x = self.data.x
+        if learned is None:
+            prediction, gaps = self.hybrid.join(x, values, self.hybrid.silent), None
+        else:
+            prediction, last = self.hybrid.without_network(x, values, learned)
+            gaps = self.hybrid.gaps(x, last, learned if next_states is None else next_states)
+        residuals = ((prediction - self.data.y) * self._unit).reshape(-1)
+        if gaps is None:
+            return residuals
+        return torch.cat([residuals, self._gap_unit * gaps.reshape(-1)])

@@ -1,0 +1,108 @@
+"""The settings of one fit: the estimator's parameters, checked and typed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+
+from skhybrid.model.networks import hidden_sizes
+from skhybrid.model.ode import ODE
+from skhybrid.model.physics import Physics, as_physics
+from skhybrid.model.structures import get_structure
+from skhybrid.runtime.device import usable_device
+
+NetworkSpec = int | Sequence[int] | torch.nn.Module
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """The parameters of :class:`~skhybrid.HybridRegressor` as plain values.
+
+    No value is "auto" any more, except ``max_epochs`` and ``batch_size``, which depend on the rows.
+
+    Attributes
+    ----------
+    physics : Physics or None
+    nn : int, sequence of int, torch.nn.Module or None
+    structure : callable or ODE
+        A named structure is its function; an ODE is a clone of the user's.
+    dtype, device : torch.dtype, torch.device
+    """
+
+    physics: Physics | None
+    nn: NetworkSpec | None
+    structure: Callable | ODE
+    optimizer: str
+    rho: float
+    perturbation: str
+    perturb: str
+    refine_rho: float | None
+    l2: float
+    functional_norm: float
+    orthogonality: float
+    learning_rate: float
+    physics_learning_rate: float | None
+    max_epochs: int | str
+    batch_size: int | str | None
+    n_restarts: int
+    early_stopping: bool
+    validation_fraction: float
+    n_iter_no_change: int
+    tol: float
+    nn_features: Sequence[str | int] | None
+    nn_extrapolation: str
+    physics_init: str
+    missing_targets: str
+    warm_start: bool
+    dtype: torch.dtype
+    device: torch.device
+    n_threads: int | None
+    compile: bool
+    random_state: int | np.random.RandomState | None
+    verbose: int
+
+    @classmethod
+    def of(cls, estimator: Any, **chosen: Any) -> FitSettings:
+        """Return the settings of an estimator.
+
+        Parameters
+        ----------
+        estimator : HybridRegressor
+        **chosen
+            Values of parameters that are "auto".
+
+        Raises
+        ------
+        ValueError
+            If physics and network are both missing, or a part cannot be used.
+        """
+        given = {each.name: getattr(estimator, each.name) for each in fields(cls)} | chosen
+        structure, nn = given["structure"], given["nn"]
+        if given["physics"] is None and nn is None:
+            raise ValueError("physics and nn are both None: there is nothing to fit.")
+        if isinstance(structure, type):
+            raise ValueError(
+                f"structure is the class {structure.__name__}; pass an instance of it, such as "
+                f"{structure.__name__}(dt=1.0)."
+            )
+        if nn is not None and not isinstance(nn, torch.nn.Module):
+            hidden_sizes(nn)
+        given |= {
+            "physics": as_physics(given["physics"]),
+            "structure": clone(structure) if isinstance(structure, ODE) else structure,
+            "dtype": getattr(torch, given["dtype"]),
+            "device": usable_device(given["device"], type(estimator).__name__),
+        }
+        if not isinstance(structure, ODE):
+            given["structure"] = get_structure(structure)
+        return cls(**given)
+
+    @property
+    def uses_sam(self) -> bool:
+        """Whether the first phase perturbs the network."""
+        return self.optimizer == "sam" and self.rho > 0

@@ -1,0 +1,98 @@
+"""From settings to the training configuration of both phases."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.training.early_stopping import Patience
+from skhybrid.training.penalties import Penalties
+from skhybrid.training.problem import TrainingConfig
+from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS, Schedule
+
+# θ learns this much faster than the network. With equal rates it stays near its start for thousands
+# of steps, while the network explains the data.
+PHYSICS_RATE_FACTOR = 10.0
+# Behind an encoder θ means little until the encoder has learned (benchmarks/bench_images.py).
+LATENT_RATE_FACTOR = 3.0
+
+
+def make_training_configs(
+    settings: FitSettings,
+    hybrid: Hybrid,
+    n_rows: int,
+    seed: int,
+    *,
+    validates: bool,
+    n_stages: int = 1,
+) -> tuple[TrainingConfig, TrainingConfig | None]:
+    """Return the configurations of both phases; the second is None if there is one phase.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    hybrid : Hybrid
+    n_rows : int
+        Number of training rows.
+    seed : int
+        Seed of the minibatches.
+    validates : bool
+        Whether rows are held out.
+    n_stages : int, default=1
+        Number of stages that share the steps of the first phase.
+    """
+    scale = hybrid.scales.target_scale
+
+    def per_member(value: float, n_members: int) -> Tensor:
+        return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
+
+    def penalties(n_members: int) -> Penalties:
+        return Penalties(
+            per_member(settings.l2, n_members),
+            per_member(settings.functional_norm, n_members),
+            per_member(settings.orthogonality, n_members),
+        )
+
+    n_steps = AUTO_WINDOW_STEPS if isinstance(hybrid, Dynamics) else AUTO_STEPS
+    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs, n_steps=n_steps)
+    physics_rate = settings.physics_learning_rate
+    if physics_rate is None:
+        factor = LATENT_RATE_FACTOR if hybrid.has_hidden_encoder else PHYSICS_RATE_FACTOR
+        physics_rate = factor * settings.learning_rate
+    patience = None
+    if settings.early_stopping:
+        patience = Patience(settings.n_iter_no_change, settings.tol)
+    n_members = settings.n_restarts
+    first = TrainingConfig(
+        rho=per_member(settings.rho, n_members) if settings.uses_sam else None,
+        learning_rate=per_member(settings.learning_rate, n_members),
+        physics_learning_rate=per_member(physics_rate, n_members),
+        penalties=penalties(n_members),
+        perturbation=settings.perturbation,
+        perturb=settings.perturb,
+        patience=patience,
+        keep_best="each" if validates else None,
+        schedule=replace(schedule, n_epochs=math.ceil(schedule.n_epochs / n_stages)),
+        compile=settings.compile,
+        seed=seed,
+    )
+    if not settings.uses_sam or settings.refine_rho is None:
+        return first, None
+    second = TrainingConfig(
+        rho=per_member(settings.refine_rho, 1) if settings.refine_rho > 0 else None,
+        learning_rate=per_member(settings.learning_rate, 1),
+        physics_learning_rate=per_member(0.0, 1),
+        penalties=penalties(1),
+        perturbation=settings.perturbation,
+        patience=patience,
+        schedule=schedule,
+        compile=settings.compile,
+        seed=seed,
+    )
+    return first, second

@@ -1,0 +1,84 @@
+"""Continue from an earlier fit of the same model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.ode import ODE
+
+
+def earlier_start(
+    earlier: Hybrid, coordinates: Mapping[str, Tensor], physical: Hybrid
+) -> dict[str, np.ndarray]:
+    """Return the physics parameters of an earlier fit as the start of the next one.
+
+    Parameters
+    ----------
+    earlier : Hybrid
+    coordinates : mapping of str to Tensor
+        Its scaled physics parameters.
+    physical : Hybrid
+        The next model, its network still missing.
+
+    Raises
+    ------
+    ValueError
+        If the two have other parameters, targets, network features or structures.
+    """
+    values = {
+        name: value.detach().double().cpu().numpy()
+        for name, value in earlier.space.values(coordinates).items()
+    }
+    _require_same(
+        "the physics parameters",
+        {name: value.shape for name, value in physical.space.start.items()},
+        {name: values[name].shape for name in earlier.space.names},
+    )
+    _require_same("the shape of one target", physical.target_shape, earlier.target_shape)
+    _require_same("nn_features", *(_columns(model) for model in (physical, earlier)))
+    _require_same("structure", *(_structure_key(model.structure) for model in (physical, earlier)))
+    # A parameter fixed by now has the value that it is fixed at.
+    return physical.space.start | {name: values[name] for name in physical.space.shapes}
+
+
+def load_earlier_network(earlier: Hybrid, hybrid: Hybrid) -> None:
+    """Give the next model's network the parameters of an earlier fit's.
+
+    Raises
+    ------
+    ValueError
+        If the networks have parameters of other names or shapes.
+    """
+    _require_same("nn", _shapes(hybrid), _shapes(earlier))
+    hybrid.network.load_state_dict(earlier.network.state_dict())
+
+
+def require_no_network(earlier: Hybrid) -> None:
+    """Raise a ValueError if the earlier fit has a network."""
+    _require_same("nn", {}, _shapes(earlier))
+
+
+def _shapes(hybrid: Hybrid) -> dict[str, tuple[int, ...]]:
+    state = {} if hybrid.network is None else hybrid.network.state_dict()
+    return {name: tuple(value.shape) for name, value in state.items()}
+
+
+def _structure_key(structure: Any) -> Any:
+    return structure.warm_start_key() if isinstance(structure, ODE) else structure
+
+
+def _columns(hybrid: Hybrid) -> list[int] | None:
+    return None if hybrid.network_columns is None else hybrid.network_columns.tolist()
+
+
+def _require_same(what: str, now: Any, then: Any) -> None:
+    if now != then:
+        raise ValueError(
+            f"warm_start=True goes on from the last fit, but {what} changed since: now {now}, "
+            f"then {then}. Undo the change, or set warm_start=False to start anew."
+        )

@@ -1,0 +1,134 @@
+"""θ, the score and the physics' share along a parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch, check_random_state, indexable
+
+from skhybrid.batching.comparison import Comparison, without_collapse
+from skhybrid.model_selection.fold_statistics import (
+    about_as_stable,
+    fold_columns,
+    spread,
+    stacked,
+    theta_columns,
+)
+
+RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
+
+
+def physics_path(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    *,
+    param_name: str = "rho",
+    param_range: Sequence[float] = RADII,
+    cv: Any = None,
+    groups: Any = None,
+    sample_weight: Any = None,
+    n_restarts: int = 3,
+    n_jobs: int | None = None,
+    max_members: int | None = None,
+) -> Bunch:
+    """Follow the physics parameters along a parameter of the estimator, on folds and restarts.
+
+    All values, folds and restarts are trained side by side. The second phase, which does not touch
+    θ, is left out unless the parameter belongs to it.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Cloned; it is not fitted itself.
+    X, y : array-like
+        As for ``fit``.
+    param_name : str, default="rho"
+        A numeric parameter, such as "rho", "l2", "functional_norm" or "learning_rate".
+    param_range : sequence of float
+        Values to look at. The default is the range of radii in which θ is settled on every task
+        measured, from none to far too large.
+    cv : int, cross-validation generator or iterable, default=None
+        Folds; None are five.
+    groups : array-like of shape (n_samples,), default=None
+        For the splitter.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows.
+    n_restarts : int, default=3
+        Restarts of every fit, from different networks and different θ. They tell whether θ depends
+        on where a fit began.
+    n_jobs, max_members : int, default=None
+        As for :class:`~skhybrid.HybridSearchCV`.
+
+    Returns
+    -------
+    Bunch
+        ``param_name``, ``param_range`` of shape (n_values,);
+        ``physics_params``: every free parameter, one column for each element of an array, as a
+        dict of name to array of shape (n_values, n_folds);
+        ``restart_spread``: its standard deviation over restarts that fit equally well, of the
+        same shape;
+        ``spread``: that over folds and restarts together, of shape (n_values,), see
+        :class:`~skhybrid.model_selection.stable`;
+        ``score`` and ``physics_share``, of shape (n_values, n_folds);
+        ``plateau``: whether θ is about as reproducible as it gets, while the network has a part,
+        of shape (n_values,).
+
+    See Also
+    --------
+    PhysicsPathDisplay : The same as a figure.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> from skhybrid.inspection import physics_path
+    >>> data = make_pendulum_acceleration(100, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
+    >>> path = physics_path(model, data.data, data.target, param_range=[0.01, 0.1], cv=3)
+    >>> path.physics_params["omega2"].shape
+    (2, 3)
+    """
+    X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
+    values = [float(value) for value in param_range]
+    if not values:
+        raise ValueError("param_range is empty: give it the values to look at.")
+    if param_name not in estimator.get_params():
+        raise ValueError(
+            f"{type(estimator).__name__} has no parameter {param_name!r}; it has "
+            f"{', '.join(sorted(estimator.get_params(deep=False)))}."
+        )
+    splits = [*check_cv(cv, y).split(X, y, groups)]
+    seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))
+    comparison = Comparison(
+        estimator,
+        X,
+        y,
+        sample_weight,
+        splits,
+        seed=seed,
+        n_jobs=n_jobs,
+        max_members=max_members,
+    )
+    fixed: dict[str, Any] = {"n_restarts": n_restarts}
+    if param_name != "refine_rho":
+        fixed["refine_rho"] = None
+    results = comparison.results([{**fixed, param_name: value} for value in values])
+    columns = theta_columns(results)
+    plateau = np.ones(len(values), dtype=bool)
+    if columns:
+        plateau = about_as_stable(*stacked(theta_columns(without_collapse(results))))
+    return Bunch(
+        param_name=param_name,
+        param_range=np.array(values),
+        physics_params={name: theta for name, (theta, _) in columns.items()},
+        restart_spread={name: restarts for name, (_, restarts) in columns.items()},
+        spread={name: spread(theta, restarts) for name, (theta, restarts) in columns.items()},
+        score=fold_columns(results, "test_score"),
+        physics_share=fold_columns(results, "test_physics_share"),
+        plateau=plateau,
+    )

@@ -1,0 +1,1 @@
+"""The model: physics and network, how they are joined, and the forward maps."""

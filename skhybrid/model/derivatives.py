@@ -1,0 +1,25 @@
+"""Directional derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+
+def directional(function: Callable[[Tensor], Tensor], at: Tensor, tangent: Tensor) -> np.ndarray:
+    """Return the derivative of a function in one direction."""
+    tangent = tangent.to(at)
+    try:
+        # torch.func.jvp would do the same, but by slow decompositions of some operations.
+        with forward_ad.dual_level():
+            output = forward_ad.unpack_dual(function(forward_ad.make_dual(at, tangent)))
+            column = output.tangent
+            column = torch.zeros_like(output.primal) if column is None else column
+    except (NotImplementedError, RuntimeError):
+        # An operation without a forward derivative: differentiate backwards twice.
+        _, column = torch.autograd.functional.jvp(function, at, tangent)
+    return column.detach().cpu().numpy()

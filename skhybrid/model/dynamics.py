@@ -1,0 +1,313 @@
+"""The forward map of a hybrid differential equation: from windows to observations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.model.batch import Windows
+from skhybrid.model.hybrid import Weights, described_type
+from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.right_hand_side import RightHandSide
+from skhybrid.model.solvers import FIXED_STEP, STIFF, solve_adaptive, solve_fixed
+
+# Training clamps states at this many standard deviations from their mean, so that a rollout that
+# diverges has a finite loss and no gradient.
+MAX_DEVIATION = 100.0
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics(RightHandSide):
+    """Windows in, observations of their states out.
+
+    Attributes
+    ----------
+    physics, space, network, structure, scales, network_columns, layout, reads_time
+        As for :class:`~skhybrid.model.right_hand_side.RightHandSide`.
+    n_first_states : int
+        Number of learned first states.
+    compiled_step : callable or None
+        A compiled step of the solver; None uses the solver's own.
+    """
+
+    n_first_states: int = field(default=0, kw_only=True)
+    compiled_step: Callable | None = field(default=None, kw_only=True)
+
+    @property
+    def step(self) -> Callable | None:
+        """One step of a fixed-step solver; None for torchdiffeq's methods."""
+        return self.compiled_step or FIXED_STEP.get(self.structure.method)
+
+    @property
+    def allows_vmap(self) -> bool:
+        """Whether ``torch.vmap`` may evaluate several members: torchdiffeq branches on data."""
+        return self.step is not None
+
+    @property
+    def allows_members_as_rows(self) -> bool:
+        """Whether the windows of all members may be evaluated as one batch.
+
+        Learned first states are numbered within a member.
+        """
+        return super().allows_members_as_rows and not self.n_first_states
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether derivatives pass through the solver's steps, rather than by an adjoint."""
+        return self.structure.method not in STIFF
+
+    def at_observed_states(self) -> Dynamics:
+        """Return the same model for windows that start at observed states."""
+        return replace(self, n_first_states=0)
+
+    def at_step(self, uniform_step: float | None) -> Dynamics:
+        """Return the same model for other times between observations."""
+        return replace(self, layout=replace(self.layout, uniform_step=uniform_step))
+
+    @torch.no_grad()
+    def with_simulated_scales(
+        self, x: Windows, values: Mapping[str, Tensor], learned: Tensor
+    ) -> Dynamics:
+        """Return the same model with scales of states and rates from the physics alone."""
+        first = self.first_states(x, learned)
+        physics = self.bind_physics(values)
+        states = self.rollout(x, first, physics, self.silent_network, values.values())
+        flat = states.flatten(0, 1)
+        inputs = None if x.inputs is None else x.inputs.flatten(0, 1)
+        times = x.first_time[:, None].expand(states.shape[:2]).reshape(-1)
+        rates = physics(times, flat, inputs)
+        axes = self.layout.other_axes(flat)
+        mean = self.layout.per_channel(flat.mean(dim=axes))
+        std = self.layout.per_channel(flat.std(dim=axes, correction=0))
+        rate = self.layout.per_channel(rates.square().mean(dim=axes).sqrt())
+        old = self.scales
+        scales = replace(
+            old,
+            state_mean=mean,
+            state_scale=torch.where(std > 0, std, old.state_scale),
+            rate_scale=torch.where(rate > 0, rate, old.rate_scale),
+        )
+        return replace(self, scales=scales)
+
+    def compiled(self) -> Dynamics:
+        """Return the same model with one compiled step of its solver.
+
+        The loop over the steps stays in Python: compiling a whole rollout takes minutes.
+        """
+        if self.step is None:
+            return self
+        return replace(self, compiled_step=torch.compile(self.step, dynamic=False))
+
+    def initial_coordinates(self) -> dict[str, Tensor]:
+        """Return the coordinates at which training starts: zeros."""
+        coordinates = self.space.initial_coordinates()
+        if self.n_first_states:
+            shape = (self.n_first_states, *self.layout.state_shape)
+            coordinates[FIRST_STATES] = self.scales.state_scale.new_zeros(shape)
+        return coordinates
+
+    def evaluate(
+        self,
+        x: Windows,
+        coordinates: Weights,
+        weights: Weights | None = None,
+        *,
+        hold: bool = False,
+        bounded: bool = False,
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return the prediction and the continuity penalty."""
+        values = self.space.values(coordinates)
+        network = self.bind_network(weights, hold=hold)
+        learned = coordinates.get(FIRST_STATES)
+        first = self.first_states(x, learned, weights)
+        parameters = [*coordinates.values()]
+        if self.network is not None:
+            parameters += self.network.parameters() if weights is None else weights.values()
+        physics = self.bind_physics(values)
+        states = self.rollout(x, first, physics, network, parameters, bounded=bounded)
+        outputs = self.observed(x, states, values, network, weights)
+        return outputs, self.continuity_penalty(x, states[:, -1], learned, weights)
+
+    def continuity_penalty(
+        self, x: Windows, last: Tensor, learned: Tensor | None, weights: Weights | None
+    ) -> Tensor | float:
+        """Return the penalty on gaps between the end of a window and the begin of the next."""
+        if learned is None or x.next_index is None:
+            return 0.0
+        return self.structure.continuity * self.gaps(x, last, learned).square().mean()
+
+    def first_states(
+        self, x: Windows, learned: Tensor | None, weights: Weights | None = None
+    ) -> Tensor:
+        """Return the first state of every window, learned where there are learned coordinates."""
+        if x.index is None or learned is None:
+            return x.first_state
+        return torch.addcmul(x.first_state, x.unit, learned[x.index])
+
+    def gaps(self, x: Windows, last: Tensor, learned: Tensor) -> Tensor:
+        """Return the gap between a window's end and the next window, in standard deviations."""
+        begin = torch.addcmul(x.next_state, x.next_unit, learned[x.next_index.clamp(min=0)])
+        exists = (x.next_index >= 0).reshape(-1, *[1] * (last.ndim - 1))
+        return (last - begin) / self.scales.state_scale * exists
+
+    def rollout(
+        self,
+        x: Windows,
+        first: Tensor,
+        physics: Callable,
+        network: Callable,
+        parameters: Iterable[Tensor] = (),
+        *,
+        bounded: bool = False,
+    ) -> Tensor:
+        """Return the states of the windows, the first ones included: (n, w + 1, *state_shape).
+
+        ``parameters`` are the tensors that the adjoint equation gives gradients to. Without any
+        there is no adjoint equation: other derivatives, as in least squares, would silently be
+        zero.
+        """
+        ode = self.structure
+        rate = self.rate(physics, network)
+
+        def rate_in_interval(interval: int) -> Callable:
+            if x.inputs is None:
+                return lambda t, state, part: rate(t, state, None)
+            now = x.inputs[:, interval]
+            if ode.inputs != "linear":
+                return lambda t, state, part: rate(t, state, now)
+            change = x.inputs[:, interval + 1] - now
+            return lambda t, state, part: rate(t, state, now + part * change)
+
+        lengths = self._lengths(x, first)
+        if self.step is not None:
+            step = self._bounded_step(self.step) if bounded else self.step
+            states = solve_fixed(step, rate_in_interval, first, x.first_time, lengths, ode.substeps)
+        else:
+            adjoint = None
+            if ode.adjoint or ode.method in STIFF:
+                adjoint = [p for p in parameters if p.requires_grad] or None
+            states = solve_adaptive(
+                ode.method,
+                rate_in_interval,
+                first,
+                x.first_time,
+                lengths,
+                substeps=ode.substeps,
+                rtol=ode.rtol,
+                atol=ode.atol,
+                smooth=self.layout.uniform_step is not None and x.inputs is None,
+                adjoint=adjoint,
+            )
+        return torch.stack(states, dim=1)
+
+    def observed(
+        self,
+        x: Windows,
+        states: Tensor,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        weights: Weights | None = None,
+    ) -> Tensor:
+        """Return the observations of the states, without the first one where it is given."""
+        n_windows, n_times = states.shape[:2]
+        inputs = x.inputs
+        if not self.layout.with_first:
+            states, n_times = states[:, 1:], n_times - 1
+            inputs = None if inputs is None else inputs[:, 1:]
+        if self.structure.observe is None and self.structure.correct == "rate":
+            return states
+        flat = states.reshape(n_windows * n_times, *states.shape[2:])
+        inputs = None if inputs is None else inputs.reshape(n_windows * n_times, -1)
+        outputs = self._observation(flat, inputs, values)
+        if self.structure.correct == "output" and network != self.silent_output:
+            elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
+            times = (x.first_time[:, None] + elapsed)[:, -n_times:].reshape(-1)
+            outputs = self._corrected(outputs, network(times, flat, inputs))
+        return outputs.reshape(n_windows, n_times, *outputs.shape[1:])
+
+    def _observation(
+        self, states: Tensor, inputs: Tensor | None, values: Mapping[str, Tensor]
+    ) -> Tensor:
+        """Return the outputs of ``observe`` for a batch of states."""
+        observe = self.structure.observe
+        if observe is None:
+            return states
+        arguments = [states, inputs][: self.structure.n_observe_inputs()]
+        shared = self.structure.observe_parameters()
+        outputs = observe(*arguments, **{name: values[name] for name in shared})
+        if not isinstance(outputs, Tensor):
+            raise PhysicsError(
+                f"observe must return a torch.Tensor; it returned {described_type(outputs)}"
+            )
+        if outputs.shape == states.shape[:1]:
+            outputs = outputs[:, None]
+        if outputs.shape[1:] != self.target_shape:
+            raise PhysicsError(
+                f"observe returned shape {tuple(outputs.shape)} for states of shape "
+                f"{tuple(states.shape)}; y has outputs of shape {self.target_shape}, so it must "
+                f"return shape {(len(states), *self.target_shape)}."
+            )
+        return outputs
+
+    def _corrected(self, outputs: Tensor, correction: Tensor) -> Tensor:
+        corrected = self.structure.corrected
+        expected = outputs.shape if corrected is None else (len(outputs), len(corrected))
+        if correction.shape != expected:
+            raise NetworkError(
+                f"nn must return shape {tuple(expected)}, a correction of each output; it returned "
+                f"{tuple(correction.shape)}."
+            )
+        if corrected is None:
+            return outputs + correction
+        at = torch.tensor(list(corrected), device=outputs.device)
+        return outputs.index_add(1, at, correction)
+
+    def physics_part(self, x: Windows, coordinates: Weights) -> Tensor:
+        """Return the prediction of the physics alone from the same first states."""
+        values, learned = self.space.values(coordinates), coordinates.get(FIRST_STATES)
+        return self.without_network(x, values, learned)[0]
+
+    def without_network(
+        self, x: Windows, values: Mapping[str, Tensor], learned: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the prediction of the physics alone, and the last states of the windows."""
+        first = self.first_states(x, learned)
+        parameters = () if self.differentiable else values.values()
+        physics, silent = self.bind_physics(values), self.silent_network
+        states = self.rollout(x, first, physics, silent, parameters)
+        return self.observed(x, states, values, self.silent_output), states[:, -1]
+
+    def baseline(self, x: Windows, coordinates: Weights) -> Tensor:
+        """Return the prediction if states never change."""
+        first = self.first_states(x, coordinates.get(FIRST_STATES))
+        states = first[:, None].expand(-1, x.steps.shape[1] + 1, *first.shape[1:])
+        return self.observed(x, states, self.space.values(coordinates), self.silent_output)
+
+    def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+        """Return the prediction for physics parameters and a bound network."""
+        parameters = []
+        if not self.differentiable:
+            parameters = [*values.values()]
+            parameters += () if self.network is None else self.network.parameters()
+        states = self.rollout(x, x.first_state, self.bind_physics(values), network, parameters)
+        return self.observed(x, states, values, network)
+
+    def _lengths(self, x: Windows, first: Tensor) -> list:
+        if self.layout.uniform_step is not None:
+            return [self.layout.uniform_step] * x.steps.shape[1]
+        shape = (len(first), *[1] * (first.ndim - 1))
+        return [length.reshape(shape) for length in x.steps.unbind(1)]
+
+    def _bounded_step(self, step: Callable) -> Callable:
+        """Return a step whose end is clamped to finite numbers."""
+        mean, limit = self.scales.state_mean, MAX_DEVIATION * self.scales.state_scale
+        low, high = mean - limit, mean + limit
+
+        def bounded(rate, t, state, length, begin, end) -> Tensor:
+            return step(rate, t, state, length, begin, end).clamp(low, high)
+
+        return bounded

@@ -1,0 +1,283 @@
+"""The forward map of tables: physics, network and scales put together."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.model.networks import as_function, build_network
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.scales import Scales
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Hybrid:
+    """Raw features in, predictions in the target's units out.
+
+    A model never changes: :func:`dataclasses.replace` returns another one. The parameters of the
+    network module are the exception, they are trained in place.
+
+    Attributes
+    ----------
+    physics : Physics or None
+        None is a constant, the mean of the target.
+    space : ParameterSpace
+        Turns coordinates into physics parameters.
+    network : torch.nn.Module or None
+        Maps standardised inputs to outputs in units of the target's standard deviation. None
+        stands for a network that answers zero.
+    structure : callable
+        ``(x, physics, nn) -> y``.
+    scales : Scales
+    physics_columns : sequence of int or None
+        Columns that the physics reads, in the order of its arguments. None passes all columns.
+    network_columns : Tensor of int or None
+        Columns that the network reads; None means all.
+    target_shape : tuple
+        Shape of one target: () or (n_targets,).
+    """
+
+    physics: Physics | None
+    space: ParameterSpace
+    network: nn.Module | None
+    structure: Callable
+    scales: Scales
+    _: KW_ONLY
+    physics_columns: Sequence[int] | None = None
+    network_columns: Tensor | None = None
+    target_shape: tuple[int, ...] = ()
+
+    # Whether derivatives pass through the model, rather than by an adjoint equation.
+    differentiable = True
+    # Whether only trained networks tell the states, as an encoder of images does.
+    has_hidden_encoder = False
+
+    def __call__(
+        self, x: Tensor, coordinates: Weights, weights: Weights | None = None, *, hold: bool = False
+    ) -> Tensor:
+        """Predict.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+        coordinates : mapping of str to Tensor
+            Scaled physics parameters.
+        weights : mapping of str to Tensor, default=None
+            The network's parameters; None uses those in the module.
+        hold : bool, default=False
+            Whether to clamp the network's inputs to the training range.
+
+        Returns
+        -------
+        Tensor of shape (n,) or (n, n_targets)
+        """
+        return self.evaluate(x, coordinates, weights, hold=hold)[0]
+
+    def evaluate(
+        self,
+        x: Tensor,
+        coordinates: Weights,
+        weights: Weights | None = None,
+        *,
+        hold: bool = False,
+        bounded: bool = False,
+    ) -> tuple[Tensor, Tensor | float]:
+        """Return the prediction and the model's extra term of the loss.
+
+        Parameters
+        ----------
+        x, coordinates, weights, hold
+            As for calling the model.
+        bounded : bool, default=False
+            Whether to stop states that grow without bound, as training does.
+        """
+        values = self.space.values(coordinates)
+        return self.join(x, values, self.bind_network(weights, hold=hold)), 0.0
+
+    def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
+        """Return a freshly initialised network for these scales.
+
+        Parameters
+        ----------
+        nn : int, sequence of int or torch.nn.Module
+            Hidden sizes, or a module that is copied.
+        seed : int
+            Seed of the initialisation.
+        """
+        n_inputs = self.scales.feature_offset.shape[0]
+        return self._placed(build_network(nn, n_inputs, self.n_network_outputs, seed=seed))
+
+    def _placed(self, network: nn.Module) -> nn.Module:
+        """Return the network on the model's device, in its dtype."""
+        scale = self.scales.target_scale
+        return network.to(scale.device, scale.dtype)
+
+    def at(self, space: ParameterSpace, scales: Scales) -> Hybrid:
+        """Return the same model for other parameters and scales."""
+        return replace(self, space=space, scales=scales)
+
+    def with_network(self, network: nn.Module) -> Hybrid:
+        """Return the same model with another network."""
+        return replace(self, network=network)
+
+    def member_constants(self) -> dict[str, dict]:
+        """Return the tensors in which models of the same kind differ: scales and initial θ."""
+        return {"scales": vars(self.scales), "space": self.space.member_constants()}
+
+    def with_member_constants(self, constants: Mapping[str, dict]) -> Hybrid:
+        """Return the same model with the member constants of another one."""
+        scales = replace(self.scales, **constants["scales"])
+        space = self.space.with_member_constants(constants["space"])
+        return replace(self, scales=scales, space=space)
+
+    def batching_key(self) -> Hashable:
+        """Return what models in one batch must have in common besides the shapes of tensors."""
+        return None
+
+    def unrestricted_columns(self, x: Tensor) -> list[int]:
+        """Return the columns that a network reads by default."""
+        return list(range(x.shape[-1]))
+
+    def with_network_columns(self, columns: Sequence[int]) -> Hybrid:
+        """Return the same model with a network that reads these columns."""
+        device = self.scales.target_scale.device
+        return replace(self, network_columns=torch.tensor(columns, device=device))
+
+    @property
+    def n_network_outputs(self) -> int:
+        """Number of the network's outputs."""
+        return math.prod(self.target_shape)
+
+    def initial_coordinates(self) -> dict[str, Tensor]:
+        """Return the coordinates at which training starts: zeros."""
+        return self.space.initial_coordinates()
+
+    @property
+    def allows_vmap(self) -> bool:
+        """Whether ``torch.vmap`` may evaluate several members together."""
+        return True
+
+    @property
+    def allows_members_as_rows(self) -> bool:
+        """Whether the rows of all members may be evaluated as one batch."""
+        return self.allows_vmap and self.network is not None
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the network inputs' components, from the right."""
+        return -1
+
+    @property
+    def n_field_axes(self) -> int:
+        """Number of spatial axes: none for tables."""
+        return 0
+
+    def compiled(self) -> Hybrid | None:
+        """Return the same model with a compiled part; None if it is best compiled as a whole."""
+        return None
+
+    def with_input_range(self, inputs: Tensor) -> Hybrid:
+        """Return the same model with the range of these standardised network inputs."""
+        low, high = inputs.amin(dim=0), inputs.amax(dim=0)
+        return replace(self, scales=replace(self.scales, feature_low=low, feature_high=high))
+
+    def pool_network_inputs(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the network inputs of all calls as one batch."""
+        return inputs[0]
+
+    def baseline(self, x: Tensor, coordinates: Weights) -> Tensor | float:
+        """Return the prediction without physics and without network."""
+        return 0.0
+
+    def join(self, x: Tensor, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+        """Return the prediction for physics parameters and a bound network."""
+        joined = self.structure(x, self.bind_physics(values), network)
+        return self._shaped(joined, x, ValueError, "structure")
+
+    def physics_part(self, x: Tensor, coordinates: Weights) -> Tensor:
+        """Return the prediction of the physics alone."""
+        return self.bind_physics(self.space.values(coordinates))(x)
+
+    def bind_physics(self, values: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
+        """Return the physics as a function of the features alone."""
+        if self.physics is None:
+            mean = self.scales.target_mean
+            return lambda x: mean.expand(*x.shape[:-1], *self.target_shape)
+
+        def physics(x: Tensor) -> Tensor:
+            if self.physics_columns is None:
+                output = self.physics(x, **values)
+            else:
+                features = x.unbind(-1)
+                output = self.physics(*[features[i] for i in self.physics_columns], **values)
+            return self._shaped(output, x, PhysicsError, f"physics {self.physics.name!r}")
+
+        return physics
+
+    def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
+        """Return the network as a function of the raw features and a structure's extra inputs."""
+        if self.network is None:
+            return self.silent
+        function = as_function(self.network, weights)
+
+        def network(x: Tensor, *extra: Tensor, scale: float | Tensor | None = None) -> Tensor:
+            inputs = self.network_inputs(x, *extra)
+            if hold:
+                inputs = inputs.clamp(self.scales.feature_low, self.scales.feature_high)
+            output = self._shaped(function(inputs), x, NetworkError, "nn")
+            return output * (self.scales.target_scale if scale is None else scale)
+
+        return network
+
+    @property
+    def silent(self) -> Callable:
+        """A network that answers zero."""
+        return self.silent_network
+
+    def silent_network(self, x: Tensor, *extra: Tensor, scale: float | None = None) -> Tensor:
+        """Answer zero."""
+        return x.new_zeros((*x.shape[:-1], *self.target_shape))
+
+    def network_inputs(self, x: Tensor, *extra: Tensor) -> Tensor:
+        """Return the standardised inputs of the network, of shape (n, n_nn_inputs)."""
+        if self.network_columns is not None:
+            x = x[..., self.network_columns]
+        if extra:
+            columns = [part.reshape(*x.shape[:-1], -1) for part in extra]
+            x = torch.cat([x, *columns], dim=-1)
+        return torch.addcmul(self.scales.feature_offset, x, self.scales.feature_factor)
+
+    def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
+        """Return the output in the shape of the target, or raise an error that says why not."""
+        if not isinstance(output, Tensor):
+            raise error(f"{who} must return a torch.Tensor; it returned {described_type(output)}")
+        if output.is_complex():
+            raise error(f"{who} must return real numbers; it returned complex ones.")
+        expected = (*x.shape[:-1], *self.target_shape)
+        if output.shape == expected:
+            return output
+        if self.target_shape in ((), (1,)) and output.shape in (x.shape[:-1], (*x.shape[:-1], 1)):
+            return output.reshape(expected)
+        targets = "one target" if not self.target_shape else f"{self.target_shape[0]} targets"
+        hint = "" if output.ndim else " Multiply a single number by torch.ones_like of a feature."
+        raise error(
+            f"{who} must return shape {tuple(expected)} for {len(x)} rows and {targets}; it "
+            f"returned {tuple(output.shape)}.{hint}"
+        )
+
+
+def described_type(output: object, many: str = "Several targets") -> str:
+    """Return the type of an output that is no tensor, and how to mend it."""
+    if output is None:
+        return "None. Is a return statement missing?"
+    if isinstance(output, (tuple, list)):
+        return f"a {type(output).__name__}. {many} go into one torch.stack(..., dim=-1)."
+    return f"{type(output).__name__}. Use torch's functions in place of numpy's and math's."

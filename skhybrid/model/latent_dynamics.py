@@ -1,0 +1,169 @@
+"""The forward map of images: encoder, hybrid differential equation, decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+from torch import Tensor, nn
+
+from skhybrid.exceptions import NetworkError
+from skhybrid.model.batch import Windows
+from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.hybrid import Weights
+from skhybrid.model.networks import as_function, build_network
+
+# Added to the spread of the states, in whose units gaps are measured.
+LEAST_SPREAD = 1e-3
+
+
+class LatentNetwork(nn.Module):
+    """The three networks that are trained together.
+
+    Parameters
+    ----------
+    rate, encoder, decoder : torch.nn.Module
+    """
+
+    def __init__(self, rate: nn.Module, encoder: nn.Module, decoder: nn.Module) -> None:
+        super().__init__()
+        self.rate = rate
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def part(self, name: str, weights: Weights | None) -> Callable[[Tensor], Tensor]:
+        """Return one of the networks as a function of its inputs alone."""
+        if weights is not None:
+            prefix = f"{name}."
+            weights = {
+                key.removeprefix(prefix): value
+                for key, value in weights.items()
+                if key.startswith(prefix)
+            }
+        return as_function(getattr(self, name), weights)
+
+    @staticmethod
+    def is_coder(name: str) -> bool:
+        """Whether a parameter of this name belongs to the encoder or the decoder."""
+        return not name.startswith("rate.")
+
+
+@dataclass(frozen=True, eq=False)
+class LatentDynamics(Dynamics):
+    """Windows that start with images in, images out; the attributes are those of Dynamics."""
+
+    has_hidden_encoder = True
+
+    def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> LatentNetwork:
+        """Return freshly initialised networks: right-hand side, encoder and decoder.
+
+        Parameters
+        ----------
+        nn : int, sequence of int or torch.nn.Module
+            Of the right-hand side.
+        seed : int
+        """
+        n_states = self.layout.state_shape[0]
+        n_inputs = n_states if self.network_columns is None else len(self.network_columns)
+        encoder, decoder = self.structure.encoder, self.structure.decoder
+        return self._placed(
+            LatentNetwork(
+                rate=build_network(nn, n_inputs, n_states, seed=seed),
+                encoder=build_network(encoder, self.n_encoder_inputs, n_states, seed=seed + 1),
+                decoder=build_network(decoder, n_states, prod(self.target_shape), seed=seed + 2),
+            )
+        )
+
+    @property
+    def n_encoder_inputs(self) -> int:
+        """Number of slow features of the images from which a state is found."""
+        return len(self.scales.first_guess)
+
+    @property
+    def allows_members_as_rows(self) -> bool:
+        """Whether members may be evaluated as one batch: not if windows are compared in it."""
+        return False
+
+    def at_observed_states(self) -> Dynamics:
+        """Return the same model."""
+        return self
+
+    def rate_network(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
+        """Return the network of the right-hand side as a function of its inputs alone."""
+        return self.network.part("rate", weights)
+
+    def first_states(
+        self, x: Windows, learned: Tensor | None, weights: Weights | None = None
+    ) -> Tensor:
+        """Return what the encoder finds in the first images of every window."""
+        return self._encoded(x.first_state, weights)
+
+    def continuity_penalty(
+        self, x: Windows, last: Tensor, learned: Tensor | None, weights: Weights | None
+    ) -> Tensor | float:
+        """Return the penalty on windows that do not end at what the encoder finds there."""
+        if x.next_state is None:
+            return 0.0
+        found = self._encoded(x.next_state, weights)
+        spread = found.std(dim=0, correction=0) + LEAST_SPREAD
+        gaps = (last - found) / spread * (x.next_index >= 0)[:, None]
+        return self.structure.continuity * gaps.square().mean()
+
+    def observed(
+        self,
+        x: Windows,
+        states: Tensor,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        weights: Weights | None = None,
+    ) -> Tensor:
+        """Return the images of the states."""
+        return self._decoded(states, weights)
+
+    def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+        """Return the images for values of the physics parameters and a bound network."""
+        first = self._encoded(x.first_state, None)
+        states = self.rollout(x, first, self.bind_physics(values), network, values.values())
+        return self._decoded(states, None)
+
+    def _encoded(self, images: Tensor, weights: Weights | None) -> Tensor:
+        if self.network is None:
+            return images.new_zeros((len(images), *self.layout.state_shape))
+        standard = (images - self.scales.target_mean) / self.scales.target_scale
+        encode = self.network.part("encoder", weights)
+        if not self._is_own("encoder"):
+            states = encode(standard)
+        else:
+            scales = self.scales
+            slow = scales.slow_offset + standard.flatten(2) @ scales.slow_factor
+            slow = slow.flatten(1)
+            states = encode(slow) + slow @ scales.first_guess
+        expected = (len(images), *self.layout.state_shape)
+        if states.shape != expected:
+            raise NetworkError(
+                f"encoder must return states of shape {expected} for images of shape "
+                f"{tuple(images.shape)}; it returned {tuple(states.shape)}."
+            )
+        return states
+
+    def _decoded(self, states: Tensor, weights: Weights | None) -> Tensor:
+        n_windows, n_times = states.shape[:2]
+        if self.network is None:
+            return states.new_zeros((n_windows, n_times, *self.target_shape))
+        images = self.network.part("decoder", weights)(states.flatten(0, 1))
+        if self._is_own("decoder"):
+            images = images.reshape(-1, *self.target_shape)
+        expected = (n_windows * n_times, *self.target_shape)
+        if images.shape != expected:
+            raise NetworkError(
+                f"decoder must return images of shape {expected} for states of shape "
+                f"{(n_windows * n_times, *self.layout.state_shape)}; it returned "
+                f"{tuple(images.shape)}."
+            )
+        images = self.scales.target_mean + self.scales.target_scale * images
+        return images.reshape(n_windows, n_times, *self.target_shape)
+
+    def _is_own(self, name: str) -> bool:
+        """Whether one of the networks is a multilayer perceptron of ours, which reads columns."""
+        return not isinstance(getattr(self.structure, name), nn.Module)

@@ -1,0 +1,62 @@
+"""Shapes and times of trajectories."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+# Name of the learned first states among the coordinates. Physics parameters are identifiers.
+FIRST_STATES = "first states"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the trajectories look like.
+
+    Attributes
+    ----------
+    state_shape : tuple
+        (n_states,) for vectors, (n_channels, ...) for fields.
+    output_shape : tuple
+        Shape of what is observed of one state.
+    n_inputs : int
+    reads_inputs : bool
+        Whether the physics takes the inputs as its third argument.
+    uniform_step : float or None
+        Time between two observations if it is the same everywhere.
+    with_first : bool
+        Whether predictions begin with the first state, as they do where outputs are recorded
+        together with inputs, and not one step after it.
+    learned : bool
+        Whether the first state of every window is learned.
+    states_observed : bool
+        Whether outputs are states.
+    """
+
+    state_shape: tuple[int, ...]
+    output_shape: tuple[int, ...]
+    n_inputs: int = 0
+    reads_inputs: bool = False
+    uniform_step: float | None = None
+    with_first: bool = False
+    learned: bool = False
+    states_observed: bool = True
+
+    @property
+    def is_field(self) -> bool:
+        """Whether states are fields, with the channels first."""
+        return len(self.state_shape) > 1
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the components of a batch of states, from the right."""
+        return -len(self.state_shape)
+
+    def other_axes(self, values: Tensor) -> list[int]:
+        """Return all axes of a batch but that of the components."""
+        return [axis for axis in range(values.ndim) if axis != values.ndim + self.channel_axis]
+
+    def per_channel(self, values: Tensor) -> Tensor:
+        """Return one number for each component in a shape that broadcasts with states."""
+        return values.reshape(-1, *[1] * (len(self.state_shape) - 1))

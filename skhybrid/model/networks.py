@@ -1,0 +1,194 @@
+"""The neural half of a hybrid model: from hidden sizes or a module to a fresh network."""
+
+from __future__ import annotations
+
+import copy
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.functional import linear, silu
+
+from skhybrid.exceptions import NetworkError
+from skhybrid.runtime.seeds import seeded
+
+
+def build_network(
+    network: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, *, seed: int
+) -> nn.Module:
+    """Return a freshly initialised network that owns its parameters.
+
+    Parameters
+    ----------
+    network : int, sequence of int or torch.nn.Module
+        Hidden sizes of a multilayer perceptron with SiLU activations, or a module. A module is
+        copied and every layer that has ``reset_parameters`` is initialised anew; other parameters
+        keep the values they have, and so do layers that are frozen (``requires_grad`` is False).
+    n_inputs, n_outputs : int
+        Numbers of columns in and out.
+    seed : int
+        Seed of the initialisation. The state of torch's global generator is left as it was.
+
+    Returns
+    -------
+    torch.nn.Module
+
+    Raises
+    ------
+    NetworkError
+        If hidden sizes are not positive integers, or if a layer keeps running statistics: they
+        would be updated twice in each step of sharpness-aware minimisation, at weights the model
+        never has.
+
+    Examples
+    --------
+    >>> from skhybrid.model.networks import build_network
+    >>> sum(p.numel() for p in build_network((8,), 2, 1, seed=0).parameters())
+    33
+    """
+    with seeded(seed, alone=True):
+        if isinstance(network, nn.Module):
+            reject_running_statistics(network)
+            module = copy.deepcopy(network)
+            for layer in module.modules():
+                if hasattr(layer, "reset_parameters") and not _is_frozen(layer):
+                    layer.reset_parameters()
+            _settle_lazy_layers(module, n_inputs)
+        else:
+            module = MultilayerPerceptron(hidden_sizes(network), n_inputs, n_outputs)
+    return module
+
+
+class Pointwise(nn.Module):
+    """A network that is applied at every point of a field by itself.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Reads and answers the components of one point, in the last dimension.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, field: torch.Tensor) -> torch.Tensor:
+        """Map fields of shape (n, n_inputs, ...) to fields of shape (n, n_outputs, ...)."""
+        return self.network(field.movedim(1, -1)).movedim(-1, 1)
+
+    def function(
+        self, weights: Mapping[str, torch.Tensor] | None, at_point: Callable[..., Callable]
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return it as a function of fields, for weights by name or for its own.
+
+        ``at_point`` makes a function of the network at a point and of that network's weights.
+        """
+        if weights is not None:
+            weights = {name.removeprefix("network."): w for name, w in weights.items()}
+        function = at_point(self.network, weights)
+        return lambda field: function(field.movedim(1, -1)).movedim(-1, 1)
+
+
+def hidden_sizes(network: Sequence[int] | int) -> tuple[int, ...]:
+    """Return hidden sizes as a tuple of positive integers."""
+    sizes = (network,) if isinstance(network, numbers.Integral) else tuple(network)
+    if not all(isinstance(size, numbers.Integral) and size > 0 for size in sizes):
+        raise NetworkError(
+            f"nn must be hidden sizes (positive integers such as (64, 64)), a torch.nn.Module or "
+            f"None; got {network!r}."
+        )
+    return tuple(int(size) for size in sizes)
+
+
+def reject_running_statistics(module: nn.Module) -> None:
+    """Raise a NetworkError that names the first layer that keeps running statistics."""
+    for name, layer in module.named_modules():
+        if getattr(layer, "running_mean", None) is not None:
+            raise NetworkError(
+                f"Layer {name or 'nn'!r} ({type(layer).__name__}) keeps running statistics, which "
+                "sharpness-aware minimisation would update twice in each step. Use LayerNorm or "
+                "GroupNorm, or track_running_stats=False."
+            )
+
+
+def _is_frozen(layer: nn.Module) -> bool:
+    parameters = list(layer.parameters())
+    return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
+
+
+def _settle_lazy_layers(module: nn.Module, n_inputs: int) -> None:
+    """Let layers that wait for their first input take their size from it."""
+    if not any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
+        return
+    try:
+        with torch.no_grad():
+            module(torch.zeros(2, n_inputs))
+    except Exception as error:
+        raise NetworkError(f"nn failed on inputs of shape (2, {n_inputs}): {error}") from error
+
+
+def first_layer_weight(network: nn.Module) -> str | None:
+    """Return the name of the weights that read the inputs, of a perceptron of ours."""
+    if type(network) is Pointwise and type(network.network) is MultilayerPerceptron:
+        return "network.0.weight"
+    return "0.weight" if type(network) is MultilayerPerceptron else None
+
+
+def as_function(
+    network: Any, weights: Mapping[str, torch.Tensor] | None
+) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return a network as a function of its inputs alone.
+
+    Parameters
+    ----------
+    network : torch.nn.Module or StackedNetworks
+    weights : mapping of str to Tensor or None
+        Its parameters; None uses those it holds. A multilayer perceptron of ours is called without
+        the detours of modules, which cost as much as its arithmetic.
+    """
+    if type(network) is Pointwise:
+        return network.function(weights, as_function)
+    if type(network) is MultilayerPerceptron or not isinstance(network, nn.Module):
+        return network.function(weights)
+    if weights is None:
+        return network
+    return lambda inputs: torch.func.functional_call(network, weights, (inputs,))
+
+
+class MultilayerPerceptron(nn.Sequential):
+    """Linear layers with SiLU activations between them.
+
+    Parameters
+    ----------
+    hidden : sequence of int
+        Sizes of the hidden layers.
+    n_inputs, n_outputs : int
+    """
+
+    def __init__(self, hidden: Sequence[int], n_inputs: int, n_outputs: int) -> None:
+        layers: list[nn.Module] = []
+        for size in hidden:
+            layers += [nn.Linear(n_inputs, size), nn.SiLU()]
+            n_inputs = size
+        super().__init__(*layers, nn.Linear(n_inputs, n_outputs))
+
+    def layers(self, given: Mapping[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Return weight and bias of every layer: those given by name, otherwise its own."""
+        return [
+            (given.get(f"{i}.weight", layer.weight), given.get(f"{i}.bias", layer.bias))
+            for i, layer in enumerate(self)
+            if i % 2 == 0
+        ]
+
+    def function(self, weights: Mapping[str, torch.Tensor] | None = None) -> Callable:
+        """Return the network as a plain function, for weights by name or for its own."""
+        pairs = self.layers(weights or {})  # without those that are frozen
+
+        def function(inputs: torch.Tensor) -> torch.Tensor:
+            for weight, bias in pairs[:-1]:
+                inputs = silu(linear(inputs, weight, bias))
+            return linear(inputs, *pairs[-1])
+
+        return function

@@ -1,0 +1,244 @@
+"""The right-hand side of a hybrid differential equation: physics and network joined."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.model.hybrid import Hybrid, Weights, described_type
+from skhybrid.model.layout import Layout
+from skhybrid.model.networks import Pointwise, as_function, build_network
+from skhybrid.model.ode import ODE
+from skhybrid.model.scales import RateScales
+
+# Trajectories go a little beyond the training range. A network held exactly to that range gives
+# worse rollouts (benchmarks/bench_windows.py).
+HOLD_MARGIN = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class RightHandSide(Hybrid):
+    """Physics and network as functions of time, state and inputs.
+
+    Attributes
+    ----------
+    physics : Physics or None
+        ``(t, state)`` or ``(t, state, inputs)`` to the rate of change; None is no change.
+    space, network
+        As for :class:`~skhybrid.model.hybrid.Hybrid`.
+    structure : ODE
+    scales : RateScales
+    network_columns : Tensor of int or None
+        Which of the state, the inputs and the time, in this order, the network reads. None is the
+        state and the inputs.
+    layout : Layout
+    reads_time : bool
+        Whether ``network_columns`` has the time.
+    """
+
+    structure: ODE
+    scales: RateScales
+    layout: Layout = field(kw_only=True)
+    reads_time: bool = field(default=False, kw_only=True)
+
+    @property
+    def channel_axis(self) -> int:
+        """Axis of the components of states and network inputs, from the right."""
+        return self.layout.channel_axis
+
+    @property
+    def n_field_axes(self) -> int:
+        """Number of spatial axes of a state: none but for fields."""
+        return len(self.layout.state_shape) - 1
+
+    @property
+    def n_network_outputs(self) -> int:
+        """Number of columns or channels of the network's output."""
+        if self.structure.correct == "output":
+            corrected = self.structure.corrected
+            return math.prod(self.target_shape) if corrected is None else len(corrected)
+        return self.layout.state_shape[0]
+
+    def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
+        """Return a freshly initialised network; hidden sizes make one that is pointwise on fields.
+
+        Parameters
+        ----------
+        nn : int, sequence of int or torch.nn.Module
+        seed : int
+        """
+        n_inputs = self.scales.feature_offset.shape[0]
+        network = build_network(nn, n_inputs, self.n_network_outputs, seed=seed)
+        if self.layout.is_field and not isinstance(nn, torch.nn.Module):
+            network = Pointwise(network)
+        return self._placed(network)
+
+    def batching_key(self) -> Hashable:
+        """Return the layout, with the time step rounded: averages differ in their last digits."""
+        step = self.layout.uniform_step
+        return replace(self.layout, uniform_step=None), step and f"{step:.9g}"
+
+    def unrestricted_columns(self, x: tuple) -> list[int]:
+        """Return the state and the inputs, which a network reads by default, but not the time."""
+        return list(range(self.layout.state_shape[0] + self.layout.n_inputs))
+
+    def with_network_columns(self, columns: Sequence[int]) -> RightHandSide:
+        """Return the same model with a network that reads these components."""
+        time = self.layout.state_shape[0] + self.layout.n_inputs
+        return replace(super().with_network_columns(columns), reads_time=time in columns)
+
+    def rate(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
+        """Return the right-hand side as a function of time, state and inputs (or None)."""
+        join = self.structure.join
+        if self.structure.correct == "output":
+            return physics
+        if network == self.silent_network and join in ("add", "multiply"):
+            return physics
+        if join == "add":
+            if self.physics is None:
+                return network
+            return lambda t, state, inputs: physics(t, state, inputs) + network(t, state, inputs)
+        if join == "multiply":
+            return lambda t, state, inputs: (
+                physics(t, state, inputs) * (1.0 + network(t, state, inputs, scale=1.0))
+            )
+        if self.layout.n_inputs:
+            return lambda t, state, inputs: self._shaped(
+                join(t, state, inputs, physics, network), state, ValueError, "join"
+            )
+
+        def without_inputs(t: Tensor, state: Tensor, inputs: None) -> Tensor:
+            def physics_of(t, state):
+                return physics(t, state, None)
+
+            def network_of(t, state, *extra, **options):
+                return network(t, state, None, *extra, **options)
+
+            rates = join(t, state, physics_of, network_of)
+            return self._shaped(rates, state, ValueError, "join")
+
+        return without_inputs
+
+    def bind_physics(self, values: Mapping[str, Tensor]) -> Callable[..., Tensor]:
+        """Return the physics as a function of time, state and inputs."""
+        if self.physics is None:
+            return lambda t, state, inputs: torch.zeros_like(state)
+        physics, who = self.physics, f"physics {self.physics.name!r}"
+        reads_inputs = self.layout.reads_inputs
+
+        def rates(t: Tensor, state: Tensor, inputs: Tensor | None) -> Tensor:
+            if reads_inputs:
+                output = physics(t, state, inputs, **values)
+            else:
+                output = physics(t, state, **values)
+            return self._shaped(output, state, PhysicsError, who)
+
+        return rates
+
+    def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
+        """Return the network as a function of time, state, inputs and a join's extra inputs."""
+        corrects_rate = self.structure.correct == "rate"
+        if self.network is None:
+            return self.silent
+        function = self.rate_network(weights)
+        unit = self.scales.rate_scale if corrects_rate else self._output_unit()
+
+        def network(
+            t: Tensor,
+            state: Tensor,
+            inputs: Tensor | None,
+            *extra: Tensor,
+            scale: float | Tensor | None = None,
+        ) -> Tensor:
+            seen = self.network_inputs(t, state, inputs, *extra)
+            if hold:
+                seen = seen.clamp(self.scales.feature_low, self.scales.feature_high)
+            output = function(seen)
+            if corrects_rate:
+                output = self._shaped(output, state, NetworkError, "nn")
+            return output * (unit if scale is None else scale)
+
+        return network
+
+    def rate_network(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
+        """Return the network as a function of its standardised inputs."""
+        return as_function(self.network, weights)
+
+    @property
+    def silent(self) -> Callable:
+        """A network that answers zero."""
+        return self.silent_network if self.structure.correct == "rate" else self.silent_output
+
+    def silent_network(self, t, state, inputs, *extra, scale=None) -> Tensor:
+        """Answer zero rates."""
+        return torch.zeros_like(state)
+
+    def silent_output(self, t, state, inputs, *extra, scale=None) -> Tensor:
+        """Answer zero corrections of the outputs."""
+        corrected = self.structure.corrected
+        shape = self.target_shape if corrected is None else (len(corrected),)
+        return state.new_zeros((len(state), *shape))
+
+    def network_inputs(
+        self, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
+    ) -> Tensor:
+        """Return the standardised inputs of the network, with components on the channel axis."""
+        axis = self.layout.channel_axis
+        parts = [state]
+        if inputs is not None:
+            parts.append(self._as_channels(inputs, state))
+        if self.reads_time:
+            t = torch.as_tensor(t, dtype=state.dtype, device=state.device).expand(len(state))
+            parts.append(self._as_channels(t[:, None], state))
+        seen = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
+        if self.network_columns is not None:
+            seen = seen.index_select(axis, self.network_columns)
+        if extra:
+            seen = torch.cat([seen, *extra], dim=axis)
+        return torch.addcmul(self.scales.feature_offset, seen, self.scales.feature_factor)
+
+    def pool_network_inputs(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the network inputs of all calls as one batch."""
+        return torch.cat(list(inputs))
+
+    def with_input_range(self, inputs: Tensor) -> RightHandSide:
+        """Return the same model with the range of these standardised network inputs."""
+        axes = self.layout.other_axes(inputs)
+        low, high = inputs.amin(dim=axes), inputs.amax(dim=axes)
+        margin = HOLD_MARGIN * (high - low)
+        per_channel = self.layout.per_channel
+        scales = replace(
+            self.scales,
+            feature_low=per_channel(low - margin),
+            feature_high=per_channel(high + margin),
+        )
+        return replace(self, scales=scales)
+
+    def _output_unit(self) -> Tensor:
+        corrected = self.structure.corrected
+        scale = self.scales.target_scale
+        return scale if corrected is None else scale[list(corrected)]
+
+    def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
+        """Return numbers of shape (n, k) as k components, constant over a field."""
+        if not self.layout.is_field:
+            return values
+        space = state.shape[2:]
+        return values.reshape(*values.shape, *[1] * len(space)).expand(*values.shape, *space)
+
+    def _shaped(self, output: Tensor, state: Tensor, error: type[Exception], who: str) -> Tensor:
+        """Return rates of the shape of the state, or raise an error that says why not."""
+        if isinstance(output, Tensor) and output.shape == state.shape:
+            return output
+        if not isinstance(output, Tensor):
+            described = described_type(output, many="The rates of several states")
+            raise error(f"{who} must return a torch.Tensor; it returned {described}")
+        raise error(
+            f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "
+            f"it returned {tuple(output.shape)}."
+        )

@@ -1,0 +1,71 @@
+"""Means and standard deviations that standardise what the network reads and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Scales:
+    """What standardises the network's inputs and gives its answers the units of the target.
+
+    Attributes
+    ----------
+    feature_offset, feature_factor : Tensor of shape (n_nn_inputs,)
+        Standardised input = offset + factor · input; factor is one over the weighted standard
+        deviation. The inputs a structure adds to the features come last.
+    feature_low, feature_high : Tensor of shape (n_nn_inputs,)
+        Range of the standardised inputs in the training rows, to which they are held at
+        prediction.
+    target_mean, target_scale : Tensor of shape () or (n_targets,)
+        Weighted mean and standard deviation of the target.
+    """
+
+    feature_offset: Tensor
+    feature_factor: Tensor
+    feature_low: Tensor
+    feature_high: Tensor
+    target_mean: Tensor
+    target_scale: Tensor
+
+    def to(self, *args, **kwargs) -> Scales:
+        """Return the scales on another device or in another dtype."""
+        moved = {name: value.to(*args, **kwargs) for name, value in vars(self).items()}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, eq=False)
+class RateScales(Scales):
+    """Scales of a differential equation.
+
+    Attributes
+    ----------
+    state_mean, state_scale : Tensor of shape (n_states,) or (n_channels, 1, ...)
+        Mean and spread of the states.
+    rate_scale : Tensor of the same shape
+        Spread of the states' rates of change, in which the network answers.
+    """
+
+    state_mean: Tensor
+    state_scale: Tensor
+    rate_scale: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class LatentScales(RateScales):
+    """Scales of a differential equation behind an encoder and a decoder.
+
+    Attributes
+    ----------
+    slow_offset : Tensor of shape (n_slow,)
+    slow_factor : Tensor of shape (n_pixels, n_slow)
+        Slow features = offset + standardised image · factor.
+    first_guess : Tensor of shape (n_context * n_slow, n_states)
+        What the encoder adds to: states as a linear function of slow features.
+    """
+
+    slow_offset: Tensor
+    slow_factor: Tensor
+    first_guess: Tensor

@@ -1,0 +1,155 @@
+"""Losses and physics parameters of candidates, compared over cross-validation folds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from skhybrid.model_selection.scoring import RESTARTS, VALUE
+
+
+def spread(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
+    """Return how much parameters vary over folds and restarts.
+
+    Parameters
+    ----------
+    values : array of shape (n_candidates, n_folds) or (n_candidates, n_folds, n_parameters)
+    restarts : array of the same shape
+        Standard deviations over restarts.
+
+    Returns
+    -------
+    array of shape (n_candidates,) or (n_candidates, n_parameters)
+    """
+    return np.sqrt(values.var(axis=1, ddof=1) + np.mean(restarts**2, axis=1))
+
+
+def log_spread(spreads: np.ndarray) -> np.ndarray:
+    """Return the mean logarithm of the spread, infinite for candidates without one.
+
+    Parameters that have no spread for some candidate, at a bound in all folds, are not looked at.
+
+    Parameters
+    ----------
+    spreads : array of shape (n_candidates, n_parameters)
+    """
+    finite = np.isfinite(spreads).all(axis=1)
+    told = (spreads[finite] > 0).all(axis=0)
+    logs = np.where(finite, 0.0, np.inf)
+    if finite.any() and told.any():
+        logs[finite] = np.log(spreads[finite][:, told]).mean(axis=1)
+    return logs
+
+
+def about_as_stable(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
+    """Return which candidates have a spread within one standard error of the smallest.
+
+    Parameters
+    ----------
+    values, restarts : array of shape (n_candidates, n_folds, n_parameters)
+        As for :func:`spread`.
+    """
+    logs = log_spread(spread(values, restarts))
+    best, n_folds = int(logs.argmin()), values.shape[1]
+    finite = np.isfinite(logs)
+    if not finite[best] or n_folds < 3:
+        return logs <= logs[best]
+    without = [np.arange(n_folds) != fold for fold in range(n_folds)]
+    again = np.stack(
+        [log_spread(spread(values[:, kept], restarts[:, kept])) for kept in without], axis=1
+    )
+    with np.errstate(invalid="ignore"):
+        error = np.sqrt(n_folds - 1) * (again - again[best]).std(axis=1)
+    return finite & (logs - logs[best] <= np.nan_to_num(error))
+
+
+def within_one_standard_error(losses: np.ndarray) -> np.ndarray:
+    """Return which candidates are as good as the best, by differences paired by fold.
+
+    Parameters
+    ----------
+    losses : array of shape (n_candidates, n_folds)
+        Candidates with a loss that is not finite are not as good.
+    """
+    difference, error = excess(losses)
+    return np.isfinite(losses.mean(axis=1)) & (difference <= error)
+
+
+def excess(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return how much worse candidates are than the best, and the paired standard error of that.
+
+    Parameters
+    ----------
+    losses : array of shape (n_candidates, n_folds)
+    """
+    best, n_folds = lowest(losses), losses.shape[1]
+    with np.errstate(invalid="ignore"):
+        differences = losses - losses[best]
+        spreads = differences.std(axis=1, ddof=1) if n_folds > 1 else np.zeros(len(losses))
+        return differences.mean(axis=1), spreads / np.sqrt(n_folds)
+
+
+def lowest(losses: np.ndarray) -> int:
+    """Return the index of the candidate with the lowest mean loss."""
+    means = losses.mean(axis=1)
+    if not np.isfinite(means).any():
+        raise ValueError("No candidate has a finite score on every fold: nothing to choose from.")
+    return int(np.nanargmin(np.where(np.isfinite(means), means, np.nan)))
+
+
+def simplest(chosen: np.ndarray, sizes: Sequence[float], losses: np.ndarray) -> int:
+    """Return the index of the smallest of the chosen candidates, of equally small ones the best."""
+    return int(next(i for i in np.lexsort((losses, sizes)) if chosen[i]))
+
+
+def theta_columns(results: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return every parameter and its spread over restarts, of shape (n_candidates, n_folds)."""
+    prefix = f"mean_test_{VALUE}"
+    names = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
+    return {
+        name: tuple(fold_columns(results, f"test_{kind}{name}") for kind in (VALUE, RESTARTS))
+        for name in names
+    }
+
+
+def stacked(
+    columns: Mapping[str, tuple[np.ndarray, np.ndarray]],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return :func:`theta_columns` as arrays of shape (n_candidates, n_folds, n_parameters)."""
+    values, restarts = zip(*columns.values(), strict=True)
+    return np.stack(values, -1), np.stack(restarts, -1)
+
+
+def fold_columns(results: Mapping[str, Any], column: str) -> np.ndarray:
+    """Return a column of ``cv_results_`` for every fold, of shape (n_candidates, n_folds)."""
+    folds = []
+    while f"split{len(folds)}_{column}" in results:
+        folds.append(results[f"split{len(folds)}_{column}"])
+    if not folds:
+        known = [
+            name.removeprefix("mean_test_") for name in results if name.startswith("mean_test_")
+        ]
+        raise ValueError(
+            f"cv_results_ has no {column!r} of the folds; its scores are {', '.join(known)}."
+        )
+    return np.stack(folds, axis=1).astype(float)
+
+
+def parameter_values(results: Mapping[str, Any], name: str) -> np.ndarray:
+    """Return the values of a parameter; None is minus infinity, less than any number."""
+    found: Sequence[str] = [f"param_{name}"] if f"param_{name}" in results else []
+    if not found:
+        found = [column for column in results if column.startswith("param_")]
+        found = [column for column in found if column.endswith(f"__{name}")]
+    if len(found) != 1:
+        known = ", ".join(column.removeprefix("param_") for column in results if "param_" in column)
+        raise ValueError(f"The search has no parameter {name!r}; it has {known}.")
+    values = [-np.inf if value is None else value for value in results[found[0]].tolist()]
+    try:
+        return np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"Parameter {name!r} has values that are not numbers: {values}."
+        ) from error

@@ -1,0 +1,169 @@
+"""Rules that choose the best candidate of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from skhybrid.model_selection.fold_statistics import (
+    about_as_stable,
+    fold_columns,
+    log_spread,
+    parameter_values,
+    simplest,
+    spread,
+    stacked,
+    theta_columns,
+    within_one_standard_error,
+)
+
+
+class one_standard_error:
+    r"""Choose the simplest candidate whose loss is within one standard error of the best.
+
+    With :math:`L_{ik}` the loss (minus the score) of candidate i on fold k, and b the candidate
+    with the lowest mean loss, candidate i is as good as the best if
+
+    .. math::
+
+        \bar d_i \le s_i / \sqrt{K}, \quad d_{ik} = L_{ik} - L_{bk},
+
+    with :math:`s_i` the standard deviation of the K differences. The differences are paired by
+    fold: what all candidates find hard on a fold says nothing about them, and the unpaired rule of
+    Breiman et al. [1]_ lets it drown what does; see [2]_.
+
+    Parameters
+    ----------
+    name : str
+        Parameter whose value is to be as large as possible, such as "rho". In a pipeline the last
+        part of its name is enough.
+    smallest : bool, default=False
+        Whether the smallest value is the simplest.
+    score : str, default="score"
+        Which score, where there are several.
+
+    Returns
+    -------
+    callable
+        From ``cv_results_`` to the index of the candidate. Of several with the same value it is
+        the one with the best score.
+
+    References
+    ----------
+    .. [1] L. Breiman, J. H. Friedman, R. A. Olshen, C. J. Stone, "Classification and regression
+       trees", Wadsworth, 1984, section 3.4.3.
+    .. [2] L. A. Yates, Z. Aandahl, S. A. Richards, B. W. Brook, "Cross validation for model
+       selection: a review with examples from ecology", Ecological Monographs 93, 2023.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_regression
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from skhybrid.model_selection import one_standard_error
+    >>> X, y = make_regression(noise=10.0, random_state=0)
+    >>> grid = {"alpha": [0.01, 0.1, 1.0, 10.0]}
+    >>> search = GridSearchCV(Ridge(), grid, refit=one_standard_error("alpha")).fit(X, y)
+    >>> best = search.cv_results_["mean_test_score"].argmax()
+    >>> search.best_params_["alpha"] >= grid["alpha"][best]
+    True
+    """
+
+    def __init__(self, name: str, *, smallest: bool = False, score: str = "score") -> None:
+        self.name = name
+        self.smallest = smallest
+        self.score = score
+
+    def __repr__(self) -> str:
+        return f"one_standard_error({self.name!r}, smallest={self.smallest}, score={self.score!r})"
+
+    def __call__(self, results: Mapping[str, Any]) -> int:
+        """Return the index of the candidate."""
+        losses = -fold_columns(results, f"test_{self.score}")
+        as_good = within_one_standard_error(losses)
+        sign = 1.0 if self.smallest else -1.0
+        sizes = sign * parameter_values(results, self.name)
+        return simplest(as_good, sizes, losses.mean(axis=1))
+
+
+class stable:
+    r"""Choose the smallest value at which θ is as reproducible as it gets.
+
+    Small radii leave θ to chance: it depends on where the fit began and on the rows. Large ones
+    leave the network so little that θ has to make up for it, differently on every part of the
+    rows. With :math:`\theta_k` a parameter as fitted without fold k, and :math:`b_k^2` its variance
+    over the restarts of that fit whose training losses cannot be told apart, its spread is
+
+    .. math::
+
+        u^2 = \frac{1}{K - 1} \sum_k (\theta_k - \bar\theta)^2 + \frac{1}{K} \sum_k b_k^2 .
+
+    Chosen is the smallest value whose :math:`\log u`, averaged over all parameters, exceeds the
+    lowest one by no more than the standard error of their difference. That is the jackknife's [3]_:
+    both are computed again without each fold in turn, so that they are paired, as the losses are in
+    :class:`one_standard_error`. To look at the variation of estimates over folds, and not at the
+    loss alone, is the idea of [1]_; to compare runs from different starts with the variation that
+    they should have anyhow, that of [2]_.
+
+    Parameters
+    ----------
+    name : str
+        Parameter whose value is to be as small as possible, such as "rho". In a pipeline the last
+        part of its name is enough.
+
+    Returns
+    -------
+    callable
+        From ``cv_results_`` of a search with ``scoring=score_and_physics_params`` to the index of
+        the candidate.
+
+    Notes
+    -----
+    Give the estimator ``n_restarts=3`` or so: with one, dependence on the start shows only as far
+    as it differs between folds. A parameter that is at a bound in all folds, and therefore has no
+    spread, is not looked at.
+
+    References
+    ----------
+    .. [1] C. Lim, B. Yu, "Estimation stability with cross-validation (ESCV)", Journal of
+       Computational and Graphical Statistics 25, 2016.
+    .. [2] A. Gelman, D. B. Rubin, "Inference from iterative simulation using multiple sequences",
+       Statistical Science 7, 1992.
+    .. [3] B. Efron, C. Stein, "The jackknife estimate of variance", Annals of Statistics 9, 1981.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor, HybridSearchCV
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> from skhybrid.model_selection import score_and_physics_params, stable
+    >>> data = make_pendulum_acceleration(100, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, n_restarts=2, random_state=0)
+    >>> search = HybridSearchCV(
+    ...     model,
+    ...     {"rho": [0.01, 0.1]},
+    ...     scoring=score_and_physics_params,
+    ...     refit=stable("rho"),
+    ... )
+    >>> search.fit(data.data, data.target).best_params_["rho"] in (0.01, 0.1)
+    True
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"stable({self.name!r})"
+
+    def __call__(self, results: Mapping[str, Any]) -> int:
+        """Return the index of the candidate."""
+        columns = theta_columns(results)
+        if not columns:
+            raise ValueError(
+                f"stable({self.name!r}) looks at the physics parameters of every fold, which "
+                "cv_results_ does not have. Search with scoring=score_and_physics_params (from "
+                "skhybrid.model_selection)."
+            )
+        values, restarts = stacked(columns)
+        as_stable = about_as_stable(values, restarts)
+        logs = log_spread(spread(values, restarts))
+        return simplest(as_stable, parameter_values(results, self.name), logs)

@@ -1,0 +1,75 @@
+"""Score a fit together with its physics parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+# Columns of cv_results_ in which score_and_physics_params puts what it finds.
+VALUE = "theta "
+
+
+RESTARTS = "spread "
+
+
+def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict:
+    """Return the score and the physics parameters of a fit: ``scoring=`` of a search.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor or Pipeline
+        Fitted.
+    X, y : array-like
+        Rows to score.
+    sample_weight : array-like, default=None
+        Their weights.
+
+    Returns
+    -------
+    dict of str to float
+        "score"; "theta <name>", a physics parameter; "spread <name>", its standard deviation over
+        the restarts whose training losses cannot be told apart. Elements of an array are numbered:
+        "theta gain[0]".
+    """
+    weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+    found = {"score": float(estimator.score(X, y, **weight))}
+    model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
+    values = free_elements(model.physics_params_, model)
+    spreads = restart_spread(model)
+    for name, value in values.items():
+        found[f"{VALUE}{name}"] = value
+        found[f"{RESTARTS}{name}"] = spreads[name]
+    return found
+
+
+def free_elements(physics_params: Mapping[str, Any], model: Any) -> dict[str, float]:
+    """Return the elements of the physics parameters that are not fixed, by name and number."""
+    elements = {}
+    for name in model._fitted.free_names:
+        value = np.asarray(physics_params[name])
+        for index in np.ndindex(value.shape):
+            number = f"[{', '.join(map(str, index))}]" if index else ""
+            elements[f"{name}{number}"] = float(value[index])
+    return elements
+
+
+def restart_spread(model: Any) -> dict[str, float]:
+    """Return the standard deviation of θ over restarts that fit the data equally well.
+
+    The mean of n squared errors has a relative standard error of √(2/n). Restarts whose training
+    loss exceeds the lowest by more than that have ended in a worse place, and do not count.
+    """
+    usable = [each for each in model.restarts_ if np.isfinite(each["loss"])]
+    lowest = min(each["loss"] for each in usable)
+    tolerance = np.sqrt(2.0 / model._fitted.n_rows)
+    equal = [
+        free_elements(each["physics_params"], model)
+        for each in usable
+        if each["loss"] <= lowest * (1.0 + tolerance)
+    ]
+    if len(equal) < 2:
+        return dict.fromkeys(equal[0], 0.0)
+    return {name: float(np.std([each[name] for each in equal], ddof=1)) for name in equal[0]}

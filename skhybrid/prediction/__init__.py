@@ -1,0 +1,1 @@
+"""Predictions of trajectories: rollouts, initial states, scores."""

@@ -1,0 +1,133 @@
+"""Initial states of new trajectories, estimated from their first outputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import scipy.optimize
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from skhybrid.data.rows import as_tensors
+from skhybrid.fitting.fitted import Fitted
+from skhybrid.model.derivatives import directional
+from skhybrid.model.dynamics import Dynamics
+from skhybrid.prediction.new_trajectories import NewTrajectories
+
+# A weak prior draws an estimated initial state towards those of the training: as one observation
+# with this many times their standard deviation. It settles what the outputs leave open.
+PRIOR_STDS = 10.0
+
+
+def with_estimated_states(
+    fitted: Fitted, model: Dynamics, new: NewTrajectories, first_outputs: Any, *, hold: bool
+) -> NewTrajectories:
+    """Return the trajectories with initial states that fit their first outputs best.
+
+    Nonlinear least squares with a weak prior at the training trajectories' initial states.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    model : Dynamics
+        For the times of the new trajectories.
+    new : NewTrajectories
+    first_outputs : array-like of shape (n, k, ...)
+    hold : bool
+        Whether the network's inputs are clamped to the training range.
+    """
+    outputs = np.asarray(first_outputs, dtype=np.float64)
+    if fitted.trajectory_info.scalar:
+        outputs = outputs[..., None]
+    stop, at = _observed_times(new, outputs, np.shape(first_outputs), model)
+    inputs = None if new.x.inputs is None else new.x.inputs[:, :stop]
+    part = new.x._replace(steps=new.x.steps[:, : stop - 1], inputs=inputs)
+    known = fitted.initial_states.reshape(len(fitted.initial_states), -1)
+    fit = _InitialStateFit(fitted, model, part, outputs, at, np.nanmean(known, axis=0), hold=hold)
+    solution = scipy.optimize.least_squares(
+        fit.residuals,
+        part.first_state.ravel(),
+        jac=fit.jacobian if model.differentiable else "2-point",
+        x_scale=np.tile(fit.prior_std, len(outputs)),
+    )
+    states = solution.x.reshape(part.first_state.shape)
+    return replace(new, x=new.x._replace(first_state=states))
+
+
+def _observed_times(
+    new: NewTrajectories, outputs: np.ndarray, shape: tuple[int, ...], model: Dynamics
+) -> tuple[int, np.ndarray]:
+    """Return how many times to simulate, and which of them are observed, from the end."""
+    n_times = outputs.shape[1]
+    offset = 0 if model.structure.inputs is not None else 1
+    most = new.times.shape[1] - offset if new.wanted is None else len(new.wanted)
+    if outputs.shape[0] != len(new.times) or n_times > most:
+        raise ValueError(
+            f"first_outputs has shape {shape}; it must have the first "
+            f"outputs of {len(new.times)} trajectories, at most {most} of them."
+        )
+    if new.wanted is None:
+        return n_times + offset, np.arange(-n_times, 0)
+    stop = new.wanted[n_times - 1] + 1
+    return stop, new.wanted[:n_times] - stop
+
+
+class _InitialStateFit:
+    """Residuals of the first outputs and of the prior, as functions of all initial states."""
+
+    def __init__(
+        self,
+        fitted: Fitted,
+        model: Dynamics,
+        part: Any,
+        outputs: np.ndarray,
+        at: np.ndarray,
+        centre: np.ndarray,
+        *,
+        hold: bool,
+    ) -> None:
+        dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
+        self.model, self.hold, self.at, self.centre = model, hold, at, centre
+        self.coordinates = physics_coordinates(fitted)
+        self.x = as_tensors(part, dtype, device)
+        self.scale = model.scales.target_scale.cpu()
+        std = model.scales.state_scale.cpu().double().expand(model.layout.state_shape)
+        self.prior_std = PRIOR_STDS * std.reshape(-1).numpy()
+        there = ~np.isnan(outputs)
+        self.observed = torch.tensor(np.where(there, outputs, 0.0), dtype=dtype)
+        self.weight = torch.tensor(there, dtype=dtype)
+
+    def errors(self, states: Tensor) -> Tensor:
+        first = states.to(self.x.first_state).reshape(self.x.first_state.shape)
+        x = self.x._replace(first_state=first)
+        prediction = self.model(x, self.coordinates, hold=self.hold)
+        error = (prediction[:, self.at].cpu() - self.observed) / self.scale * self.weight
+        return error.double().flatten(1)
+
+    def residuals(self, states: np.ndarray) -> np.ndarray:
+        states = states.reshape(-1, len(self.centre))
+        with torch.no_grad():
+            error = self.errors(torch.tensor(states)).numpy()
+        return np.concatenate([error, (states - self.centre) / self.prior_std], axis=1).ravel()
+
+    def jacobian(self, states: np.ndarray) -> scipy.sparse.csr_array | np.ndarray:
+        n_states = len(self.centre)
+        states = torch.tensor(states.reshape(-1, n_states))
+        columns = []
+        for component in range(n_states):
+            tangent = torch.zeros_like(states)
+            tangent[:, component] = 1.0
+            columns.append(directional(self.errors, states, tangent))
+        slopes = np.stack(columns, axis=2)
+        prior = np.broadcast_to(np.diag(1.0 / self.prior_std), (len(states), n_states, n_states))
+        blocks = np.concatenate([slopes, prior], axis=1)
+        whole = scipy.sparse.block_diag(list(blocks), format="csr")
+        return whole if len(states) > 1 else whole.toarray()
+
+
+def physics_coordinates(fitted: Fitted) -> dict[str, Tensor]:
+    """Return the coordinates of the physics parameters, without learned first states."""
+    return {name: value for name, value in fitted.coordinates.items() if name.isidentifier()}

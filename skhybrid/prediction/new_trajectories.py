@@ -1,0 +1,132 @@
+"""New trajectories to predict: initial states, times and inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_array
+from sklearn.utils.validation import validate_data
+
+from skhybrid.data.records import note_features, read_inputs, without_times
+from skhybrid.data.times import padded, read_times
+from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.model.batch import Windows
+from skhybrid.model.ode import ODE
+from skhybrid.model.solvers import FIXED_STEP
+
+
+@dataclass(frozen=True)
+class NewTrajectories:
+    """New trajectories, padded to the length of the longest.
+
+    Attributes
+    ----------
+    x : Windows
+        Whole trajectories, as arrays.
+    times : array of shape (n, n_times)
+        Times of the states.
+    lengths : array of int, shape (n,)
+    wanted : array of int or None
+        Which of the times the user asked for; None is all.
+    """
+
+    x: Windows
+    times: np.ndarray
+    lengths: np.ndarray
+    wanted: np.ndarray | None = None
+
+
+def read_new_trajectories(
+    estimator: Any, X: Any, *, times: Any = None, initial_states: Any = None
+) -> NewTrajectories:
+    """Check what the user gave to ``predict``.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted, with an :class:`~skhybrid.ODE`.
+    X : array-like or list of array-like
+        Initial states, or inputs over time.
+    times : array-like of shape (n_times,) or None
+        Times to predict at; None is those of the training trajectories.
+    initial_states : array-like of shape (n, *state_shape) or None
+    """
+    read = _from_states if estimator._fitted.hybrid.structure.inputs is None else _from_records
+    new = read(estimator, X, times)
+    if initial_states is None:
+        return new
+    states = check_array(
+        initial_states, dtype=np.float64, allow_nd=True, input_name="initial_states"
+    )
+    expected = (len(new.times), *estimator._fitted.trajectory_info.layout.state_shape)
+    if states.shape != expected:
+        raise ValueError(
+            f"initial_states has shape {states.shape}; for these X it must have shape {expected}."
+        )
+    x = new.x._replace(first_state=states)
+    return NewTrajectories(x, new.times, new.lengths, new.wanted)
+
+
+def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
+    """Read initial states, or images for a LatentODE."""
+    info: TrajectoryInfo = estimator._fitted.trajectory_info
+    X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=False)
+    if X.shape[1:] != info.x_shape:
+        raise ValueError(
+            f"One trajectory in X has shape {X.shape[1:]}, but {type(estimator).__name__} "
+            f"was fitted with shape {info.x_shape}."
+        )
+    all_times, wanted = info.times, None
+    if times is not None:
+        all_times, wanted = _given_times(estimator._fitted.hybrid.structure, info, times)
+    all_times = np.broadcast_to(all_times, (len(X), len(all_times)))
+    x = Windows(X, all_times[:, 0], np.diff(all_times, axis=1))
+    return NewTrajectories(x, all_times, np.full(len(X), all_times.shape[1]), wanted)
+
+
+def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return times with enough steps between those wanted, and which are wanted."""
+    times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
+    begin = info.times[0]
+    whole = np.concatenate([[begin], times])
+    if not np.all(np.diff(whole) > 0):
+        raise ValueError(
+            f"times must increase, and be after the initial states' ({begin:g}); got "
+            f"{np.array2string(times, threshold=6)}."
+        )
+    # Fixed-step methods take steps no longer than in training.
+    longest = np.inf
+    if ode.method in FIXED_STEP:
+        longest = np.diff(info.times).max()
+    n_steps = np.maximum(1, np.ceil(np.diff(whole) / longest - 1e-6)).astype(int)
+    wanted = np.cumsum(n_steps)
+    return np.interp(np.arange(wanted[-1] + 1), [0, *wanted], whole), wanted
+
+
+def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
+    """Read inputs over time; trajectories begin at the mean initial state of the training."""
+    if times is not None:
+        raise ValueError(
+            "times is for models whose X holds initial states; here X holds the inputs at "
+            "all times, and ODE says when they are."
+        )
+    fitted = estimator._fitted
+    info, ode = fitted.trajectory_info, fitted.hybrid.structure
+    records, names = read_inputs(X)
+    note_features(estimator, records, names, reset=False)
+    lengths = np.array([len(record) for record in records])
+    records, column = without_times(records, info.time_column)
+    if ode.dt is None and info.time_column is None and np.ndim(ode.times[0]) > 0:
+        raise ValueError(
+            "ODE has the times of each training trajectory, which say nothing of new ones. Put "
+            "the times into X and name their column (times=0)."
+        )
+    all_times = read_times(ode, len(records), lengths, True, column)
+    inputs = padded(records, 0.0) if info.layout.n_inputs else None
+    states = np.broadcast_to(
+        np.nanmean(fitted.initial_states, axis=0), (len(records), *info.layout.state_shape)
+    )
+    x = Windows(states, all_times[:, 0], np.diff(all_times, axis=1), inputs)
+    return NewTrajectories(x, all_times, lengths)

@@ -1,0 +1,41 @@
+"""Rates of change: what each part of the right-hand side contributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+
+from skhybrid.data.rows import as_tensor
+from skhybrid.model.dynamics import Dynamics
+
+
+def predict_rates(
+    estimator: Any, states: Any, times: Any, inputs: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the physics' rates of states, and the rates that the network adds."""
+    fitted = estimator._fitted
+    model: Dynamics = fitted.hybrid
+    scale = model.scales.target_scale
+    states = check_array(states, dtype=np.float64, allow_nd=True, input_name="states")
+    if states.shape[1:] != model.layout.state_shape:
+        raise ValueError(
+            f"states has shape {states.shape}; one state has shape {model.layout.state_shape}."
+        )
+    if (inputs is None) != (model.layout.n_inputs == 0):
+        given = "not given" if inputs is None else "given"
+        raise ValueError(f"inputs is {given}, and the model has {model.layout.n_inputs} inputs.")
+    times = np.broadcast_to(np.asarray(times, dtype=np.float64), (len(states),))
+    arguments = [times, states]
+    if inputs is not None:
+        arguments.append(check_array(inputs, dtype=np.float64, input_name="inputs"))
+    t, x, *rest = (as_tensor(each, scale.dtype, scale.device) for each in arguments)
+    u = rest[0] if rest else None
+    with torch.no_grad():
+        physics = model.bind_physics(model.space.values(fitted.coordinates))
+        network = model.bind_network(hold=estimator.nn_extrapolation == "hold")
+        known = physics(t, x, u)
+        whole = model.rate(physics, network)(t, x, u)
+    return tuple(each.cpu().double().numpy() for each in (known, whole - known))

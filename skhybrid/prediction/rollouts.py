@@ -1,0 +1,95 @@
+"""Whole rollouts of new trajectories."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skhybrid.data.rows import as_tensors
+from skhybrid.data.times import uniform_step
+from skhybrid.exceptions import DivergenceWarning
+from skhybrid.model.batch import Windows, select_rows
+from skhybrid.prediction.initial_states import physics_coordinates, with_estimated_states
+from skhybrid.prediction.new_trajectories import NewTrajectories, read_new_trajectories
+from skhybrid.runtime.user_warnings import warn
+
+# Numbers predicted at once.
+PREDICTION_NUMBERS = 2**22
+
+
+def predict_trajectories(
+    estimator: Any,
+    X: Any,
+    outputs: Callable[..., tuple[Tensor, ...]],
+    *,
+    times: Any = None,
+    initial_states: Any = None,
+    first_outputs: Any = None,
+) -> tuple[Any, ...]:
+    """Return arrays in the shape of y; lists of arrays for trajectories of different lengths.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted, with an :class:`~skhybrid.ODE`.
+    X : array-like or list of array-like
+        Initial states, or inputs over time.
+    outputs : callable
+        From (model, windows, coordinates, hold) to tensors; the last is the prediction.
+    times : array-like of shape (n_times,) or None
+        Times to predict at; None is those of the training trajectories.
+    initial_states : array-like of shape (n, *state_shape) or None
+    first_outputs : array-like of shape (n, k, ...) or None
+        Outputs at the first times, from which the initial states are estimated.
+    """
+    fitted = estimator._fitted
+    hold = estimator.nn_extrapolation == "hold"
+    new = read_new_trajectories(estimator, X, times=times, initial_states=initial_states)
+    model = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
+    if first_outputs is not None:
+        new = with_estimated_states(fitted, model, new, first_outputs, hold=hold)
+    coordinates = physics_coordinates(fitted)
+    dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
+    size = max(1, PREDICTION_NUMBERS // (new.x.first_state[0].size * new.times.shape[1]))
+    chunks = []
+    with torch.no_grad():
+        for begin in range(0, len(new.times), size):
+            part: Windows = select_rows(new.x, slice(begin, begin + size))
+            chunks.append(outputs(model, as_tensors(part, dtype, device), coordinates, hold))
+    whole = [torch.cat(chunk).cpu().double().numpy() for chunk in zip(*chunks, strict=True)]
+    _warn_of_divergence(whole[-1], new)
+    drop_first = model.structure.inputs is None and model.layout.with_first
+    scalar = fitted.trajectory_info.scalar
+    return tuple(_in_shape(each, new, drop_first=drop_first, scalar=scalar) for each in whole)
+
+
+def _warn_of_divergence(outputs: np.ndarray, new: NewTrajectories) -> None:
+    finite = np.isfinite(outputs).reshape(*outputs.shape[:2], -1).all(axis=2)
+    broken = np.flatnonzero(~finite.all(axis=1))
+    if len(broken) == 0:
+        return
+    first = broken[0]
+    since = np.flatnonzero(~finite[first])[0] + new.times.shape[1] - finite.shape[1]
+    warn(
+        f"The rollouts of {len(broken)} of {len(outputs)} trajectories diverge; that of "
+        f"trajectory {first} is not finite from t = {new.times[first, since]:g} on. If these "
+        "are like the training trajectories, train with longer windows, or use more substeps "
+        "or an adaptive method.",
+        DivergenceWarning,
+    )
+
+
+def _in_shape(outputs: np.ndarray, new: NewTrajectories, *, drop_first: bool, scalar: bool) -> Any:
+    if drop_first:
+        outputs = outputs[:, 1:]
+    if new.wanted is not None:
+        outputs = outputs[:, new.wanted - 1]
+    if scalar:
+        outputs = outputs[..., 0]
+    if np.ptp(new.lengths) == 0:
+        return outputs
+    return [each[:length] for each, length in zip(outputs, new.lengths, strict=True)]

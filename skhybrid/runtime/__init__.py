@@ -1,0 +1,1 @@
+"""Threads, device, seeds and warnings: what a computation finds around it."""

@@ -1,0 +1,310 @@
+"""HybridSearchCV: a grid search that trains its candidates in batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.base import _fit_context, clone, is_classifier
+from sklearn.metrics._scorer import _MultimetricScorer
+from sklearn.model_selection import ParameterGrid, check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils import check_random_state, indexable
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import _check_method_params
+
+from skhybrid._regressor import HybridRegressor
+from skhybrid.batching.cross_validation import CrossValidation, cross_validate
+from skhybrid.exceptions import SearchInterruptedWarning
+from skhybrid.runtime.user_warnings import warn
+
+
+class HybridSearchCV(BaseSearchCV):
+    """Exhaustive search that trains all candidates, folds and restarts side by side.
+
+    It is used as :class:`~sklearn.model_selection.GridSearchCV`, and finds the same scores, to the
+    accuracy of the arithmetic, if the estimator's ``random_state`` is an integer. What differs is
+    the time: fits that differ in radii, penalties, learning rates, seeds or ``nn_features`` are
+    members of one batch, trained in one run. Candidates that differ in anything else (the network,
+    the structure, the physics, other steps of a pipeline) make batches of their own.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A :class:`HybridRegressor`, or a pipeline or another meta-estimator with one in it. What is
+        no HybridRegressor is fitted one by one.
+    param_grid : dict or list of dict
+        Lists of values by parameter name, as for GridSearchCV.
+    scoring : str, callable, list, tuple or dict, default=None
+        As for GridSearchCV; None is the estimator's ``score``.
+    cv : int, cross-validation generator or iterable, default=None
+        Folds; None are five.
+    refit : bool, str or callable, default=True
+        Whether to fit the best candidate on all rows; the name of the score that decides; or a
+        rule from ``cv_results_`` to the index of the best, such as
+        :func:`skhybrid.model_selection.one_standard_error`.
+    n_jobs : int, default=None
+        Processes over which joblib spreads the batches; None is one, unless a joblib backend is
+        active.
+    random_state : int, RandomState instance or None, default=None
+        Seed for estimators whose own ``random_state`` is None.
+    verbose : int, default=0
+        Whether to print how many fits there are and how long their training took.
+    max_members : int, default=None
+        Most members (fits times restarts) to train at once. None is as many as are fastest and fit
+        into a gigabyte. What an interrupted search has finished, it has finished in such portions.
+    error_score : "raise" or float, default=nan
+        Score of a fit that fails, or whether to raise its error.
+    return_train_score : bool, default=False
+        Whether to score the training rows too.
+
+    Attributes
+    ----------
+    cv_results_ : dict of str to ndarray
+        As of GridSearchCV. ``fit_time`` is a fit's share of the time of its batch.
+    best_estimator_ : estimator
+        Fitted on all rows with the best parameters.
+    best_score_ : float
+        Mean cross-validated score of the best candidate, unless ``refit`` is a callable.
+    best_params_ : dict
+        Parameters of the best candidate.
+    best_index_ : int
+        Its index in ``cv_results_``.
+    scorer_ : callable or dict
+        What was used to score.
+    n_splits_ : int
+        Number of folds.
+    refit_time_ : float
+        Seconds that the final fit took.
+    multimetric_ : bool
+        Whether there are several scores.
+
+    Warns
+    -----
+    SearchInterruptedWarning
+        If the search is interrupted from the keyboard. ``cv_results_`` has what was finished, NaN
+        for the rest, and the interrupt is raised.
+    SerialMembersWarning
+        If the model cannot be vectorised over members, which are then trained one after the other.
+
+    See Also
+    --------
+    skhybrid.model_selection : Rules that choose the best candidate.
+    skhybrid.inspection.physics_path : How θ depends on a parameter.
+
+    Notes
+    -----
+    With dropout in a network, its random numbers differ from those of GridSearchCV.
+
+    Estimators with callbacks or ``verbose``, and those that go on from an earlier fit
+    (``warm_start``), are trained one by one.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor, HybridSearchCV
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> data = make_pendulum_acceleration(100, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
+    >>> search = HybridSearchCV(model, {"rho": [0.02, 0.05], "l2": [0.0, 1e-5]}, cv=3)
+    >>> search.fit(data.data, data.target).cv_results_["mean_test_score"].shape
+    (4,)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseSearchCV._parameter_constraints,
+        "param_grid": [dict, list],
+        "random_state": ["random_state"],
+        "max_members": [Interval(Integral, 1, None, closed="left"), None],
+    }
+    del _parameter_constraints["pre_dispatch"]
+
+    def __init__(
+        self,
+        estimator,
+        param_grid,
+        *,
+        scoring=None,
+        cv=None,
+        refit=True,
+        n_jobs=None,
+        random_state=None,
+        verbose=0,
+        max_members=None,
+        error_score=np.nan,
+        return_train_score=False,
+    ):
+        super().__init__(
+            estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        del self.pre_dispatch
+        self.param_grid = param_grid
+        self.random_state = random_state
+        self.max_members = max_members
+
+    # As in scikit-learn, the estimator's own parameters are validated when it is fitted.
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y=None, **params):
+        """Train all candidates on all folds, choose the best, and fit it on all rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            As the estimator takes them.
+        y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
+            Targets.
+        **params : dict of str to object
+            Handed to the estimator, the scorer and the splitter; ``groups`` to the splitter.
+
+        Returns
+        -------
+        self : HybridSearchCV
+            Fitted.
+        """
+        scorers, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        shown = {"X": X, "y": y, "metadata": _weight_of(params)}
+        context = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
+        context.call_on_fit_task_begin(estimator=self, **shown)
+        candidates, splits = self._candidates_and_splits(X, y, routed)
+        base = _seeded(clone(self.estimator), self.random_state)
+        validation = self._cross_validate(base, candidates, splits, X, y, routed)
+        search_context = context.subcontext(
+            task_name="search",
+            max_subtasks=len(validation.trials),
+            sequential_subtasks=False,
+        ).call_on_fit_task_begin(estimator=self)
+        results, first_score = validation.results(
+            X,
+            y,
+            scorers=scorers,
+            fit_params=routed.estimator.fit,
+            score_params=routed.scorer.score,
+            return_train_score=self.return_train_score,
+            error_score=self.error_score,
+            caller=self,
+            callback_context=search_context,
+        )
+        search_context.call_on_fit_task_end(estimator=self)
+        self.multimetric_ = isinstance(first_score, dict)
+        if callable(self.scoring) and self.multimetric_:
+            self._check_refit_for_multimetric(first_score)
+            refit_metric = self.refit
+        self.cv_results_ = results
+        self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
+        if validation.interrupt is not None:
+            for name in [name for name in vars(self) if name.startswith("best_")]:
+                delattr(self, name)  # of an earlier search
+            self._warn_of_missing(validation)
+            raise validation.interrupt
+        self._choose(results, refit_metric)
+        if self.refit:
+            self._refit(base, X, y, routed.estimator.fit, context, shown)
+        context.call_on_fit_task_end(estimator=self, **shown)
+        return self
+
+    def _candidates_and_splits(self, X: Any, y: Any, routed: Any) -> tuple[list, list]:
+        """Return the candidates of the grid, and the folds."""
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = [*cv.split(X, y, **routed.splitter.split)]
+        self.n_splits_ = len(splits)
+        candidates = [*ParameterGrid(self.param_grid)]
+        if not (splits and candidates):
+            raise ValueError(
+                f"There is nothing to fit: {len(candidates)} candidates on {len(splits)} folds."
+            )
+        return candidates, splits
+
+    def _cross_validate(
+        self, base: Any, candidates: list, splits: list, X: Any, y: Any, routed: Any
+    ) -> CrossValidation:
+        """Train all candidates on all folds."""
+        if self.verbose:
+            print(
+                f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
+                f"totalling {len(candidates) * len(splits)} fits"
+            )
+        began = time.perf_counter()
+        validation = cross_validate(
+            base,
+            candidates,
+            splits,
+            X,
+            y,
+            routed.estimator.fit,
+            error_score=self.error_score,
+            n_jobs=self.n_jobs,
+            max_members=self.max_members,
+        )
+        if self.verbose:
+            print(f"Trained in {time.perf_counter() - began:.1f} s")
+        return validation
+
+    def _choose(self, results: Mapping[str, Any], refit_metric: Any) -> None:
+        """Choose the best candidate."""
+        if not self.refit and self.multimetric_:
+            return
+        self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+        if not callable(self.refit):
+            self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+        self.best_params_ = results["params"][self.best_index_]
+
+    def _refit(
+        self, base: Any, X: Any, y: Any, fit_params: Mapping[str, Any], context: Any, shown: dict
+    ) -> None:
+        """Fit the best candidate on all rows."""
+        self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
+        refit_context = context.subcontext(task_name="refit-with-best-params")
+        began = time.perf_counter()
+        with refit_context.propagate_callback_context(self.best_estimator_):
+            refit_context.call_on_fit_task_begin(estimator=self, **shown)
+            targets = () if y is None else (y,)
+            self.best_estimator_.fit(X, *targets, **fit_params)
+        self.refit_time_ = time.perf_counter() - began
+        if hasattr(self.best_estimator_, "feature_names_in_"):
+            self.feature_names_in_ = self.best_estimator_.feature_names_in_
+        refit_context.call_on_fit_task_end(estimator=self, **shown)
+
+    def _run_search(self, evaluate_candidates, *, callback_ctx=None):
+        """Search all candidates of the grid, as scikit-learn's own searches do, one by one."""
+        evaluate_candidates(ParameterGrid(self.param_grid), callback_ctx=callback_ctx)
+
+    def _warn_of_missing(self, validation: CrossValidation) -> None:
+        trials = validation.trials
+        missing = [trial for trial in trials if not trial.finished]
+        candidates = sorted({trial.number // self.n_splits_ for trial in missing})
+        shown = ", ".join(map(str, candidates[:20])) + (", ..." if len(candidates) > 20 else "")
+        warn(
+            f"The search was interrupted: {len(trials) - len(missing)} of {len(trials)} fits are "
+            "finished, and their scores are in cv_results_. NaN stands for those of candidates "
+            f"{shown}, which lack {len(missing)} fits. Nothing was refitted.",
+            SearchInterruptedWarning,
+        )
+
+
+def _weight_of(params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the sample weights as callbacks expect them."""
+    weight = params.get("sample_weight")
+    return None if weight is None else {"sample_weight": weight}
+
+
+def _seeded(estimator: Any, random_state: Any) -> Any:
+    """Give hybrid regressors without a seed one, all the same."""
+    if random_state is None:
+        return estimator
+    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
+    for value in (estimator, *estimator.get_params(deep=True).values()):
+        if isinstance(value, HybridRegressor) and value.random_state is None:
+            value.set_params(random_state=seed)
+    return estimator

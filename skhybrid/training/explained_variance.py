@@ -1,0 +1,73 @@
+"""How much of the prediction each half of the model explains."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from skhybrid.model.batch import select_rows
+from skhybrid.model.hybrid import Hybrid
+
+# Rows looked at: enough for a share to a per cent.
+MAX_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class ExplainedVariance:
+    """Variances over rows, averaged over targets in units of the target's spread.
+
+    Attributes
+    ----------
+    physics : float
+        Of what the physics alone predicts; of trajectories, beyond where they start.
+    network : float
+        Of what the network contributes, which is the prediction less the physics' part.
+    residual : float
+        Mean squared error of the prediction.
+    """
+
+    physics: float
+    network: float
+    residual: float
+
+    @property
+    def physics_share(self) -> float:
+        """Part of the explained variance that is the physics', between 0 and 1."""
+        explained = self.physics + self.network
+        return self.physics / explained if explained > 0.0 else float("nan")
+
+
+@torch.no_grad()
+def measure_explained_variance(
+    hybrid: Hybrid,
+    x: Tensor,
+    y: Tensor,
+    coordinates: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor] | None = None,
+    target_weight: Tensor | None = None,
+) -> ExplainedVariance:
+    """Measure the shares on at most :data:`MAX_ROWS` evenly spaced rows.
+
+    ``target_weight``, of the shape of y, counts for the residual: a missing target has none.
+    """
+    rows = slice(None, None, math.ceil(len(y) / MAX_ROWS))
+    x, y = select_rows(x, rows), y[rows]
+    importance = torch.ones_like(y) if target_weight is None else target_weight[rows]
+    importance = importance / importance.mean()
+    unit = 1.0 / hybrid.scales.target_scale
+    physics = hybrid.physics_part(x, coordinates)
+    prediction = hybrid(x, coordinates, weights)
+    baseline = hybrid.baseline(x, coordinates)
+
+    def variance(values: Tensor) -> float:
+        return float((values * unit).var(dim=0, correction=0).mean())
+
+    return ExplainedVariance(
+        physics=variance(physics - baseline),
+        network=variance(prediction - physics),
+        residual=float((((prediction - y) * unit).square() * importance).mean()),
+    )

@@ -1,0 +1,209 @@
+"""All members' rows as one batch, evaluated without torch.vmap."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.stacked_networks import StackedNetworks
+from skhybrid.training.members import Block
+
+
+class MembersAsRows:
+    """The losses of all members, from a model that sees their rows as one batch.
+
+    Called with what :class:`~skhybrid.training.objective.Objective` would hand to ``torch.vmap``,
+    without penalties, and returns the same. Whether a model can be evaluated like this is for the
+    caller to find out: physics that mixes rows, say, answers wrongly.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+    n_members : int
+    rows_per_member : bool
+        Whether rows carry a leading member axis.
+    frames : dict or None
+        Scales and origins of every member, stacked.
+    physics_apart : bool
+        Whether the physics is evaluated by ``torch.vmap``, for each member's rows and parameters.
+    """
+
+    def __init__(
+        self,
+        hybrid: Hybrid,
+        n_members: int,
+        *,
+        rows_per_member: bool,
+        member_constants: dict | None,
+        physics_apart: bool,
+    ) -> None:
+        self.n_members = n_members
+        self._rows_per_member = rows_per_member
+        self._physics_apart = physics_apart
+        model = hybrid.with_network(StackedNetworks(hybrid.network, n_members))
+        if physics_apart:
+            physics = _PhysicsApart(hybrid.physics, hybrid.space.shapes, n_members)
+            model = replace(model, physics=physics)
+        self._has_constants = member_constants is not None
+        if self._has_constants:
+            model = model.with_member_constants(member_constants)
+        self._model = model
+        self._inverse_scale = 1.0 / model.scales.target_scale
+        self._with_rows: dict[int, Hybrid] = {}
+
+    def __call__(
+        self,
+        coordinates: Mapping[str, Tensor],
+        weights: Mapping[str, Tensor],
+        x: Tensor | tuple,
+        y: Tensor,
+        weight: Tensor | None,
+        *_: object,
+    ) -> Tensor:
+        """Return the mean weighted squared error of every member, of shape (n_members,).
+
+        Parameters
+        ----------
+        coordinates, weights : mapping of str to Tensor
+            Stacked, with a leading member axis.
+        x, y : Tensor or tuple, and Tensor
+            Rows.
+        weight : Tensor or None
+            Of the shape of y, or with a leading member axis.
+        """
+        n_rows = y.shape[1 if self._rows_per_member else 0]
+        as_rows = self._flattened if self._rows_per_member else self._repeated
+        x = type(x)(*map(as_rows, x)) if isinstance(x, tuple) else as_rows(x)
+        hybrid = self._of_rows(n_rows)
+        prediction, _ = hybrid.evaluate(x, coordinates, weights, bounded=True)
+        error = prediction.unflatten(0, (self.n_members, n_rows)) - y
+        square = (error * self._inverse_unit(error)).square()
+        if weight is not None:
+            square = square * weight
+        return square.flatten(1).mean(dim=1)
+
+    def for_rows_of_members(self) -> MembersAsRows:
+        """Return the same for rows that carry a leading member axis."""
+        copied = copy.copy(self)
+        copied._rows_per_member = True
+        return copied
+
+    def _inverse_unit(self, error: Tensor) -> Tensor:
+        """Return one over the spread of the target in a shape that broadcasts with errors."""
+        scale = self._inverse_scale
+        if not self._has_constants:
+            return scale
+        between = [1] * (error.ndim - scale.ndim)
+        return scale.reshape(self.n_members, *between, *scale.shape[1:])
+
+    def _of_rows(self, n_rows: int) -> Hybrid:
+        """Return the model with a value for every row of what differs between members."""
+        if n_rows not in self._with_rows:
+            model = self._model
+            space, scales = model.space, model.scales
+            if not self._physics_apart:
+                space = _SpaceOfRows(space, n_rows, model.n_field_axes)
+            if self._has_constants:
+                constants = vars(scales).items()
+                repeated = {name: each.repeat_interleave(n_rows, dim=0) for name, each in constants}
+                scales = replace(scales, **repeated)
+            self._with_rows[n_rows] = model.at(space, scales)
+        return self._with_rows[n_rows]
+
+    def _repeated(self, rows: Tensor | None) -> Tensor | None:
+        if rows is None:
+            return None
+        return rows.expand(self.n_members, *rows.shape).flatten(0, 1)
+
+    @staticmethod
+    def _flattened(rows: Tensor | None) -> Tensor | None:
+        return None if rows is None else rows.flatten(0, 1)
+
+
+class _PhysicsApart:
+    """The physics of all members, each for its own rows and parameters.
+
+    Parameters
+    ----------
+    physics : Physics
+    free : iterable of str
+        Names of the parameters that have a member axis.
+    n_members : int
+    """
+
+    def __init__(self, physics: Physics, free: Iterable[str], n_members: int) -> None:
+        self._physics = physics
+        self._free = tuple(free)
+        self._n_members = n_members
+        self.name = physics.name
+
+    def __call__(self, *rows: Tensor, **values: Tensor) -> Tensor:
+        """Evaluate the rows of all members, one member after the other."""
+        free = {name: values.pop(name) for name in self._free}
+
+        def of_one(rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+            return self._physics(*rows, **values, **own)
+
+        apart = [each.unflatten(0, (self._n_members, -1)) for each in rows]
+        return torch.vmap(of_one, randomness="different")(apart, free).flatten(0, 1)
+
+
+class _SpaceOfRows:
+    """Physics parameters with a value for every row.
+
+    The rows are the last axis, so that an element of a vector is taken as from a vector alone, but
+    for axes of length one in place of those of a field.
+    """
+
+    def __init__(self, space: ParameterSpace, n_rows: int, n_field_axes: int) -> None:
+        self._space = space
+        self._n_rows = n_rows
+        self._ones = (1,) * n_field_axes
+
+    def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the fixed parameters as they are, and the free ones for every row."""
+        values = self._space.values(coordinates)
+        return {
+            name: self._of_rows(value) if name in coordinates else value
+            for name, value in values.items()
+        }
+
+    def _of_rows(self, values: Tensor) -> Tensor:
+        rows = values.movedim(0, -1).repeat_interleave(self._n_rows, dim=-1)
+        return rows.reshape(*rows.shape, *self._ones) if self._ones else rows
+
+
+def agree(
+    found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], blocks: Sequence[Block]
+) -> bool:
+    """Whether losses and gradients are the same, but for rounding, and tell anything.
+
+    Parameters
+    ----------
+    found, expected : (losses, gradient)
+        Of all members.
+    blocks : sequence of Block
+        Where in the gradient the parameters lie.
+    """
+    if int(torch.isfinite(expected[0]).sum()) < 2:
+        return False
+    tolerance = torch.finfo(expected[0].dtype).eps ** 0.5
+    pairs = [(found[0], expected[0])]
+    pairs += [(block.view(found[1]), block.view(expected[1])) for block in blocks]
+    return all(
+        torch.allclose(
+            one,
+            other,
+            rtol=0.0,
+            atol=tolerance * float(other.nan_to_num().abs().max()),
+            equal_nan=True,
+        )
+        for one, other in pairs
+    )

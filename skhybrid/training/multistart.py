@@ -1,0 +1,198 @@
+"""Whole fits, one or many together: restarts, the best of them, and its refinement."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from skhybrid.runtime.chunks import chunks
+from skhybrid.training.batching_key import problem_key
+from skhybrid.training.combining import (
+    combine_configs,
+    combine_problems,
+    member_slices,
+    results_of_fit,
+)
+from skhybrid.training.explained_variance import measure_explained_variance
+from skhybrid.training.input_padding import input_paddings, pad_fit, unpad_result
+from skhybrid.training.loop import train
+from skhybrid.training.members import Members
+from skhybrid.training.problem import Fit, Problem, TrainingConfig
+from skhybrid.training.refinement import Refinement, can_refine, refine
+from skhybrid.training.result import FitResult, MemberResults, Status
+
+# (phase, epoch within the phase, members, losses per member) -> whether to stop
+Observer = Callable[[str, int, Members, Tensor], bool]
+
+
+def train_together(
+    fits: Sequence[Fit], *, max_members: int | None = None, observer: Observer | None = None
+) -> list[FitResult]:
+    """Train fits in one batch.
+
+    Parameters
+    ----------
+    fits : sequence of Fit
+        With the same batching key.
+    max_members : int, default=None
+        Largest number of members that the second phase trains at once; None is no limit.
+    observer : callable, default=None
+        For a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
+        with the phase "estimate" or "refine" (there member 0 is the fit, the others are its copies
+        for cross-validation). True stops training.
+
+    Returns
+    -------
+    list of FitResult
+        One for every fit.
+    """
+    watch = _Watch(observer)
+    paddings, columns = input_paddings([fit.problem for fit in fits])
+    if paddings is not None:
+        fits = [pad_fit(fit, padding, columns) for fit, padding in zip(fits, paddings, strict=True)]
+    results = _first_phase(fits, watch)
+    if not watch.stopped:
+        results = _second_phase(fits, results, max_members, watch)
+    if paddings is not None:
+        results = [unpad_result(*pair) for pair in zip(results, paddings, strict=True)]
+    return results
+
+
+class _Watch:
+    """Calls the observer and remembers whether it asked to stop."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        self.observer = observer
+        self.stopped = False
+        self.n_before = 0
+
+    def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
+        if self.observer is None:
+            return None
+        before = self.n_before if phase == "estimate" else 0
+
+        def on_epoch(epoch: int, losses: Tensor) -> bool:
+            self.stopped = self.observer(phase, before + epoch, members, losses)
+            return self.stopped
+
+        return on_epoch
+
+
+def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
+    """Train all restarts, on shorter windows first where there are any."""
+    counts = [len(fit.starts) for fit in fits]
+    starts = [start for fit in fits for start in fit.starts]
+    members = Members(
+        fits[0].problem.hybrid.network,
+        [start.weights for start in starts],
+        [start.coordinates for start in starts],
+    )
+    curves = [members.flat.new_empty((0, members.n_members))]
+    for stage in range(len(fits[0].earlier)):
+        if watch.stopped:
+            break
+        problem, config = _combined([fit.earlier[stage] for fit in fits], counts)
+        results = train(problem, members, config, watch("estimate", members))
+        curves.append(results.curve)
+        watch.n_before += len(results.curve)
+    problem, config = _combined([(fit.problem, fit.config) for fit in fits], counts)
+    if watch.stopped:
+        config = replace(config, schedule=replace(config.schedule, n_epochs=0))
+    results = train(problem, members, config, watch("estimate", members))
+    earlier = torch.cat(curves)
+    return [
+        _best_restart(fit, part, members, results, earlier)
+        for fit, part in zip(fits, member_slices(counts), strict=True)
+    ]
+
+
+def _combined(
+    stages: Sequence[tuple[Problem, TrainingConfig]], counts: Sequence[int]
+) -> tuple[Problem, TrainingConfig]:
+    problems, configs = zip(*stages, strict=True)
+    problem = combine_problems(problems, [config.seed for config in configs], counts)
+    return problem, combine_configs(configs)
+
+
+def _best_restart(
+    fit: Fit, part: slice, members: Members, results: MemberResults, earlier: Tensor
+) -> FitResult:
+    """Return the first phase's result of a fit: that of the restart with the lowest loss.
+
+    ``earlier`` is the loss curve of the stages before.
+    """
+    results = results_of_fit(results, part)
+    best = _lowest(results)
+    if best is None:
+        return FitResult(Status.FAILED, results)
+    curve = torch.cat([earlier[:, part], results.curve])
+    indices = range(part.start, part.stop)
+    coordinates = [members.member_coordinates(member) for member in indices]
+    weights = members.member_weights(indices[best])
+    x, y, weight = fit.problem.data
+    return FitResult(
+        results.status[best],
+        results,
+        coordinates=coordinates[best],
+        weights=weights,
+        loss=float(results.losses[best]),
+        loss_curve=curve[:, best].tolist(),
+        best=best,
+        restart_coordinates=coordinates,
+        explained=measure_explained_variance(
+            fit.problem.hybrid, x, y, coordinates[best], weights, target_weight=weight
+        ),
+    )
+
+
+def _lowest(results: MemberResults) -> int | None:
+    """Return the usable restart with the lowest validation loss, or training loss without one."""
+    losses = results.losses if results.validation_losses is None else results.validation_losses
+    usable = [
+        member
+        for member, status in enumerate(results.status)
+        if status.usable and bool(torch.isfinite(losses[member]))
+    ]
+    finished = [m for m in usable if results.status[m] is not Status.NON_FINITE]
+    return min(finished or usable, key=lambda member: float(losses[member]), default=None)
+
+
+def _second_phase(
+    fits: Sequence[Fit], results: Sequence[FitResult], max_members: int | None, watch: _Watch
+) -> list[FitResult]:
+    """Refine the fits that can be refined."""
+    results = list(results)
+    groups: dict[Hashable, list[int]] = defaultdict(list)
+    for number, (fit, result) in enumerate(zip(fits, results, strict=True)):
+        if fit.refinement is None or not result.status.usable:
+            continue
+        possible = can_refine(len(fit.problem.data.y), fit.problem.validation is not None)
+        if possible and result.status is not Status.NON_FINITE:
+            groups[problem_key(fit.problem, fit.refinement)].append(number)
+    for group in groups.values():
+        jobs = [
+            Refinement(
+                fits[number].problem,
+                fits[number].refinement,
+                results[number].weights,
+                results[number].coordinates,
+            )
+            for number in group
+        ]
+        size = len(jobs) if max_members is None else max(1, max_members // jobs[0].n_members)
+        for chunk in chunks(range(len(jobs)), size):
+            outcomes = refine([jobs[i] for i in chunk], watch)
+            for i, (weights, second) in zip(chunk, outcomes, strict=True):
+                first = results[group[i]]
+                results[group[i]] = replace(
+                    first,
+                    weights=weights,
+                    loss=float(second.losses[0]),
+                    loss_curve=first.loss_curve + second.curve[:, 0].tolist(),
+                    refinement=second,
+                )
+    return results

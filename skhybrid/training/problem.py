@@ -1,0 +1,105 @@
+"""What to fit, and how: the model with its data, and the training configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from skhybrid.model.batch import Batch
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.training.early_stopping import Patience
+from skhybrid.training.minibatches import PerMemberBatches
+from skhybrid.training.penalties import Penalties
+from skhybrid.training.result import Start
+from skhybrid.training.schedule import Schedule
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model and its data.
+
+    Attributes
+    ----------
+    hybrid : Hybrid
+    data : Batch or PerMemberBatches
+        Training rows, with weights of shape (n, ...) or (n_members, n, ...); for several problems,
+        the rows of each.
+    validation : Batch, PerMemberBatches or None
+        Held-out rows. Weights of shape (n_members, n, ...) tell which rows each member held out.
+    groups : Tensor of int, shape (n,), or None
+        Rows of the same group are held out together; None: every row is a group.
+    fits : sequence of slice or None
+        Which members belong to which fit; None: all to one.
+    member_constants : dict or None
+        Tensors in which the members' models differ, stacked (see
+        :meth:`~skhybrid.model.hybrid.Hybrid.member_constants`).
+    """
+
+    hybrid: Hybrid
+    data: Batch | PerMemberBatches
+    validation: Batch | PerMemberBatches | None = None
+    groups: Tensor | None = None
+    fits: Sequence[slice] | None = None
+    member_constants: dict | None = None
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train.
+
+    Attributes
+    ----------
+    rho : Tensor of shape (n_members,) or None
+        Radius of sharpness-aware minimisation; None is plain Adam, one gradient per step.
+    learning_rate, physics_learning_rate : Tensor of shape (n_members,)
+        A physics learning rate of zero holds θ.
+    penalties : Penalties
+    schedule : Schedule
+    perturbation, perturb : str
+        See :class:`~skhybrid.training.sam.SAM`.
+    patience : Patience or None
+        When to stop on the validation loss; None never stops.
+    keep_best : {None, "each", "together"}
+        Which parameters to end with; see :class:`~skhybrid.training.early_stopping.BestKeeper`.
+    compile : bool
+    seed : int
+        Seed of the minibatches.
+    """
+
+    rho: Tensor | None
+    learning_rate: Tensor
+    physics_learning_rate: Tensor
+    penalties: Penalties
+    schedule: Schedule
+    perturbation: str = "layer"
+    perturb: str = "nn"
+    patience: Patience | None = None
+    keep_best: str | None = None
+    compile: bool = False
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Fit:
+    """All that the training of one fit needs.
+
+    Attributes
+    ----------
+    problem : Problem
+    starts : sequence of Start
+        One for every restart.
+    config : TrainingConfig
+        For the first phase, with values for every restart.
+    refinement : TrainingConfig or None
+        For the second phase, for a single member; None leaves the phase out.
+    earlier : sequence of (Problem, TrainingConfig)
+        Problems with the same parameters to train on before, one after the other.
+    """
+
+    problem: Problem
+    starts: Sequence[Start]
+    config: TrainingConfig
+    refinement: TrainingConfig | None = None
+    earlier: Sequence[tuple[Problem, TrainingConfig]] = ()

@@ -1,0 +1,84 @@
+"""Sharpness-aware minimisation: where the gradient is taken."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Members
+
+# Keeps the direction defined where a gradient is exactly zero.
+TINY = 1e-12
+
+
+class SAM:
+    """The perturbation ε at which sharpness-aware minimisation takes its gradient.
+
+    With g the gradient at the parameters w, and norms taken for every member by itself:
+
+    - "layer": every weight tensor W of the network moves by ε = ρ ‖W‖ g / ‖g‖, so that ρ is a
+      relative change. Biases stay, as their norm says nothing about their effect.
+    - "global": all parameters move by ε = ρ g / ‖g‖ (Foret, Kleiner, Mobahi and Neyshabur,
+      "Sharpness-aware minimization for efficiently improving generalization", ICLR 2021, eq. 2).
+    - "elementwise": all parameters move by ε = ρ w² g / ‖w g‖ (Kwon, Kim, Park and Choi, "ASAM",
+      ICML 2021, eq. 4 with the normalisation operator \\|w\\|).
+
+    Parameters
+    ----------
+    members : Members
+    rho : Tensor of shape (n_members,)
+        Radius ρ of every member.
+    perturbation : {"layer", "global", "elementwise"}
+    perturb : {"nn", "all"}
+        Whether only the network moves, or the scaled physics parameters z too. Under "layer" a
+        physics parameter moves by ρ in z, which is ρ times its scale.
+    """
+
+    def __init__(self, members: Members, rho: Tensor, perturbation: str, perturb: str) -> None:
+        self.members = members
+        self.rho = rho.to(members.flat).reshape(-1, 1)
+        self.perturbation = perturbation
+        roles = [WEIGHT] if perturbation == "layer" else [WEIGHT, BIAS]
+        if perturb == "all":
+            roles.append(PHYSICS)
+        blocks = [block for block in members.blocks if block.role in roles]
+        self._saved = torch.empty_like(members.flat)
+        self._perturbed = [
+            (block.role, block.view(members.flat), block.view(members.gradient)) for block in blocks
+        ]
+
+    @torch.no_grad()
+    def ascend(self) -> None:
+        """Move the parameters by ε, computed from the members' current gradient."""
+        self._saved.copy_(self.members.flat)
+        if self.perturbation == "layer":
+            self._ascend_by_layer()
+        else:
+            self._ascend_together()
+
+    @torch.no_grad()
+    def descend(self) -> None:
+        """Put the parameters back where they were, bit by bit."""
+        self.members.flat.copy_(self._saved)
+
+    def _ascend_by_layer(self) -> None:
+        for role, values, gradient in self._perturbed:
+            length = self.rho / _norm(gradient).add_(TINY)
+            if role != PHYSICS:
+                length *= _norm(values)
+            values.addcmul_(gradient, length)
+
+    def _ascend_together(self) -> None:
+        moves = [
+            gradient * values.abs() if self.perturbation == "elementwise" else gradient
+            for _, values, gradient in self._perturbed
+        ]
+        norm = torch.stack([_norm(move) for move in moves]).square_().sum(0).sqrt_()
+        length = self.rho / norm.add_(TINY)
+        for (_, values, _), move in zip(self._perturbed, moves, strict=True):
+            step = move * values.abs() if self.perturbation == "elementwise" else move
+            values.addcmul_(step, length)
+
+
+def _norm(values: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(values, dim=1, keepdim=True)
