@@ -1,13 +1,18 @@
-"""Sphinx configuration. `make docs` builds the pages with warnings as errors.
+"""Configure Sphinx. ``make docs`` builds the pages and turns warnings into errors.
 
-There is no intersphinx: it downloads other projects' inventories, and the documentation must build
-without a network.
+The extension intersphinx is not used: it downloads the inventories of other projects, and the
+documentation must build without a network.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
 from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from skhybrid.datasets import fetch_cascaded_tanks
+from skhybrid.exceptions import DataNotAvailableError
 
 project = "skhybrid"
 author = "the skhybrid developers"
@@ -26,13 +31,17 @@ exclude_patterns = ["_build", "_templates"]
 templates_path = ["_templates"]
 
 autosummary_generate = True
-autodoc_typehints = "none"  # the docstrings say it in words
+autodoc_typehints = "none"  # the docstrings describe the types
 autodoc_member_order = "bysource"
-numpydoc_show_class_members = False  # the class template shows them
+numpydoc_show_class_members = False  # the class template lists the members
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skhybrid {release}"
 html_show_sourcelink = False
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+# These pages have no pages below them, so their navigation would be empty.
+html_sidebars = {page: [] for page in ("quick_start", "contributing", "changelog")}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
@@ -40,14 +49,22 @@ html_theme_options = {
     "footer_end": [],
 }
 
-# What HybridSearchCV inherits speaks in terms of scikit-learn's glossary.
+# The inherited docstrings of HybridSearchCV refer to scikit-learn's glossary.
 suppress_warnings = ["ref.term"]
+
+# The gallery does not run this example without its data, which skhybrid cannot download.
+examples_to_run = r"plot_"
+try:
+    fetch_cascaded_tanks()
+except DataNotAvailableError as error:
+    print(f"The gallery does not run plot_cascaded_tanks.py. {error}")
+    examples_to_run = r"plot_(?!cascaded_tanks)"
 
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "filename_pattern": r"plot_",
-    "ignore_pattern": r"^(?!plot_)",  # examples/ also holds scripts that are no gallery pages
+    "filename_pattern": examples_to_run,
+    "ignore_pattern": r"^(?!plot_)",  # examples/ also holds the demo
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skhybrid",),
     "reference_url": {"skhybrid": None},
@@ -56,17 +73,36 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "min_reported_time": 1,
 }
-# A gallery page shows results; its own figures are never shown in a window.
+# The examples call plt.show(), and the backend Agg warns about it.
 warnings.filterwarnings("ignore", message=".*FigureCanvasAgg is non-interactive.*")
 
-# What docstrings inherited from scikit-learn refer to in its own documentation.
+# Targets of references in docstrings that are inherited from scikit-learn.
 _SCIKIT_LEARN_LABELS = {"metadata_routing", "meta-estimator", "r2_score"}
 
 
 def leave_as_text(app, env, node, contnode):
-    """Leave such a reference in the page as plain text."""
+    """Return the plain text of a reference to scikit-learn's documentation, otherwise None."""
     return contnode if node["reftarget"] in _SCIKIT_LEARN_LABELS else None
 
 
+_HEADINGS = {"#": "=", "##": "-", "###": "~"}
+
+
+def include_changelog(app, docname, source):
+    """Replace the source of the page "changelog" by CHANGELOG.md, converted to reStructuredText."""
+    if docname != "changelog":
+        return
+
+    def underlined(match):
+        return f"{match[2]}\n{_HEADINGS[match[1]] * len(match[2])}"
+
+    text = (Path(app.srcdir).parent / "CHANGELOG.md").read_text(encoding="utf-8")
+    text = re.sub(r"`([^`]+)`", r"``\1``", text)
+    text = re.sub(r"\[([^]]+)\]\(([^)]+)\)", r"`\1 <\2>`__", text)
+    source[0] = re.sub(r"^(#+) (.+)$", underlined, text, flags=re.MULTILINE)
+
+
 def setup(app):
+    """Connect the handlers to the events of Sphinx."""
+    app.connect("source-read", include_changelog)
     app.connect("missing-reference", leave_as_text)

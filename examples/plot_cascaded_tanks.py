@@ -1,20 +1,20 @@
 """
-Two tanks, of which one is seen
-===============================
+Two tanks with one observed level
+=================================
 
-A pump fills an upper tank, which runs out into a lower one, which runs out into the reservoir. One
-record of the pump's voltage and of the lower level, 1,024 samples in about 70 minutes, is all there
-is to learn from. Bernoulli's law is known: the outflow goes with the square root of the level. It
-does not know that the upper tank overflows, partly into the lower one. (Cascaded tanks benchmark,
-Schoukens, Mattsson, Wigren and Noël.)
+A pump fills an upper tank. The upper tank drains into a lower tank, and the lower tank drains into
+a reservoir. The training data are one record of the pump voltage and the lower level: 1,024 samples
+in about 70 minutes. The physics is Bernoulli's law: the outflow is proportional to the square root
+of the level. The physics does not include the overflow of the upper tank, which runs partly into
+the lower tank. (Cascaded tanks benchmark; Schoukens, Mattsson, Wigren and Noël.)
 """
 
 # %%
 # Data and physics
 # ----------------
-# ``X`` holds the inputs over time and ``y`` the outputs at the same times. The state has two
-# levels, of which ``observe`` shows the lower. Nobody sees the upper one, so that its unit is free
-# and one parameter has to be fixed.
+# ``X`` holds the inputs over time, and ``y`` holds the outputs at the same times. The state has two
+# levels; ``observe`` returns the lower one. The upper level is not observed, so its unit is free
+# and one parameter must be fixed.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -45,8 +45,8 @@ structure = ODE(
 # %%
 # Two models
 # ----------
-# They are judged on a record of their own, by a free run: nothing is given but the pump's voltage.
-# It begins at the initial state that was learned, as both records begin at the same.
+# The test is a free run over a separate record: the models get only the pump voltage. Both records
+# have the same initial state, so the free run uses the learned one.
 
 models = {
     "physics alone": HybridRegressor(physics, nn=None, structure=structure),
@@ -64,7 +64,8 @@ pd.DataFrame(rows).set_index("model").round(3)
 # %%
 # The free run
 # ------------
-# The physics alone misses what flows over. Where the pump is strong, the hybrid keeps up.
+# The physics alone misses the overflow. The hybrid follows the measured level where the pump
+# voltage is high.
 
 figure, (upper, lower) = plt.subplots(
     2, 1, figsize=(9, 5.5), sharex=True, height_ratios=[3, 1], layout="constrained"
@@ -75,7 +76,8 @@ styles = {"physics alone": ("#999999", "--"), "hybrid": ("#0072B2", "-")}
 for name, (colour, line) in styles.items():
     level = models[name].predict(tanks.data_test)[0, :, 0]
     upper.plot(minutes, level, line, color=colour, linewidth=1.2, label=name)
-upper.set(ylabel="lower level / V", title="Test record: a free run from the pump's voltage alone")
+upper.set(ylabel="lower level / V", title="Test record: a free run from the pump voltage alone")
 upper.legend(ncols=3, fontsize="small")
 lower.plot(minutes, tanks.data_test[0, :, 0], color="#D55E00", linewidth=1)
-lower.set(xlabel="time / min", ylabel="pump / V")
+lower.set(xlabel="time / min", ylabel="pump voltage / V")
+plt.show()

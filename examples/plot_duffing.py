@@ -2,14 +2,17 @@
 When the network can imitate the physics
 ========================================
 
-A Duffing oscillator: a spring with a linear and a cubic stiffness, and damping that the physics
-does not know. On orbits that decay, velocity and position go together. A network that sees both can
-explain part of the spring, flat or not. A network that sees the velocity alone cannot.
+A Duffing oscillator is a spring with a linear and a cubic stiffness. It also has damping, which the
+physics leaves out. On decaying orbits the velocity correlates with the position. A network that
+sees both can explain part of the spring, also with a flat minimum. A network that sees only the
+velocity cannot.
 """
 
 # %%
-# Two networks
+# Three models
 # ------------
+# Two models have a network that sees position and velocity. The network of the third model sees
+# only the velocity.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,12 +43,13 @@ errors = pd.DataFrame(errors).T
 errors.round(2)
 
 # %%
-# What each of them learned
+# The learned accelerations
 # -------------------------
-# The missing acceleration is -0.3 times the velocity, whatever the position: horizontal stripes.
-# Where a network sees the position, its stripes lean, however it was trained: it has taken over a
-# part of the spring, and the fit is as good. Flat does not mean true. The network that cannot see
-# the position has nothing to take over.
+# The true missing acceleration is -0.3 times the velocity at every position: horizontal stripes. If
+# a network sees the position, its stripes are not horizontal: it has learned a part of the spring,
+# and the fit is equally good. Here the effect is larger with SAM than with Adam. A flat minimum is
+# not proof of the right parameters. The network that does not see the position cannot learn a part
+# of the spring.
 
 position, velocity = np.meshgrid(np.linspace(-1.5, 1.5, 41), np.linspace(-1.5, 1.5, 41))
 states = np.stack([position.ravel(), velocity.ravel()], axis=1)
@@ -58,3 +62,4 @@ for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
     axis.set(title=name, xlabel="position", aspect="equal")
 axes[0].set_ylabel("velocity")
 figure.colorbar(shown, ax=axes, label="missing acceleration")
+plt.show()

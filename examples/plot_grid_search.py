@@ -3,14 +3,15 @@ Choosing ρ: the loss is flat, θ is not
 ======================================
 
 How large should the radius ρ of sharpness-aware minimisation be? The loss on held-out rows hardly
-tells. Whether θ stays the same when the rows and the start of the fit change does.
+depends on ρ. A better criterion is whether θ stays the same when the rows and the start of the fit
+change.
 """
 
 # %%
 # A task with a known answer
 # --------------------------
-# The physics of a pendulum's angular acceleration knows the restoring torque; a wiggly torque and
-# friction are missing. The truth is ω₀² = (2π/6)².
+# The physics of the angular acceleration of a pendulum contains the restoring torque. A wiggly
+# torque and friction are missing. The true parameter is ω₀² = (2π/6)².
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -27,8 +28,9 @@ radii = [0.0, 0.01, 0.02, 0.05, 0.1, 0.2]
 # %%
 # The path
 # --------
-# Six radii, four folds and two restarts are 48 fits, trained side by side. The second phase is left
-# out, since it does not touch θ. Shaded is where θ is about as reproducible as it gets.
+# Six radii, four folds and two restarts are 48 fits, which are trained together. The display skips
+# the second phase, because it does not change θ. In the shaded range, θ is about as reproducible as
+# at the best radius.
 
 model = HybridRegressor(data.physics, nn=(32, 32), max_epochs=300, random_state=0)
 display = PhysicsPathDisplay.from_estimator(
@@ -45,10 +47,11 @@ plt.show()
 # %%
 # Two rules
 # ---------
-# ``HybridSearchCV`` is used as scikit-learn's ``GridSearchCV`` and finds the same scores. Here the
-# scorer tells θ as well, so that the table shows what each rule sees. ``one_standard_error`` looks
-# at the loss alone: the largest radius that predicts as well as the best. ``stable`` looks at θ:
-# the smallest radius at which it is as reproducible as it gets.
+# ``HybridSearchCV`` is used like scikit-learn's ``GridSearchCV`` and gives the same scores. Here
+# the scorer also returns θ, so the table shows the values that each rule uses. The search has other
+# seeds than the figure, so its values differ. ``one_standard_error`` uses only the loss: it chooses
+# the largest radius that predicts as well as the best. ``stable`` uses θ: it chooses the smallest
+# radius at which θ is about as reproducible as at the best radius.
 
 search = HybridSearchCV(
     model.set_params(n_restarts=2, refine_rho=None),
@@ -63,7 +66,7 @@ table = pd.DataFrame(
         "rho": radii,
         "1 - score": 1 - search.cv_results_["mean_test_score"],
         "error of θ, %": 100 * (search.cv_results_["mean_test_theta omega2"] / truth - 1),
-        "spread of folds, %": 100 * search.cv_results_["std_test_theta omega2"] / truth,
+        "spread over folds, %": 100 * search.cv_results_["std_test_theta omega2"] / truth,
     }
 )
 table["chosen by"] = ""
@@ -74,5 +77,6 @@ table.round(4)
 # %%
 # In one line
 # -----------
-# ``HybridRegressor(rho="auto", refine_rho="auto")`` does all of this by itself: folds, restarts,
-# the rule, the radius of the second phase, and the fit with what was chosen.
+# ``HybridRegressor(rho="auto", refine_rho="auto")`` does all of this: it trains folds and restarts,
+# applies the rule, chooses the radius of the second phase, and fits the model with the chosen
+# values.

@@ -1,18 +1,18 @@
 """
-Light tunnel: what did the network add?
-=======================================
+Light tunnel: what the network adds
+===================================
 
-Two polarizers stand between three LEDs and an infrared sensor. Malus' law says how the light
-passes; the gains of the LEDs and the leak of the polarizers are unknown, and so is everything the
-law leaves out. We fit the law alone and a hybrid of the law and a network, on real measurements
-(Gamella, Peters and Bühlmann, 2025), and look at the network's part.
+Two polarizers are between three LEDs and an infrared sensor. Malus' law describes how much light
+passes. The gains of the LEDs and the leak of the polarizers are unknown, and the law is incomplete.
+This example fits the law alone, and a hybrid of the law and a network, to real measurements
+(Gamella, Peters and Bühlmann, 2025). Then it shows the part of the network.
 """
 
 # %%
 # The data
 # --------
-# The measured set is read from a folder or downloaded. Without either, a simulated set with the
-# same physics stands in.
+# The measured data are read from a folder or downloaded. If neither is possible, the example uses
+# simulated data with the same physics.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,7 +25,8 @@ try:
     reference, shifted = (fetch_light_tunnel(subset=name) for name in ("reference", "red_shift"))
 except DataNotAvailableError:
     reference, shifted = (
-        make_light_tunnel(subset=name, random_state=0) for name in ("reference", "red_shift")
+        make_light_tunnel(10_000, subset=name, random_state=0)
+        for name in ("reference", "red_shift")
     )
 X, y = reference.data[:3000], reference.target[:3000]
 X.describe().loc[["min", "max"]].round(1)
@@ -33,7 +34,7 @@ X.describe().loc[["min", "max"]].round(1)
 # %%
 # The physics
 # -----------
-# Positional names are columns of the table, keyword-only names are unknowns.
+# Positional arguments are columns of the table. Keyword-only arguments are unknown parameters.
 
 import torch
 
@@ -50,11 +51,11 @@ for name, model in {"physics alone": physics_alone, "hybrid": hybrid}.items():
     print(f"{name:14s}", {key: np.round(value, 3) for key, value in model.physics_params_.items()})
 
 # %%
-# Unseen rows, in range and with the red LED driven far beyond it
-# ----------------------------------------------------------------
-# In range the hybrid is better because the network knows what the law leaves out. Out of range it
-# is better because the gains are right: there the network holds its inputs at the edge of what it
-# has seen, and the physics extrapolates.
+# Unseen rows, in range and with a much brighter red LED
+# ------------------------------------------------------
+# In range the hybrid is better because the network has learned the missing part. Outside the range
+# it is better because the gains are right: there the inputs of the network stay at the edge of
+# their training range, and the physics extrapolates.
 
 
 def root_mean_square_error(model, X, y):
@@ -72,9 +73,9 @@ for name, (X_test, y_test) in tests.items():
 # %%
 # What the network adds
 # ---------------------
-# ``predict_parts`` takes the prediction apart. The network takes light away, and more of it with
-# every step of the first third of the drive: real LEDs start late, which a law that is proportional
-# to the drive does not know.
+# ``predict_parts`` splits the prediction. The part of the network is negative, and decreases over
+# the first third of the drive: real LEDs emit little light at low drive, but the law is
+# proportional to the drive.
 
 physics_part, network_part = hybrid.predict_parts(tests["in range"][0])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
@@ -88,7 +89,7 @@ left.plot(
     label="physics + network",
 )
 left.axline((0, 0), slope=1, color="black", linewidth=0.8, label="equal")
-left.set(xlabel="measured (counts)", ylabel="predicted (counts)", title="Unseen rows")
+left.set(xlabel="measured (counts)", ylabel="predicted (counts)", title="Unseen rows in range")
 left.legend(frameon=False, markerscale=5)
 drive = tests["in range"][0]["red"]
 right.plot(drive, network_part, ".", color="#56B4E9", markersize=2, label="every row")
@@ -98,7 +99,7 @@ right.plot(bins[:-1] + 2.5, means, color="#0072B2", linewidth=2, label="mean")
 right.axhline(0, color="black", linewidth=0.8)
 right.set(
     xlabel="drive of the red LED (steps of 0 to 255)",
-    ylabel="network's part (counts)",
+    ylabel="part of the network (counts)",
     title="What the network adds",
 )
 right.legend(frameon=False, markerscale=5, loc="lower right")

@@ -2,9 +2,9 @@
 Lynx and hare
 =============
 
-Pelts that the Hudson's Bay Company collected each year from 1900 to 1920: 21 rows, the textbook
-example of predators and prey. The physics is the model of Lotka and Volterra. Pelts are counted
-roughly, so that the initial state is not known either: it is learned.
+The Hudson's Bay Company collected pelts of lynx and hare. The 21 yearly counts from 1900 to 1920
+are the textbook example of predators and prey. The physics is the Lotka–Volterra model. The counts
+are rough, so the initial state is unknown too, and the fit learns it.
 """
 
 # %%
@@ -32,14 +32,15 @@ for model in models.values():
 # %%
 # Parameters
 # ----------
-# Per year, and per thousand pelts where two kinds meet. Nobody knows the truth.
+# The units are 1/year, and 1/(year · thousand pelts) for the two interaction terms. The true values
+# are unknown.
 
 pd.DataFrame({name: model.physics_params_ for name, model in models.items()}).T.round(4)
 
 # %%
 # Rollouts
 # --------
-# From the learned initial state of 1900, over all twenty years.
+# The rollouts begin at the learned initial state of 1900 and cover all twenty years.
 
 years = np.arange(1900, 1921)
 counts = np.concatenate([pelts.data[:, None], pelts.target], axis=1)[0]
@@ -52,8 +53,9 @@ for animal, axis in enumerate(axes):
         rollout = model.predict(model.initial_states_)[0]
         whole = np.concatenate([model.initial_states_, rollout])
         axis.plot(years, whole[:, animal], line, color=colour, label=name)
-    axis.set_ylabel(f"{pelts.feature_names[animal]} / thousands")
+    axis.set_ylabel(f"{pelts.feature_names[animal]} (thousands)")
 axes[0].legend()
 axes[0].set_title("Twenty years in one rollout")
 axes[1].set(xlabel="year", xticks=years[::4])
 figure.tight_layout()
+plt.show()

@@ -1,17 +1,18 @@
 """
-A physics function of your own
-==============================
+Your own physics function
+=========================
 
-Dalton's law says how fast a lake evaporates in wind: by (a + b · wind) · deficit, with the vapour
-pressure deficit of the air and two coefficients to be found. What the sun adds is missing. And the
-sun makes the air dry, so that the missing part and the known one go together: the hard case.
+Dalton's law gives the evaporation of a lake in wind: (a + b · wind) · deficit, with the vapour
+pressure deficit of the air and two unknown coefficients. The contribution of the sun is missing.
+The sun also makes the air dry, so the missing part correlates with the known part. This is the hard
+case.
 """
 
 # %%
 # Data
 # ----
-# Generated, so that the truth is known: the coefficients of Penman (1948), and a contribution of
-# radiation that saturates.
+# The data are simulated, so the truth is known: the coefficients of Penman (1948), and a
+# contribution of the radiation that saturates.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,7 +38,7 @@ y = (truth["a"] + truth["b"] * X["wind"]) * X["deficit"] + sun + noise
 # %%
 # Physics
 # -------
-# A plain function on torch tensors. ``Param`` adds bounds and units.
+# The physics is a plain function of torch tensors. ``Param`` adds bounds and units.
 
 
 def dalton(wind, deficit, *, a=1.0, b=1.0):
@@ -54,10 +55,10 @@ physics = Physics(
 # %%
 # Four models
 # -----------
-# Least squares gives the deficit the credit for what the sun does. A network that sees everything
-# does not mend that, however it is trained: the sun's part can be told as a story about the
-# deficit, and flat does not mean true. If you know that only the sun is missing, say so:
-# ``nn_features`` shows the network nothing else.
+# Least squares attributes the effect of the sun to the deficit. A network that sees all features
+# does not correct this, with either optimiser: the deficit can explain the contribution of the sun,
+# and a flat minimum is not proof of the right parameters. If you know that only the sun is missing,
+# use ``nn_features``: then the network sees only the radiation.
 
 models = {
     "physics alone": HybridRegressor(physics, nn=None),
@@ -76,10 +77,10 @@ table = pd.DataFrame(rows).set_index("model")
 table.round(3)
 
 # %%
-# What the network found
-# ----------------------
-# The network that sees radiation only has found the sun's contribution, but for the small part that
-# the error of a still takes.
+# What the network learned
+# ------------------------
+# The network that sees only the radiation has learned the contribution of the sun, except for the
+# small part that corresponds to the remaining error of a.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
 colours = ["#999999", "#56B4E9", "#E69F00", "#D55E00"]
@@ -87,11 +88,11 @@ for place, (name, colour) in enumerate(zip(models, colours, strict=True)):
     errors = 100 * (table.iloc[place][["a", "b"]] / pd.Series(truth) - 1)
     left.bar(np.arange(2) + 0.2 * (place - 1.5), errors, 0.18, color=colour, label=name)
 left.axhline(0, color="black", linewidth=0.8)
-left.set_xticks([0, 1], ["a", "b (wind)"])
+left.set_xticks([0, 1], ["a", "b"])
 left.set(ylabel="error of the coefficient (%)", title="Coefficients of Dalton's law")
 left.legend(frameon=False, fontsize=8)
 _, network_part = models["hybrid, SAM, network\nsees radiation only"].predict_parts(X)
-right.plot(X["radiation"], network_part, ".", color="#D55E00", label="network's part")
+right.plot(X["radiation"], network_part, ".", color="#D55E00", label="part of the network")
 order = np.argsort(radiation)
 right.plot(radiation[order], sun[order], color="black", label="truth")
 right.set(

@@ -2,15 +2,16 @@
 A pendulum with friction
 ========================
 
-The physics of a pendulum is known but for its length, and nobody thought of friction. Recorded are
-25 swings of 20 seconds, with noise. What is ω₀², the square of the angular frequency of small
-swings?
+The physics of a pendulum has an unknown length and leaves out friction. The data are 25 noisy
+records of 20 seconds. The example estimates ω₀², the square of the angular frequency of small
+swings.
 """
 
 # %%
 # Data
 # ----
-# Trajectories are samples: initial states of shape (n, 2), and what follows of shape (n, 40, 2).
+# The samples are trajectories: initial states of shape (n, 2), and later states of shape (n, 40,
+# 2).
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,8 +27,8 @@ swings.data.shape, swings.target.shape
 # %%
 # Physics
 # -------
-# A right-hand side on torch tensors: the rate of change of angle and velocity. This one comes with
-# the data:
+# The physics is a right-hand side on torch tensors: the rates of change of angle and velocity. The
+# data set provides it:
 #
 # .. code-block:: python
 #
@@ -40,8 +41,8 @@ physics = Physics(swings.physics, omega2=Param(2.5, bounds=(0.0, None), unit="s^
 # %%
 # Three models
 # ------------
-# Training cuts the trajectories into short windows; a prediction rolls out in full, from an initial
-# state that nobody trained on.
+# Training cuts the trajectories into short windows. A prediction is a full rollout from a new
+# initial state.
 
 models = {
     "physics alone": HybridRegressor(physics, nn=None, structure=ODE(dt=swings.dt)),
@@ -59,10 +60,10 @@ for name, model in models.items():
 pd.DataFrame(rows).set_index("model").round(4)
 
 # %%
-# What the network found
-# ----------------------
-# ``predict_rates`` tells what each part says of a state. The network has found friction: a
-# deceleration in proportion to the velocity.
+# What the network learned
+# ------------------------
+# ``predict_rates`` returns the rates of each part for given states. The network has learned the
+# friction: a deceleration proportional to the velocity.
 
 velocity = np.linspace(-1.5, 1.5, 50)
 states = np.stack([np.zeros(50), velocity], axis=1)
@@ -81,10 +82,10 @@ left.plot(times, truth, "o", color="black", markersize=4, label="truth")
 for name, (colour, line) in styles.items():
     angle = np.concatenate([new.data[:1], models[name].predict(new.data[:1])[0]])[:, 0]
     left.plot(times, angle, line, color=colour, label=name)
-left.set(xlabel="time / s", ylabel="angle / rad", title="A swing that was not trained on")
+left.set(xlabel="time / s", ylabel="angle / rad", title="A new trajectory")
 left.set_ylim(-1.6, 2.2)
 left.legend(fontsize="small", ncols=2, loc="upper right")
-right.plot(velocity, -0.2 * velocity, "--", color="black", label="truth: friction")
+right.plot(velocity, -0.2 * velocity, "--", color="black", label="truth (friction)")
 right.plot(velocity, learned[:, 1], color="#0072B2", label="network")
 right.set(
     xlabel="velocity / (rad/s)",
@@ -93,3 +94,4 @@ right.set(
 )
 right.legend(fontsize="small")
 figure.tight_layout()
+plt.show()

@@ -1,17 +1,16 @@
 """
-A pendulum that only images show
-================================
+A pendulum observed only in images
+==================================
 
-Nobody measured an angle. There are films of a pendulum, 16 pixels wide, and what is known is that
-a pendulum is in them: but not its length, and not its friction. What is ω₀, the angular frequency
-of small swings?
+The data are films of a pendulum, 16 pixels wide. No angle is measured. The physics is a pendulum of
+unknown length without friction. The example estimates ω₀, the angular frequency of small swings.
 """
 
 # %%
 # Data
 # ----
-# Films are samples. X holds the images up to time 0, from which the state at time 0 is to be found,
-# and y those that follow.
+# The samples are films. ``X`` holds the images up to time 0; they determine the state at time 0.
+# ``y`` holds the later images.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -27,7 +26,7 @@ films.data.shape, films.target.shape
 # %%
 # Physics
 # -------
-# The right-hand side of a pendulum comes with the data:
+# The data set provides the right-hand side of a pendulum:
 #
 # .. code-block:: python
 #
@@ -35,11 +34,11 @@ films.data.shape, films.target.shape
 #        angle, velocity = state.unbind(-1)
 #        return torch.stack([velocity, -omega2 * torch.sin(angle)], dim=-1)
 #
-# Angle and velocity are not observed. An encoder finds them in images and a decoder draws images of
-# them, and both are learned together with ω₀² and with a network for what the physics left out.
-# That the rate of change of an angle is the velocity needs no correction: the network adds to the
-# acceleration alone. It sees the velocity alone, as friction does. To keep the example short,
-# training is too, and the second phase, which leaves θ as it is, is left out.
+# Angle and velocity are not observed. An encoder computes them from images, and a decoder draws
+# images from them. The fit learns both together with ω₀² and with a network for the missing part.
+# The rate of change of the angle is the velocity and needs no correction, so the network adds only
+# to the acceleration. It sees only the velocity, because friction depends only on the velocity. To
+# keep the example short, training is short, and there is no second phase (it does not change θ).
 
 
 def to_acceleration(t, state, physics, nn):
@@ -58,18 +57,19 @@ model = HybridRegressor(
 )
 model.fit(films.data, films.target)
 omega2, truth = model.physics_params_["omega2"], films.physics_params["omega2"]
-print(f"ω₀ = {np.sqrt(omega2):.3f} rad/s, the truth is {np.sqrt(truth):.3f} rad/s")
-print(f"error: {100 * (np.sqrt(omega2 / truth) - 1):+.1f} %")
+print(f"ω₀ = {np.sqrt(omega2):.3f} rad/s (truth: {np.sqrt(truth):.3f} rad/s)")
+print(f"error of ω₀: {100 * (np.sqrt(omega2 / truth) - 1):+.1f} %")
 squares = (model.predict(new.data) - new.target) ** 2
 print(f"R² of all pixels of new films: {1 - squares.mean() / new.target.var():.2f}")
 
 # %%
-# Where does the nonlinearity come in? Small swings have the same period whatever the unit in which
-# angles are measured. Large ones take longer, and tell how many radians they are.
+# The nonlinearity fixes the unit of the angle. Small swings have the same period for any unit of
+# the angle. Large swings have a longer period, and the period determines their amplitude in
+# radians.
 #
 # New films
 # ---------
-# From the images on the left of the line the model predicts those on the right of it.
+# The model predicts the images on the right of the line from the images on the left.
 
 predicted = model.predict(new.data[:2])
 shown = [3, 7, 11, 15, 19, 27, 35]
@@ -91,3 +91,4 @@ for axis in axes.flat:
 figure.tight_layout()
 line = 0.5 * (axes[0, 1].get_position().x1 + axes[0, 2].get_position().x0)
 figure.add_artist(plt.Line2D([line, line], [0.02, 0.98], color="#0072B2"))
+plt.show()

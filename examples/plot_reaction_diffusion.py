@@ -2,10 +2,10 @@
 A partial differential equation: reaction and diffusion
 =======================================================
 
-Two substances diffuse and react on a square. The physics knows the diffusion, and not its two
-coefficients; the reaction is missing. By the method of lines a field of 32 × 32 points is a state
-like any other. What matters is what the network can do: applied at every point by itself it cannot
-imitate a diffusion, but a convolution of width three can.
+Two substances diffuse and react on a square. The physics is diffusion with two unknown
+coefficients; the reaction is missing. By the method of lines, a field of 32 × 32 points is an
+ordinary state. The network architecture decides the result: a network that works at every point
+separately cannot imitate a diffusion, but a convolution of width three can.
 """
 
 # %%
@@ -28,9 +28,9 @@ films.data.shape, films.target.shape
 # %%
 # Two networks
 # ------------
-# Hidden sizes make a network for every point by itself. A module gets the whole field. Every point
-# is a sample, so that two fields make a minibatch. A pointwise network and a diffusion cannot
-# overlap: a small radius rho is enough, and lets the network fit more closely.
+# Hidden sizes give a network that works at every point separately. A module gets the whole field.
+# Every point is a sample, so two fields are enough for a minibatch. A pointwise network and a
+# diffusion cannot overlap: a small radius rho is enough, and the network fits more closely.
 
 convolution = nn.Sequential(
     nn.Conv2d(2, 16, 3, padding=1, padding_mode="circular"),
@@ -61,7 +61,7 @@ pd.DataFrame(rows).set_index("network").round(4)
 # %%
 # Three seconds later
 # -------------------
-# Rollouts of a new initial state, to the end of the record.
+# The figure shows rollouts from a new initial state to the end of the record.
 
 figure, axes = plt.subplots(1, 4, figsize=(12, 3.4), layout="constrained")
 pictures = {"initial state": new.data[0, 0], "truth at the end": new.target[0, -1, 0]}
@@ -73,4 +73,5 @@ for axis, (name, picture) in zip(axes, pictures.items(), strict=True):
     )
     axis.set(title=name, xlabel="x", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
 axes[0].set_ylabel("y")
-figure.colorbar(shown, ax=axes, label="first substance")
+figure.colorbar(shown, ax=axes, label="concentration of the first substance")
+plt.show()

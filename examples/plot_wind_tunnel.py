@@ -2,18 +2,18 @@
 A wind tunnel with a hatch
 ==========================
 
-Two fans, one at either end of a tube, and a hatch in its wall (the wind tunnel of the Causal
-Chambers, simulated). The physics knows how fans speed up, and the pressure between them while the
-hatch is shut. It has never heard of the hatch, which changes what is measured and not how the fans
-turn: the network corrects the output.
+A tube has a fan at each end and a hatch in its wall (the wind tunnel of the Causal Chambers,
+simulated). The physics describes how the fans accelerate, and the pressure between them while the
+hatch is closed. It does not include the hatch. The hatch changes the measured pressure and not the
+fans, so the network corrects the output.
 """
 
 # %%
 # Fit
 # ---
-# Inputs are the loads of the fans and the angle of the hatch; outputs are two speeds and a
-# pressure. ``correct="output"`` lets the network add to what is observed, and ``corrected`` to the
-# pressure alone: a network that may correct the speeds takes them over.
+# The inputs are the loads of the fans and the angle of the hatch. The outputs are two speeds and a
+# pressure. With ``correct="output"`` the network adds to the outputs, and ``corrected`` restricts
+# it to the pressure: a network that corrects the speeds too learns them in place of the physics.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -49,11 +49,11 @@ rows = []
 for name, model in models.items():
     model.fit(tunnel.data, tunnel.target)
     row = {"model": name}
-    for kind, new in records.items():
+    for loads, new in records.items():
         rollout = model.predict(new.data, initial_states=new.target[:, 0, :2])
         speed, _, pressure = np.sqrt(np.mean((rollout - new.noise_free) ** 2, axis=(0, 1)))
-        row[f"{kind}: intake fan, rad/s"] = speed
-        row[f"{kind}: pressure, Pa"] = pressure
+        row[f"{loads}: intake fan, rad/s"] = speed
+        row[f"{loads}: pressure, Pa"] = pressure
     for parameter, truth in tunnel.physics_params.items():
         row[f"error of {parameter}, %"] = 100 * (model.physics_params_[parameter] / truth - 1)
     rows.append(row)
@@ -62,21 +62,25 @@ pd.DataFrame(rows).set_index("model").round(2)
 # %%
 # Root mean square errors
 # -----------------------
-# Of free runs over new records without noise: of the kind that was trained on, and of another one.
-# The physics alone bends the fans' parameters to make up for the hatch, so that even its speeds are
-# wrong. The hybrid's speeds are right for both kinds; its pressure is only as good as what the
-# network has seen of the hatch.
+# The table shows the root mean square errors of free runs over new records without noise: with
+# impulses, as in training, and with steps. The physics alone changes the parameters of the fans to
+# compensate for the hatch, so even its speeds are wrong. The speeds of the hybrid are right in both
+# cases. Its pressure is only as good as the training data for the hatch.
 
 new = records["impulses"]
 figure, axes = plt.subplots(2, 1, figsize=(9, 5.5), sharex=True, layout="constrained")
 seconds = new.dt * np.arange(new.data.shape[1])
 styles = {"physics alone": ("#999999", "--"), "hybrid": ("#0072B2", "-")}
-for axis, output, label in ((axes[0], 0, "intake fan / (rad/s)"), (axes[1], 2, "pressure / Pa")):
+for axis, output, label in (
+    (axes[0], 0, "intake fan speed / (rad/s)"),
+    (axes[1], 2, "pressure / Pa"),
+):
     axis.plot(seconds, new.noise_free[0, :, output], color="black", linewidth=2.5, label="truth")
     for name, (colour, line) in styles.items():
         rollout = models[name].predict(new.data, initial_states=new.target[:, 0, :2])
         axis.plot(seconds, rollout[0, :, output], line, color=colour, linewidth=1.3, label=name)
     axis.set_ylabel(label)
 axes[0].legend(ncols=3, fontsize="small")
-axes[0].set_title("A record without noise that was not trained on")
+axes[0].set_title("Impulses: a new record without noise")
 axes[1].set_xlabel("time / s")
+plt.show()

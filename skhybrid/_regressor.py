@@ -372,7 +372,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
-        with features_restored_on_failure(self):
+        with features_restored_on_failure(self), threads(self.n_threads):
             deferred = open_deferred_fits()
             if deferred is not None and self._can_be_batched():
                 deferred.add(self, X, y, sample_weight)
@@ -381,7 +381,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             settings = FitSettings.of(self, **choices.values)
             inputs = read_inputs(settings, self, X, y, sample_weight)
             observer = FitObserver(self, inputs.trajectory_info, X, y, sample_weight)
-            with threads(self.n_threads), warnings.catch_warnings():
+            with warnings.catch_warnings():
                 if choices.said_serial:
                     warnings.simplefilter("ignore", SerialMembersWarning)
                 if settings.nn is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ class Comparison:
     def results(self, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fit candidates to all folds and return their ``cv_results_``."""
         params = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
+        errors: list[Exception] = []
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             validation = cross_validate(
@@ -79,12 +80,14 @@ class Comparison:
             results, _ = validation.results(
                 self.X,
                 self.y,
-                scorers=_score,
+                scorers=_scorer(errors),
                 fit_params=params,
                 score_params=params,
                 return_train_score=False,
                 error_score=np.nan,
             )
+        if errors:
+            raise errors[0]
         self._warn_again(caught)
         return results
 
@@ -107,12 +110,23 @@ class Comparison:
                 warnings.warn_explicit(each.message, category, each.filename, each.lineno)
 
 
-def _score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
-    """Return the score, the physics parameters and the physics' share of a fit."""
-    if sample_weight is not None and not np.asarray(sample_weight).any():
-        sample_weight = None
-    scores = score_and_physics_params(estimator, X, y, sample_weight)
-    return scores | {"physics_share": estimator.physics_share_}
+def _scorer(errors: list[Exception]) -> Callable[..., dict[str, float]]:
+    """Return a scorer of fits: score, physics parameters and physics' share.
+
+    It notes its errors: scikit-learn would turn them into scores of NaN.
+    """
+
+    def score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+        if sample_weight is not None and not np.asarray(sample_weight).any():
+            sample_weight = None
+        try:
+            scores = score_and_physics_params(estimator, X, y, sample_weight)
+        except Exception as error:
+            errors.append(error)
+            raise
+        return scores | {"physics_share": estimator.physics_share_}
+
+    return score
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:

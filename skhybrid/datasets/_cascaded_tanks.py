@@ -1,25 +1,27 @@
-"""Water that runs from one tank into another: a measured benchmark of system identification."""
+"""The measured cascaded tanks, a benchmark of system identification, and their physics."""
 
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import validate_params
 
-from skhybrid.datasets._by_hand import find_file, read_numbers
-from skhybrid.exceptions import DataNotAvailableError
+from skhybrid.datasets._argument_constraints import FOLDER, YES_OR_NO
+from skhybrid.datasets._build_bunch import build_bunch
+from skhybrid.datasets._find_manual_download import find_manual_download
+from skhybrid.datasets._read_csv import check_row_count, faulty_file, read_csv
 
 _FOLDER = "cascaded_tanks"
 _FILE = "dataBenchmark.csv"
 _DOI = "10.4121/12960104"
-_WHAT = f"the archive there holds {_FILE}."
 _N_TIMES = 1024
 _DT = 4.0  # s
 
-# The level below which the physics departs from Bernoulli's square root, in V.
+# Below this level, in V, the physics differs from Bernoulli's square root.
 _NEARLY_EMPTY = 0.01
 
 _LICENCE = "CC BY-SA 4.0, as users of the data state it; not checked at the source"
@@ -32,25 +34,25 @@ _DESCR = f"""\
 Cascaded tanks (measured)
 -------------------------
 
-A pump lifts water into an upper tank, from which it runs through a hole into a lower tank, and from
-there through a hole back into the reservoir. Two records of 1,024 samples, one to estimate with
-(``data``, ``target``) and one to test with (``data_test``, ``target_test``):
+A pump lifts water into an upper tank. The water runs through a hole into a lower tank, and through
+another hole back into the reservoir. Two records of 1,024 samples, one for estimation (``data``,
+``target``) and one for testing (``data_test``, ``target_test``):
 
 ======  =========  ======================================================
 input   V          voltage of the pump
-output  V          voltage of the sensor of the level in the lower tank
+output  V          voltage of the level sensor in the lower tank
 time    s          one sample every 4 s
 ======  =========  ======================================================
 
-Both records start from the same state, of which nobody knows the level of the upper tank. With
-Bernoulli's law, x1 and x2 for the levels, u for the input and y for the output,
+Both records have the same initial state. The level of the upper tank is never measured. Bernoulli's
+law, with levels x1 and x2, input u and output y, is
 
     x1' = -k1 sqrt(x1) + k4 u
     x2' =  k2 sqrt(x1) - k3 sqrt(x2)
     y   =  x2
 
-Missing from it: when the upper tank overflows, some of the water falls into the lower one; the
-lower one overflows, too, and its sensor saturates at 10 V.
+The law misses three effects. When the upper tank overflows, some of the water falls into the lower
+tank. The lower tank overflows, too. Its sensor saturates at 10 V.
 
 Licence: {_LICENCE}
 {_CITATION}
@@ -67,20 +69,20 @@ def cascaded_tanks(
     k3: float | torch.Tensor = 0.05,
     k4: float | torch.Tensor = 0.05,
 ) -> torch.Tensor:
-    """Rates of the levels of two cascaded tanks, by Bernoulli's law, without overflow.
+    """Return the rates of the levels of two cascaded tanks, by Bernoulli's law, without overflow.
 
     Parameters
     ----------
     t : Tensor of shape ()
         Time in s. The law does not depend on it.
     state : Tensor of shape (..., 2)
-        Levels of the upper and of the lower tank, in V.
+        Levels of the upper tank and of the lower tank, in V.
     inputs : Tensor of shape (..., 1)
         Voltage of the pump, in V.
     k1, k2, k3 : float or Tensor of shape (), default=0.05
         Outflow of the upper tank, inflow of the lower tank and outflow of the lower tank, each per
-        square root of the level that drives it, in V^(1/2) s^-1. The default is where learning
-        starts: tanks that settle within some minutes.
+        square root of the level that drives it, in V^(1/2) s^-1. Training starts from the default:
+        tanks that settle within some minutes.
     k4 : float or Tensor of shape (), default=0.05
         Inflow of the upper tank per volt of the pump, in s^-1.
 
@@ -91,11 +93,11 @@ def cascaded_tanks(
 
     Notes
     -----
-    The slope of the square root is infinite at 0, and there is no root below. In place of sqrt(x)
-    stands ``x / (x^2 + e^2)^(1/4)`` with e = 0.01 V. It is smooth and grows everywhere; its slope
-    is at most e^(-1/2) = 10 V^(-1/2), at 0; below 0 it is negative, so that a level that an inexact
-    step has taken below 0 comes back. At 0.1 V it is 0.25 per cent below the root, from 1 V on less
-    than 3e-5 of it.
+    The square root has an infinite slope at 0 and is not defined below 0. With e = 0.01 V,
+    ``x / (x^2 + e^2)^(1/4)`` replaces sqrt(x). It is smooth and increases everywhere. Its slope is
+    largest at 0, e^(-1/2) = 10 V^(-1/2). It is negative below 0: if an inexact step gives a level
+    below 0, the level comes back. At 0.1 V it is 0.25 per cent below the root. From 1 V on, the
+    relative difference is less than 3e-5.
 
     Examples
     --------
@@ -110,33 +112,30 @@ def cascaded_tanks(
 
 
 def _guarded_sqrt(level: torch.Tensor) -> torch.Tensor:
-    """Square root of a level, smooth through 0; see the Notes of :func:`cascaded_tanks`."""
+    """Return the square root of a level, smooth at 0; see the Notes of :func:`cascaded_tanks`."""
     return level * (level**2 + _NEARLY_EMPTY**2) ** -0.25
 
 
 def _observe_lower_tank(state: torch.Tensor) -> torch.Tensor:
-    """What the sensor sees of a state of shape (..., 2); shape (..., 1)."""
+    """Return the sensor reading, shape (..., 1), for a state of shape (..., 2)."""
     return state[..., 1:]
 
 
-@validate_params(
-    {"data_home": [str, os.PathLike, None], "return_X_y": ["boolean"]},
-    prefer_skip_nested_validation=True,
-)
+@validate_params({"data_home": FOLDER, "return_X_y": YES_OR_NO}, prefer_skip_nested_validation=True)
 def fetch_cascaded_tanks(
     *, data_home: str | os.PathLike | None = None, return_X_y: bool = False
 ) -> Bunch | tuple:
-    """Load the cascaded tanks benchmark: one long record with an input, the state half seen.
+    """Load the cascaded tanks benchmark: one long record with an input; half the state is measured.
 
-    Measured data. There is no stable address from which skhybrid could download it: get it once by
-    hand, and put it where the error says.
+    Measured data. skhybrid cannot download it, because it has no stable address. Download it once
+    by hand, and put it where the error message says.
 
     Parameters
     ----------
     data_home : str, path-like or None, default=None
-        Folder in which data sets are kept; the file is ``cascaded_tanks/dataBenchmark.csv`` in it.
-        ``None`` takes the environment variable ``SKHYBRID_DATA`` and, where that is not set, the
-        user's cache folder.
+        Folder that holds data sets, and in it ``cascaded_tanks/dataBenchmark.csv``. ``None`` means
+        the environment variable ``SKHYBRID_DATA``, or the user's cache folder if the variable is
+        not set.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -148,9 +147,9 @@ def fetch_cascaded_tanks(
         data, target : ndarray of shape (1, 1024, 1)
             Voltage of the pump and voltage of the level sensor in the estimation record, in V.
         data_test, target_test : ndarray of shape (1, 1024, 1)
-            The same in the test record.
+            Same in the test record.
         times : ndarray of shape (1024,)
-            Times of the samples, in s; the same in both records.
+            Times of the samples in both records, in s.
         dt : float
             Time between two samples: 4 s.
         feature_names, target_names : list of str
@@ -158,9 +157,9 @@ def fetch_cascaded_tanks(
         physics : callable
             :func:`cascaded_tanks`.
         observe : callable
-            What of a state is measured: the level of the lower tank.
+            Function from a state to the measured part: the level of the lower tank.
         licence, citation : str
-            The terms of use, and what to cite.
+            Terms of use, and publication to cite.
         DESCR : str
             Description of the data set.
 
@@ -169,9 +168,9 @@ def fetch_cascaded_tanks(
     Raises
     ------
     DataNotAvailableError
-        An OSError, if the file is not there or not whole. It says where to get it.
+        If the file is missing or incomplete. The message says where to get it. It is an OSError.
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     References
     ----------
@@ -185,16 +184,20 @@ def fetch_cascaded_tanks(
     >>> tanks.data.shape, tanks.target.shape, tanks.dt  # doctest: +SKIP
     ((1, 1024, 1), (1, 1024, 1), 4.0)
     """
-    path = find_file(_FILE, folder=_FOLDER, doi=_DOI, what=_WHAT, data_home=data_home)
-    records = _read(path)
-    data, data_test, target, target_test = (
-        np.ascontiguousarray(column)[np.newaxis, :, np.newaxis] for column in records.T
+    path = find_manual_download(
+        _FILE,
+        folder=_FOLDER,
+        doi=_DOI,
+        contents=f"the published archive holds {_FILE}.",
+        data_home=data_home,
     )
-    if return_X_y:
-        return data, target
-    return Bunch(
-        data=data,
-        target=target,
+    data, data_test, target, target_test = (
+        np.ascontiguousarray(column)[np.newaxis, :, np.newaxis] for column in _read_records(path).T
+    )
+    return build_bunch(
+        data,
+        target,
+        return_X_y=return_X_y,
         data_test=data_test,
         target_test=target_test,
         times=_DT * np.arange(_N_TIMES),
@@ -209,24 +212,17 @@ def fetch_cascaded_tanks(
     )
 
 
-def _read(path: os.PathLike) -> np.ndarray:
-    """Read the two records; shape (n_times, 4), columns as in the file."""
+def _read_records(path: Path) -> np.ndarray:
+    """Read both records; shape (n_times, 4), columns as in the file."""
     remedy = f"Delete it, and get it again from https://doi.org/{_DOI}."
-    table = read_numbers(path, ("uEst", "uVal", "yEst", "yVal", "Ts"), remedy=remedy)
-    if len(table) != _N_TIMES:
-        raise DataNotAvailableError(
-            f"{path} is not whole: it has {len(table)} rows, the published file has {_N_TIMES}. "
-            f"{remedy}"
-        )
+    # The file states the sampling time Ts only in its first row.
+    names = ("uEst", "uVal", "yEst", "yVal", "Ts")
+    table = read_csv(path, names, remedy=remedy, allow_empty=True)
+    check_row_count(table, _N_TIMES, path, remedy=remedy)
     if table[0, -1] != _DT:
-        raise DataNotAvailableError(
-            f"{path} is not the published file: its sampling time is {table[0, -1]:g} s, the "
-            f"published one is {_DT:g} s. {remedy}"
-        )
+        fault = f"has the sampling time {table[0, -1]:g} s, the published file has {_DT:g} s"
+        raise faulty_file(path, fault, remedy)
     gaps = np.argwhere(~np.isfinite(table[:, :-1]))
     if len(gaps):
-        raise DataNotAvailableError(
-            f"{path} is not the published file: a value is missing in row {gaps[0, 0] + 1}. "
-            f"{remedy}"
-        )
+        raise faulty_file(path, f"lacks a value in row {gaps[0, 0] + 1}", remedy)
     return table[:, :-1]

@@ -1,4 +1,4 @@
-"""Waves on a square whose damping the physics does not know."""
+"""Simulated waves on a square; the physics misses the damping."""
 
 from __future__ import annotations
 
@@ -11,65 +11,64 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import validate_params
 
-from skhybrid.datasets._fields import laplacian
-from skhybrid.datasets._trajectories import (
-    CONSTRAINTS,
+from skhybrid.datasets._argument_constraints import (
     NOT_NEGATIVE,
     POSITIVE,
-    as_trajectories,
-    output_times,
+    TRAJECTORY_CONSTRAINTS,
 )
+from skhybrid.datasets._laplacian import laplacian
+from skhybrid.datasets._simulate_trajectories import simulate_trajectories
 
 _FEATURE_NAMES = ("displacement", "velocity")
 _SIZE = 64
 _SPACING = 1.0  # m
 _ORDER = 4
-_CENTRES = (20, 40)  # m; the last one is not drawn
+_CENTRES = (20, 40)  # m; the upper limit is excluded
 _AREAS = (10.0, 100.0)  # m^2
 
 _DESCR = f"""\
 Damped wave (simulated)
 -----------------------
 
-============  ===  ================================
-displacement       without unit, 1 at the start
+============  ===  ===============================================
+displacement       without unit, 1 at the peak of the initial pulse
 velocity      1/s  the derivative of the displacement
-============  ===  ================================
+============  ===  ===============================================
 
     displacement'' = c^2 Laplace(displacement) - k displacement'
 
-with c = 330 m/s and k = 50 1/s, on a square without edges (periodic) of {_SIZE} times {_SIZE}
-points 1 m apart. The physics is the wave without the damping, and does not know c.
+with c = 330 m/s and k = 50 1/s, on a periodic square of {_SIZE} times {_SIZE} points 1 m apart.
+The physics has the wave, with unknown c. It misses the damping.
 
-data    initial states, at t = 0: a pulse at rest, exp(-r^2 / s) with r the distance to its centre,
-        which is drawn from the grid points between {_CENTRES[0]} and {_CENTRES[1] - 1}, and s
-        uniform between {_AREAS[0]:g} and {_AREAS[1]:g} m^2
-target  states at dt, 2 dt, ...; the initial state is not among them
+data    initial states at t = 0: a pulse at rest, exp(-r^2 / s), where r is the distance to its
+        centre. The centre is a random grid point between {_CENTRES[0]} and {_CENTRES[1] - 1}, and
+        s is uniform between {_AREAS[0]:g} and {_AREAS[1]:g} m^2
+target  states at dt, 2 dt, ..., without the initial state
 
-Laplace is a central difference of fourth order, here and in the physics, so that c is exact. The
-velocity is about a hundred times as large as the displacement.
+Both the simulation and the physics use a fourth-order central difference for Laplace, so c is
+exact. The velocity is about a hundred times as large as the displacement.
 
-The numbers are those of Yin, Y., Le Guen, V., Dona, J., de Bézenac, E., Ayed, I., Thome, N.,
+The constants come from Yin, Y., Le Guen, V., Dona, J., de Bézenac, E., Ayed, I., Thome, N.,
 Gallinari, P.: Augmenting physical models with deep networks for complex dynamics forecasting.
-ICLR 2021, arXiv 2010.04456. There, one long wave between fixed edges is cut into sequences; here,
-every sequence starts with a pulse of its own.
+ICLR 2021, arXiv 2010.04456. Yin et al. cut one long wave between fixed edges into sequences.
+Here, every sequence has its own initial pulse.
 """
 
 
 def wave(
     t: float | torch.Tensor, state: torch.Tensor, *, c: float | torch.Tensor = 250.0
 ) -> torch.Tensor:
-    """Rate of change of a wave without damping, on a periodic grid of points 1 m apart.
+    """Return the rate of change of a wave without damping, on a periodic grid with spacing 1 m.
 
     Parameters
     ----------
     t : float or Tensor
-        Time in s, which makes no difference.
+        Time in s. The law does not depend on it.
     state : Tensor of shape (..., 2, height, width)
         Displacement and velocity.
     c : float or Tensor of shape (), default=250.0
-        Speed of the wave, in m/s. The default is where learning starts: the right order of
-        magnitude for sound in a gas.
+        Speed of the wave, in m/s. Training starts from the default: the right order of magnitude
+        for sound in a gas.
 
     Returns
     -------
@@ -89,12 +88,14 @@ def wave(
 
 
 def _damping(t: float | torch.Tensor, state: torch.Tensor, *, k: float) -> torch.Tensor:
+    """Return the damping, which the physics misses."""
     velocity = state[..., 1, :, :]
     return torch.stack([torch.zeros_like(velocity), -k * velocity], dim=-3)
 
 
 @validate_params(
-    {**CONSTRAINTS, "c": POSITIVE, "k": NOT_NEGATIVE}, prefer_skip_nested_validation=True
+    {**TRAJECTORY_CONSTRAINTS, "c": POSITIVE, "k": NOT_NEGATIVE},
+    prefer_skip_nested_validation=True,
 )
 def make_damped_wave(
     n_trajectories: int = 25,
@@ -107,26 +108,27 @@ def make_damped_wave(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple:
-    """Simulate damped waves on a square; the physics does not know the damping.
+    """Simulate damped waves on a square; the physics misses the damping.
 
     Parameters
     ----------
     n_trajectories : int, default=25
-        Number of trajectories. Each takes three megabytes at the default length.
+        Number of trajectories. Each needs three megabytes at the default length.
     n_times : int, default=25
-        Number of recorded states in each, the initial state not counted.
+        Number of recorded states in each trajectory, without the initial state.
     dt : float, default=1e-3
-        Time between recorded states, in s. A wave moves by a third of the grid spacing.
+        Time between recorded states, in s. With the default, a wave moves by a third of the grid
+        spacing.
     c : float, default=330.0
-        The truth about ``c``, in m/s.
+        True value of ``c``, in m/s.
     k : float, default=50.0
-        Damping that the physics does not know, in 1/s.
+        Damping, which the physics misses, in 1/s.
     noise : float or sequence of 2 floats, default=0.0
-        Standard deviation of the Gaussian noise on all observed states, the initial ones
-        included. The velocity is a hundred times as large as the displacement: give each its own,
-        for example ``[0.01, 1.0]``. No noise by default.
+        Standard deviation of the Gaussian noise on all observed states, including the initial
+        states. The velocity is a hundred times as large as the displacement, so give one number for
+        each, for example ``[0.01, 1.0]``. No noise by default.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial states and of the noise. Give an int to get the same data again.
+        Seed of the initial states and the noise. An int gives the same data in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -136,11 +138,11 @@ def make_damped_wave(
         With the keys
 
         data : ndarray of shape (n_trajectories, 2, 64, 64)
-            Initial states, at time 0, with noise.
+            Initial states at time 0, with noise.
         target : ndarray of shape (n_trajectories, n_times, 2, 64, 64)
-            States at ``times``, with noise. The initial state is not among them.
+            States at ``times``, with noise, without the initial state.
         noise_free_data, noise_free : ndarrays
-            The same without noise.
+            Same without noise.
         times : ndarray of shape (n_times,)
             ``dt, 2 dt, ...``, in s.
         dt : float
@@ -150,11 +152,11 @@ def make_damped_wave(
         physics : callable
             :func:`wave`.
         physics_params : dict
-            The truth: ``{"c": float}``, in m/s.
+            True value: ``{"c": float}``, in m/s.
         missing : callable
-            ``missing(t, state)``, what the physics leaves out of the rate of change.
+            ``missing(t, state)``, the part of the rate of change that the physics misses.
         frame : None
-            Trajectories are no table.
+            Trajectories have no DataFrame.
         DESCR : str
             Description of the data set.
 
@@ -163,13 +165,12 @@ def make_damped_wave(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     Notes
     -----
-    No solver is needed: every Fourier mode of the grid is a damped oscillator with a solution in
-    closed form. The constants and the pulses are those of Yin et al. [1]_, the periodic edges are
-    not.
+    The solution is exact: every Fourier mode of the grid is a damped oscillator with a closed-form
+    solution. The constants and the pulses follow Yin et al. [1]_; the periodic edges do not.
 
     References
     ----------
@@ -184,25 +185,24 @@ def make_damped_wave(
     ((2, 2, 64, 64), (2, 3, 2, 64, 64))
     """
     random = check_random_state(random_state)
-    initial_states = _draw_pulses(n_trajectories, random)
-    trajectories = _solve(initial_states, output_times(n_times, dt), c=float(c), k=float(k))
-    return as_trajectories(
-        initial_states,
-        trajectories,
+    return simulate_trajectories(
+        wave,
+        {"c": float(c)},
+        functools.partial(_damping, k=float(k)),
+        _draw_pulses(n_trajectories, random),
+        n_times=n_times,
         dt=dt,
         noise=noise,
         random=random,
         feature_names=_FEATURE_NAMES,
         return_X_y=return_X_y,
-        physics=wave,
-        physics_params={"c": float(c)},
-        missing=functools.partial(_damping, k=float(k)),
+        solve=functools.partial(solve_exactly, c=float(c), k=float(k)),
         DESCR=_DESCR,
     )
 
 
 def _draw_pulses(n_trajectories: int, random: np.random.RandomState) -> np.ndarray:
-    """Return initial states of shape (n_trajectories, 2, 64, 64): pulses at rest."""
+    """Draw pulses at rest; shape (n_trajectories, 2, 64, 64)."""
     areas = random.uniform(*_AREAS, size=(n_trajectories, 1, 1))
     rows, columns = random.randint(*_CENTRES, size=(2, n_trajectories, 1, 1)) * _SPACING
     points = np.arange(_SIZE) * _SPACING
@@ -211,20 +211,22 @@ def _draw_pulses(n_trajectories: int, random: np.random.RandomState) -> np.ndarr
     return np.stack([pulses, np.zeros_like(pulses)], axis=1)
 
 
-def _solve(initial_states: np.ndarray, times: np.ndarray, *, c: float, k: float) -> np.ndarray:
-    """Return the states at ``times``, exactly: a damped oscillator for each Fourier mode."""
+def solve_exactly(
+    initial_states: np.ndarray, times: np.ndarray, *, c: float, k: float
+) -> np.ndarray:
+    """Return the exact states at ``times``: each Fourier mode is a damped oscillator."""
     impulse = torch.zeros(_SIZE, _SIZE, dtype=torch.float64)
     impulse[0, 0] = 1.0
     response = laplacian(impulse, spacing=_SPACING, order=_ORDER).numpy()
     frequency2 = -(c**2) * scipy.fft.rfft2(response).real
-    frequency2[0, 0] = 0.0  # the mean, but for rounding
+    frequency2[0, 0] = 0.0  # exactly; rounding errors would move the mean
     displacement, velocity = np.moveaxis(scipy.fft.rfft2(initial_states), 1, 0)
     root = np.sqrt(k**2 / 4 - frequency2 + 0j)
     critical = root == 0
     safe_root = np.where(critical, 1.0, root)
     trajectories = np.empty((len(initial_states), len(times), *initial_states.shape[1:]))
     for i, t in enumerate(times):
-        # exp(-k t / 2) times the hyperbolic cosine of root t, and times its sine over root.
+        # exp(-k t / 2) times cosh(root t), and times sinh(root t) / root.
         growing = np.exp((root - k / 2) * t)
         cosine = growing * (1 + np.exp(-2 * root * t)) / 2
         sine = np.where(critical, t, -np.expm1(-2 * root * t) / (2 * safe_root)) * growing

@@ -1,4 +1,4 @@
-"""Trajectories of a Duffing oscillator whose damping the physics does not know."""
+"""Simulated trajectories of a Duffing oscillator; the physics misses the damping."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import validate_params
 
-from skhybrid.datasets._pendulum import friction
-from skhybrid.datasets._trajectories import (
-    CONSTRAINTS,
+from skhybrid.datasets._argument_constraints import (
     NOT_NEGATIVE,
     POSITIVE,
-    as_trajectories,
-    integrate,
-    output_times,
+    TRAJECTORY_CONSTRAINTS,
 )
+from skhybrid.datasets._pendulum import friction
+from skhybrid.datasets._simulate_trajectories import simulate_trajectories
 
 _FEATURE_NAMES = ("position", "velocity")
 _LIMIT = 1.5
@@ -34,16 +32,16 @@ velocity  the derivative of the position
 
     position'' = -linear position - cubic position^3 - damping velocity
 
-with linear = cubic = 1 and damping = 0.3, without units. The physics knows the two terms of the
-spring and neither stiffness. It does not know the damping.
+with linear = cubic = 1 and damping = 0.3, without units. The physics has the two terms of the
+spring, with unknown stiffnesses. It misses the damping.
 
-data    initial states, at t = 0: uniform on [-{_LIMIT}, {_LIMIT}]^2
-target  states at dt, 2 dt, ...; the initial state is not among them
+data    initial states at t = 0, uniform on [-{_LIMIT}, {_LIMIT}]^2
+target  states at dt, 2 dt, ..., without the initial state
 
-The missing part overlaps with the physics: on an orbit that decays, the velocity is correlated
-with the position. Least squares with the physics alone is 4 per cent low in the linear stiffness
-and 2 per cent low in the cubic one (windows of two steps), and a network that sees the whole
-state can move both much further. A network that sees the velocity alone cannot.
+The missing part overlaps with the physics: on a decaying orbit, the velocity is correlated with the
+position. Least squares with the physics alone underestimates the linear stiffness by 4 per cent and
+the cubic stiffness by 2 per cent (windows of two steps). A network that sees the whole state can
+shift both much further. A network that sees only the velocity cannot.
 """
 
 
@@ -54,17 +52,17 @@ def duffing(
     linear: float | torch.Tensor = 0.5,
     cubic: float | torch.Tensor = 0.5,
 ) -> torch.Tensor:
-    """Rate of change of a Duffing oscillator without damping.
+    """Return the rate of change of a Duffing oscillator without damping.
 
     Parameters
     ----------
     t : float or Tensor
-        Time, which makes no difference.
+        Time. The law does not depend on it.
     state : Tensor of shape (..., 2)
         Position and velocity.
     linear : float or Tensor of shape (), default=0.5
-        Force per displacement, for small ones. The defaults are where learning starts: the spring
-        has two terms of the same order.
+        Force per displacement, for small displacements. Training starts from the defaults: two
+        terms of the same order.
     cubic : float or Tensor of shape (), default=0.5
         Force per cubed displacement.
 
@@ -85,7 +83,7 @@ def duffing(
 
 
 @validate_params(
-    {**CONSTRAINTS, "linear": POSITIVE, "cubic": POSITIVE, "damping": NOT_NEGATIVE},
+    {**TRAJECTORY_CONSTRAINTS, "linear": POSITIVE, "cubic": POSITIVE, "damping": NOT_NEGATIVE},
     prefer_skip_nested_validation=True,
 )
 def make_duffing(
@@ -100,29 +98,29 @@ def make_duffing(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple:
-    """Simulate a Duffing oscillator with damping, which its physics does not know.
+    """Simulate a Duffing oscillator with damping, which the physics misses.
 
     Parameters
     ----------
     n_trajectories : int, default=25
         Number of trajectories.
     n_times : int, default=40
-        Number of recorded states in each, the initial state not counted. By default a trajectory
-        makes one to two swings and loses most of its energy.
+        Number of recorded states in each trajectory, without the initial state. With the
+        default, a trajectory makes one to two swings and loses most of its energy.
     dt : float, default=0.2
-        Time between recorded states. One step of fourth-order Runge-Kutta across it is exact
-        enough to find both stiffnesses within 0.1 per cent.
+        Time between recorded states. One fourth-order Runge-Kutta step of this size is
+        accurate enough to find both stiffnesses within 0.1 per cent.
     linear : float, default=1.0
-        The truth about ``linear``.
+        True value of ``linear``.
     cubic : float, default=1.0
-        The truth about ``cubic``.
+        True value of ``cubic``.
     damping : float, default=0.3
-        Damping that the physics does not know.
+        Damping, which the physics misses.
     noise : float or sequence of 2 floats, default=0.0
-        Standard deviation of the Gaussian noise on all observed states, the initial ones
-        included. No noise by default.
+        Standard deviation of the Gaussian noise on all observed states, including the initial
+        states. No noise by default.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial states and of the noise. Give an int to get the same data again.
+        Seed of the initial states and the noise. An int gives the same data in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -132,11 +130,11 @@ def make_duffing(
         With the keys
 
         data : ndarray of shape (n_trajectories, 2)
-            Initial states, at time 0, with noise.
+            Initial states at time 0, with noise.
         target : ndarray of shape (n_trajectories, n_times, 2)
-            States at ``times``, with noise. The initial state is not among them.
+            States at ``times``, with noise, without the initial state.
         noise_free_data, noise_free : ndarrays
-            The same without noise.
+            Same without noise.
         times : ndarray of shape (n_times,)
             ``dt, 2 dt, ...``.
         dt : float
@@ -146,11 +144,11 @@ def make_duffing(
         physics : callable
             :func:`duffing`.
         physics_params : dict
-            The truth: ``{"linear": float, "cubic": float}``.
+            True values: ``{"linear": float, "cubic": float}``.
         missing : callable
-            ``missing(t, state)``, what the physics leaves out of the rate of change.
+            ``missing(t, state)``, the part of the rate of change that the physics misses.
         frame : None
-            Trajectories are no table.
+            Trajectories have no DataFrame.
         DESCR : str
             Description of the data set.
 
@@ -159,7 +157,7 @@ def make_duffing(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     Examples
     --------
@@ -169,24 +167,16 @@ def make_duffing(
     ((25, 2), (25, 40, 2))
     """
     random = check_random_state(random_state)
-    truth = {"linear": float(linear), "cubic": float(cubic)}
-    missing = functools.partial(friction, damping=float(damping))
-    initial_states = random.uniform(-_LIMIT, _LIMIT, size=(n_trajectories, 2))
-    trajectories = integrate(
-        lambda t, state: duffing(t, state, **truth) + missing(t, state),
-        initial_states,
-        output_times(n_times, dt),
-    )
-    return as_trajectories(
-        initial_states,
-        trajectories,
+    return simulate_trajectories(
+        duffing,
+        {"linear": float(linear), "cubic": float(cubic)},
+        functools.partial(friction, damping=float(damping)),
+        random.uniform(-_LIMIT, _LIMIT, size=(n_trajectories, 2)),
+        n_times=n_times,
         dt=dt,
         noise=noise,
         random=random,
         feature_names=_FEATURE_NAMES,
         return_X_y=return_X_y,
-        physics=duffing,
-        physics_params=truth,
-        missing=missing,
         DESCR=_DESCR,
     )

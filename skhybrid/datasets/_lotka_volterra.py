@@ -1,4 +1,4 @@
-"""Prey and predators, with an interaction among the predators that the physics does not know."""
+"""Simulated trajectories of prey and predators; the physics misses an interaction."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import validate_params
 
-from skhybrid.datasets._trajectories import (
-    CONSTRAINTS,
-    NOT_NEGATIVE,
-    as_trajectories,
-    integrate,
-    output_times,
-)
+from skhybrid.datasets._argument_constraints import NOT_NEGATIVE, TRAJECTORY_CONSTRAINTS
+from skhybrid.datasets._simulate_trajectories import simulate_trajectories
 
 _FEATURE_NAMES = ("prey", "predators")
-# Rounded from what Carpenter's case study finds for hares and lynxes; see the Notes.
+# Rounded estimates for hares and lynxes from Carpenter's case study; see the Notes.
 _TRUTH = {"growth": 0.55, "predation": 0.028, "conversion": 0.024, "mortality": 0.8}
 _LIMITS = ((10.0, 60.0), (5.0, 40.0))  # thousands
 
@@ -36,17 +31,17 @@ predators  thousands  for example lynxes
     predators' = conversion prey predators - mortality predators - interference predators^2
 
 per year, with growth = 0.55, predation = 0.028, conversion = 0.024, mortality = 0.8 and
-interference = 0.005. The physics is the model of Lotka and Volterra and knows none of the four
-constants. What it misses is the interaction of the predators with each other: the more there are,
-the more they stand in each other's way, -interference predators^2.
+interference = 0.005. The physics is the Lotka-Volterra model. Its four constants are unknown. It
+misses the interaction among the predators, -interference predators^2: the more predators there are,
+the more they hinder each other.
 
-data    initial states, at t = 0: log-uniform, 10 to 60 thousand prey, 5 to 40 thousand predators
-target  states at dt, 2 dt, ...; the initial state is not among them
+data    initial states at t = 0, log-uniform: 10 to 60 thousand prey, 5 to 40 thousand predators
+target  states at dt, 2 dt, ..., without the initial state
 
-The missing part makes the cycles die away, which those of the physics never do. It overlaps with
-the mortality: both take predators away where there are many. Least squares with the physics alone,
-from one state to the next, finds a mortality that is 15 per cent too high, and the other three
-constants within about one per cent.
+The missing part damps the cycles. The cycles of the physics alone are never damped. The missing
+part overlaps with the mortality: both remove predators where there are many. Least squares with the
+physics alone, from one state to the next, overestimates the mortality by 15 per cent and finds the
+other three constants within about one per cent.
 """
 
 
@@ -59,24 +54,24 @@ def lotka_volterra(
     conversion: float | torch.Tensor = 0.05,
     mortality: float | torch.Tensor = 1.0,
 ) -> torch.Tensor:
-    """Rate of change of prey and predators, after Lotka and Volterra.
+    """Return the rate of change of prey and predators, after Lotka and Volterra.
 
     Parameters
     ----------
     t : float or Tensor
-        Time in years, which makes no difference.
+        Time in years. The law does not depend on it.
     state : Tensor of shape (..., 2)
         Prey and predators, in thousands.
     growth : float or Tensor of shape (), default=1.0
-        Growth rate of the prey without predators, per year. The defaults are where learning
-        starts: animals that double or halve within a year when left alone, and a balance of 20
-        thousand of each.
+        Growth rate of the prey without predators, per year. Training starts from the defaults:
+        each species alone doubles or halves within a year, and the equilibrium is 20 thousand of
+        each.
     predation : float or Tensor of shape (), default=0.05
-        Share of the prey eaten per year by each thousand predators.
+        Fraction of the prey that each thousand predators eat per year.
     conversion : float or Tensor of shape (), default=0.05
-        Growth rate of the predators, per year, for each thousand prey.
+        Growth rate of the predators for each thousand prey, per year.
     mortality : float or Tensor of shape (), default=1.0
-        Rate at which predators vanish without prey, per year.
+        Rate at which predators die without prey, per year.
 
     Returns
     -------
@@ -101,11 +96,14 @@ def lotka_volterra(
 def _interference(
     t: float | torch.Tensor, state: torch.Tensor, *, interference: float
 ) -> torch.Tensor:
+    """Return the interaction among the predators, which the physics misses."""
     predators = state[..., 1]
     return torch.stack([torch.zeros_like(predators), -interference * predators**2], dim=-1)
 
 
-@validate_params({**CONSTRAINTS, "interference": NOT_NEGATIVE}, prefer_skip_nested_validation=True)
+@validate_params(
+    {**TRAJECTORY_CONSTRAINTS, "interference": NOT_NEGATIVE}, prefer_skip_nested_validation=True
+)
 def make_lotka_volterra(
     n_trajectories: int = 25,
     *,
@@ -123,19 +121,19 @@ def make_lotka_volterra(
     n_trajectories : int, default=25
         Number of trajectories.
     n_times : int, default=40
-        Number of recorded states in each, the initial state not counted. The default makes 20
-        years, about two cycles.
+        Number of recorded states in each trajectory, without the initial state. The default
+        gives 20 years, about two cycles.
     dt : float, default=0.5
         Time between recorded states, in years.
     interference : float, default=0.005
-        Strength of the interaction that the physics does not know: the rate at which predators
-        vanish because of each thousand other predators, per year. At the usual number of
-        predators, about 19 thousand, the default adds an eighth to the mortality.
+        Strength of the interaction that the physics misses: the rate at which predators die
+        because of each thousand other predators, per year. At the usual number of predators, about
+        19 thousand, the default adds an eighth to the mortality.
     noise : float or sequence of 2 floats, default=0.0
-        Standard deviation of the Gaussian noise on all observed states, the initial ones
-        included, in thousands. No noise by default. Much noise makes small numbers negative.
+        Standard deviation of the Gaussian noise on all observed states, including the initial
+        states, in thousands. No noise by default. Strong noise makes small numbers negative.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial states and of the noise. Give an int to get the same data again.
+        Seed of the initial states and the noise. An int gives the same data in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -145,11 +143,11 @@ def make_lotka_volterra(
         With the keys
 
         data : ndarray of shape (n_trajectories, 2)
-            Initial states, at time 0, with noise.
+            Initial states at time 0, with noise.
         target : ndarray of shape (n_trajectories, n_times, 2)
-            States at ``times``, with noise. The initial state is not among them.
+            States at ``times``, with noise, without the initial state.
         noise_free_data, noise_free : ndarrays
-            The same without noise.
+            Same without noise.
         times : ndarray of shape (n_times,)
             ``dt, 2 dt, ...``, in years.
         dt : float
@@ -159,11 +157,11 @@ def make_lotka_volterra(
         physics : callable
             :func:`lotka_volterra`.
         physics_params : dict
-            The truth about its four constants, as floats.
+            True values of its four constants, as floats.
         missing : callable
-            ``missing(t, state)``, what the physics leaves out of the rate of change.
+            ``missing(t, state)``, the part of the rate of change that the physics misses.
         frame : None
-            Trajectories are no table.
+            Trajectories have no DataFrame.
         DESCR : str
             Description of the data set.
 
@@ -172,7 +170,7 @@ def make_lotka_volterra(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     See Also
     --------
@@ -180,9 +178,9 @@ def make_lotka_volterra(
 
     Notes
     -----
-    The four constants are of the size that B. Carpenter finds for the counts of lynxes and hares
-    ("Predator-prey population dynamics: the Lotka-Volterra model in Stan", 2018). The missing
-    interaction is ours.
+    The four constants have the size that B. Carpenter finds for the counts of lynxes and hares
+    ("Predator-prey population dynamics: the Lotka-Volterra model in Stan", 2018). skhybrid adds
+    the missing interaction.
 
     Examples
     --------
@@ -192,24 +190,17 @@ def make_lotka_volterra(
     ((25, 2), (25, 40, 2))
     """
     random = check_random_state(random_state)
-    missing = functools.partial(_interference, interference=float(interference))
     low, high = np.log(_LIMITS).T
-    initial_states = np.exp(random.uniform(low, high, size=(n_trajectories, 2)))
-    trajectories = integrate(
-        lambda t, state: lotka_volterra(t, state, **_TRUTH) + missing(t, state),
-        initial_states,
-        output_times(n_times, dt),
-    )
-    return as_trajectories(
-        initial_states,
-        trajectories,
+    return simulate_trajectories(
+        lotka_volterra,
+        dict(_TRUTH),
+        functools.partial(_interference, interference=float(interference)),
+        np.exp(random.uniform(low, high, size=(n_trajectories, 2))),
+        n_times=n_times,
         dt=dt,
         noise=noise,
         random=random,
         feature_names=_FEATURE_NAMES,
         return_X_y=return_X_y,
-        physics=lotka_volterra,
-        physics_params=dict(_TRUTH),
-        missing=missing,
         DESCR=_DESCR,
     )

@@ -1,4 +1,4 @@
-"""Trajectories of a pendulum whose friction the physics does not know."""
+"""Simulated trajectories of a pendulum; the physics misses the friction."""
 
 from __future__ import annotations
 
@@ -11,22 +11,20 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import validate_params
 
-from skhybrid.datasets._trajectories import (
-    CONSTRAINTS,
+from skhybrid.datasets._argument_constraints import (
     NOT_NEGATIVE,
     POSITIVE,
-    as_trajectories,
-    integrate,
-    output_times,
+    TRAJECTORY_CONSTRAINTS,
 )
+from skhybrid.datasets._simulate_trajectories import simulate_trajectories
 
 FEATURE_NAMES = ("angle", "velocity")
-OMEGA2 = (2 * math.pi / 6) ** 2  # s^-2: small swings take 6 s
+OMEGA2 = (2 * math.pi / 6) ** 2  # s^-2: small swings have a period of 6 s
 DAMPING = 0.2  # s^-1
 _RADII = (1.3, 2.3)
 
 _CITATION = """\
-The numbers are those of Yin, Y., Le Guen, V., Dona, J., de Bézenac, E., Ayed, I., Thome, N.,
+The constants come from Yin, Y., Le Guen, V., Dona, J., de Bézenac, E., Ayed, I., Thome, N.,
 Gallinari, P.: Augmenting physical models with deep networks for complex dynamics forecasting.
 ICLR 2021, arXiv 2010.04456.
 """
@@ -42,15 +40,15 @@ velocity  rad/s  the derivative of the angle
 
     angle'' = -omega2 sin(angle) - damping angle' + amplitude cos(frequency t)
 
-The physics knows the first term and not omega2, and it knows the drive, if there is one. It does
-not know the friction, -damping angle'.
+The physics has the first term, with unknown omega2, and the drive with its true constants, if there
+is a drive. It misses the friction, -damping angle'.
 
-data    initial states, at t = 0
-target  states at dt, 2 dt, ...; the initial state is not among them
+data    initial states at t = 0
+target  states at dt, 2 dt, ..., without the initial state
 
-Initial states have a random direction in the plane of angle and velocity, and a radius that is
-uniform between {_RADII[0]} and {_RADII[1]} (rad and rad/s). A direction is that of a point in a
-square, so that the diagonals are somewhat more likely.
+Initial states have a random direction in the plane of angle and velocity, and a uniform radius
+between {_RADII[0]} and {_RADII[1]} (rad and rad/s). The direction points to a uniformly random
+point of a square, so diagonals are somewhat more likely.
 
 {_CITATION}"""
 
@@ -58,17 +56,17 @@ square, so that the diagonals are somewhat more likely.
 def pendulum(
     t: float | torch.Tensor, state: torch.Tensor, *, omega2: float | torch.Tensor = 1.0
 ) -> torch.Tensor:
-    """Rate of change of a pendulum without friction.
+    """Return the rate of change of a pendulum without friction.
 
     Parameters
     ----------
     t : float or Tensor
-        Time in s, which makes no difference.
+        Time in s. The law does not depend on it.
     state : Tensor of shape (..., 2)
         Angle in rad and velocity in rad/s.
     omega2 : float or Tensor of shape (), default=1.0
-        Squared angular frequency of small swings, in s^-2. The default is where learning starts:
-        the right order of magnitude for a pendulum of a few metres.
+        Squared angular frequency of small swings, in s^-2. Training starts from the default: the
+        right order of magnitude for a pendulum of a few metres.
 
     Returns
     -------
@@ -95,7 +93,7 @@ def forced_pendulum(
     amplitude: float | torch.Tensor = 1.0,
     frequency: float | torch.Tensor = 1.0,
 ) -> torch.Tensor:
-    """Rate of change of a pendulum without friction that is driven by a cosine.
+    """Return the rate of change of a pendulum without friction, driven by a cosine.
 
     Parameters
     ----------
@@ -108,8 +106,8 @@ def forced_pendulum(
     amplitude : float or Tensor of shape (), default=1.0
         Amplitude of the drive, in rad s^-2.
     frequency : float or Tensor of shape (), default=1.0
-        Angular frequency of the drive, in rad/s. The defaults are of the order of the pendulum's
-        own frequency and restoring acceleration.
+        Angular frequency of the drive, in rad/s. The defaults have the order of magnitude of
+        the pendulum's own frequency and restoring acceleration.
 
     Returns
     -------
@@ -130,13 +128,13 @@ def forced_pendulum(
 
 
 def friction(t: float | torch.Tensor, state: torch.Tensor, *, damping: float) -> torch.Tensor:
-    """Return what the physics of pendulum and Duffing oscillator leaves out."""
+    """Return the damping, which the physics of pendulum and Duffing oscillator misses."""
     velocity = state[..., 1]
     return torch.stack([torch.zeros_like(velocity), -damping * velocity], dim=-1)
 
 
 def draw_initial_states(n_trajectories: int, random: np.random.RandomState) -> np.ndarray:
-    """Draw initial states of the protocol, of shape (n_trajectories, 2)."""
+    """Draw initial states as described in DESCR; shape (n_trajectories, 2)."""
     directions = random.uniform(-1.0, 1.0, size=(n_trajectories, 2))
     radii = random.uniform(*_RADII, size=(n_trajectories, 1))
     return radii * directions / np.linalg.norm(directions, axis=1, keepdims=True)
@@ -144,7 +142,7 @@ def draw_initial_states(n_trajectories: int, random: np.random.RandomState) -> n
 
 @validate_params(
     {
-        **CONSTRAINTS,
+        **TRAJECTORY_CONSTRAINTS,
         "omega2": POSITIVE,
         "damping": NOT_NEGATIVE,
         "forcing_amplitude": NOT_NEGATIVE,
@@ -165,29 +163,29 @@ def make_pendulum(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple:
-    """Simulate a pendulum with friction, which its physics does not know.
+    """Simulate a pendulum with friction, which the physics misses.
 
     Parameters
     ----------
     n_trajectories : int, default=25
-        Number of trajectories. This and the other defaults are those of Yin et al. [1]_.
+        Number of trajectories. This and the other defaults follow Yin et al. [1]_.
     n_times : int, default=40
-        Number of recorded states in each, the initial state not counted.
+        Number of recorded states in each trajectory, without the initial state.
     dt : float, default=0.5
         Time between recorded states, in s.
     omega2 : float, default=(2 pi / 6)^2
-        The truth about ``omega2``, in s^-2.
+        True value of ``omega2``, in s^-2.
     damping : float, default=0.2
-        Friction that the physics does not know, in s^-1.
+        Friction, which the physics misses, in s^-1.
     forcing_amplitude : float, default=0.0
-        Amplitude of a drive that the physics knows, in rad s^-2. None by default.
+        Amplitude of a drive that the physics knows, in rad s^-2. No drive by default.
     forcing_frequency : float, default=1.0
-        Angular frequency of that drive, in rad/s: near resonance.
+        Angular frequency of the drive, in rad/s. The default is near resonance.
     noise : float or sequence of 2 floats, default=0.0
-        Standard deviation of the Gaussian noise on all observed states, the initial ones
-        included, in rad and rad/s. No noise by default.
+        Standard deviation of the Gaussian noise on all observed states, including the initial
+        states, in rad and rad/s. No noise by default.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial states and of the noise. Give an int to get the same data again.
+        Seed of the initial states and the noise. An int gives the same data in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -197,11 +195,11 @@ def make_pendulum(
         With the keys
 
         data : ndarray of shape (n_trajectories, 2)
-            Initial states, at time 0, with noise.
+            Initial states at time 0, with noise.
         target : ndarray of shape (n_trajectories, n_times, 2)
-            States at ``times``, with noise. The initial state is not among them.
+            States at ``times``, with noise, without the initial state.
         noise_free_data, noise_free : ndarrays
-            The same without noise.
+            Same without noise.
         times : ndarray of shape (n_times,)
             ``dt, 2 dt, ...``, in s.
         dt : float
@@ -209,14 +207,14 @@ def make_pendulum(
         feature_names, target_names : list of str
             ``["angle", "velocity"]``.
         physics : callable
-            :func:`pendulum`; if there is a drive, :func:`forced_pendulum` with the drive filled
-            in.
+            :func:`pendulum`; with a drive, :func:`forced_pendulum` with amplitude and frequency
+            filled in.
         physics_params : dict
-            The truth: ``{"omega2": float}``, in s^-2.
+            True value: ``{"omega2": float}``, in s^-2.
         missing : callable
-            ``missing(t, state)``, what the physics leaves out of the rate of change.
+            ``missing(t, state)``, the part of the rate of change that the physics misses.
         frame : None
-            Trajectories are no table.
+            Trajectories have no DataFrame.
         DESCR : str
             Description of the data set.
 
@@ -225,7 +223,7 @@ def make_pendulum(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     References
     ----------
@@ -249,23 +247,16 @@ def make_pendulum(
             amplitude=float(forcing_amplitude),
             frequency=float(forcing_frequency),
         )
-    missing = functools.partial(friction, damping=float(damping))
-    initial_states = draw_initial_states(n_trajectories, random)
-    trajectories = integrate(
-        lambda t, state: physics(t, state, omega2=omega2) + missing(t, state),
-        initial_states,
-        output_times(n_times, dt),
-    )
-    return as_trajectories(
-        initial_states,
-        trajectories,
+    return simulate_trajectories(
+        physics,
+        {"omega2": float(omega2)},
+        functools.partial(friction, damping=float(damping)),
+        draw_initial_states(n_trajectories, random),
+        n_times=n_times,
         dt=dt,
         noise=noise,
         random=random,
         feature_names=FEATURE_NAMES,
         return_X_y=return_X_y,
-        physics=physics,
-        physics_params={"omega2": float(omega2)},
-        missing=missing,
         DESCR=_DESCR,
     )

@@ -1,20 +1,25 @@
-"""The acceleration of a pendulum whose friction the physics does not know: the smallest task."""
+"""Simulated accelerations of a pendulum; the physics misses a term. The smallest data set."""
 
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 
 import numpy as np
 import torch
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skhybrid.datasets._bunch import as_bunch
+from skhybrid.datasets._argument_constraints import (
+    AT_LEAST_ONE,
+    NOT_NEGATIVE,
+    RANDOM_STATE,
+    YES_OR_NO,
+)
+from skhybrid.datasets._build_bunch import build_table_bunch
 
 _FEATURE_NAMES = ("angle", "velocity")
 _OMEGA2 = (2 * math.pi / 6) ** 2  # rad s^-2 per unit of sin(angle): a period of 6 s
-_LIMITS = (2.5, 2.0)  # rad and rad/s: far from small angles, short of going over the top
+_LIMITS = (2.5, 2.0)  # rad and rad/s: far beyond small angles, but never over the top
 
 _MISSING = {
     "drag": lambda angle, velocity: -0.2 * velocity * np.abs(velocity),
@@ -25,7 +30,7 @@ _DESCR = """\
 Pendulum acceleration (simulated)
 ---------------------------------
 
-A table of states of a pendulum and the angular acceleration measured in each of them.
+States of a pendulum, and the angular acceleration measured in each state.
 
 =============  ========  ==========================================
 angle          rad       uniform on [-2.5, 2.5]; 0 hangs down
@@ -35,33 +40,33 @@ acceleration   rad s^-2  the target
 
 acceleration = -omega2 sin(angle) + missing(angle, velocity) + Gaussian noise
 
-with omega2 = (2 pi / 6)^2 s^-2. The physics knows the first term, not omega2. What it misses:
+with omega2 = (2 pi / 6)^2 s^-2. The physics has the first term, with unknown omega2. It misses one
+of two terms:
 
 * "drag": -0.2 velocity |velocity|, which does not depend on the angle.
 * "wiggly": 0.3 cos(3 angle) + 0.2 velocity. It depends on the angle, but cos(3 angle) is even and
   sin(angle) is odd.
 
-Both are uncorrelated with sin(angle) over the box from which the states are drawn, so the true
-omega2 is also what least squares with the physics alone tends to as the number of samples grows.
-A network that is free to do so can nevertheless take over any share of the sine.
+Both are uncorrelated with sin(angle) over the range of the states. So least squares with the
+physics alone converges to the true omega2 as the number of samples grows. An unconstrained network
+can nevertheless replace any part of the sine.
 """
 
 
 def pendulum_acceleration(
     angle: torch.Tensor, velocity: torch.Tensor, *, omega2: float | torch.Tensor = 1.0
 ) -> torch.Tensor:
-    """Angular acceleration of a pendulum without friction.
+    """Return the angular acceleration of a pendulum without friction.
 
     Parameters
     ----------
     angle : Tensor of shape (n_samples,)
         Angle in rad; 0 hangs down.
     velocity : Tensor of shape (n_samples,)
-        Angular velocity in rad/s. This physics has no use for it; it is a feature that the
-        network may need.
+        Angular velocity in rad/s. The physics does not use it, but the network may need it.
     omega2 : float or Tensor of shape (), default=1.0
-        Squared angular frequency of small swings (gravity over length), in s^-2. The default is
-        where learning starts: the right order of magnitude for a pendulum of a few metres.
+        Squared angular frequency of small swings (gravity over length), in s^-2. Training
+        starts from the default: the right order of magnitude for a pendulum of a few metres.
 
     Returns
     -------
@@ -81,12 +86,12 @@ def pendulum_acceleration(
 
 @validate_params(
     {
-        "n_samples": [Interval(Integral, 1, None, closed="left")],
+        "n_samples": AT_LEAST_ONE,
         "missing": [StrOptions(set(_MISSING))],
-        "noise": [Interval(Real, 0, None, closed="left")],
-        "random_state": ["random_state"],
-        "as_frame": ["boolean"],
-        "return_X_y": ["boolean"],
+        "noise": NOT_NEGATIVE,
+        "random_state": RANDOM_STATE,
+        "as_frame": YES_OR_NO,
+        "return_X_y": YES_OR_NO,
     },
     prefer_skip_nested_validation=True,
 )
@@ -99,21 +104,21 @@ def make_pendulum_acceleration(
     as_frame: bool = False,
     return_X_y: bool = False,
 ) -> Bunch | tuple:
-    """Simulate accelerations of a pendulum, with a term that the physics does not know.
+    """Simulate accelerations of a pendulum; the physics misses one term.
 
     Parameters
     ----------
     n_samples : int, default=400
-        Number of states. The default is enough to learn from in seconds.
+        Number of states. Training with the default takes seconds.
     missing : {"drag", "wiggly"}, default="drag"
-        What the physics leaves out: ``"drag"`` is ``-0.2 velocity |velocity|``, smooth and simple;
-        ``"wiggly"`` is ``0.3 cos(3 angle) + 0.2 velocity``, which a network that is kept too
-        simple cannot follow.
+        The term that the physics misses. ``"drag"`` is ``-0.2 velocity |velocity|``, smooth and
+        simple. ``"wiggly"`` is ``0.3 cos(3 angle) + 0.2 velocity``; a network that is too simple
+        cannot represent it.
     noise : float, default=0.05
         Standard deviation of the Gaussian noise on the target, in rad s^-2. The default is about
-        six per cent of the spread of the target.
+        six per cent of the standard deviation of the target.
     random_state : int, RandomState instance or None, default=None
-        Seed of the states and of the noise. Give an int to get the same data again.
+        Seed of the states and the noise. An int gives the same data in every call.
     as_frame : bool, default=False
         Whether to return pandas objects instead of arrays.
     return_X_y : bool, default=False
@@ -129,7 +134,7 @@ def make_pendulum_acceleration(
         target : ndarray of shape (n_samples,)
             Angular acceleration in rad s^-2, with noise.
         noise_free : ndarray of shape (n_samples,)
-            The same without noise.
+            Same without noise.
         frame : DataFrame of shape (n_samples, 3) or None
             Data and target, if ``as_frame`` is true.
         feature_names : list of str
@@ -139,7 +144,7 @@ def make_pendulum_acceleration(
         physics : callable
             :func:`pendulum_acceleration`.
         physics_params : dict
-            The truth: ``{"omega2": (2 pi / 6)^2}``, in s^-2.
+            True value: ``{"omega2": (2 pi / 6)^2}``, in s^-2.
         DESCR : str
             Description of the data set.
 
@@ -148,7 +153,7 @@ def make_pendulum_acceleration(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     Examples
     --------
@@ -164,7 +169,7 @@ def make_pendulum_acceleration(
     angle, velocity = data.T
     known = pendulum_acceleration(torch.tensor(angle), torch.tensor(velocity), omega2=_OMEGA2)
     noise_free = known.numpy() + _MISSING[missing](angle, velocity)
-    return as_bunch(
+    return build_table_bunch(
         data,
         noise_free + noise * random.standard_normal(n_samples),
         feature_names=_FEATURE_NAMES,

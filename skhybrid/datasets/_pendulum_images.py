@@ -1,4 +1,4 @@
-"""A pendulum seen by a camera: the physics holds for states that nobody has measured."""
+"""Simulated images of a pendulum; the physics describes its unmeasured angle and velocity."""
 
 from __future__ import annotations
 
@@ -9,6 +9,14 @@ import numpy as np
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
+from skhybrid.datasets._argument_constraints import (
+    AT_LEAST_ONE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    TRAJECTORY_CONSTRAINTS,
+)
+from skhybrid.datasets._build_bunch import build_bunch
+from skhybrid.datasets._integrate_trajectories import integrate
 from skhybrid.datasets._pendulum import (
     DAMPING,
     FEATURE_NAMES,
@@ -17,7 +25,6 @@ from skhybrid.datasets._pendulum import (
     friction,
     pendulum,
 )
-from skhybrid.datasets._trajectories import CONSTRAINTS, NOT_NEGATIVE, POSITIVE, integrate
 
 _LENGTH = 0.7
 _BLUR = 0.15
@@ -26,33 +33,32 @@ _DESCR = f"""\
 Pendulum images (simulated)
 ---------------------------
 
-Grey images of a pendulum with friction, 0 is black and 1 is white. The picture shows the square
-[-1, 1]^2, rows from top to bottom and columns from left to right. The pendulum hangs from its
-middle, and only the bob is seen, as a blurred white spot on black: at an angle of 0 it is below
-the middle, at a positive one to the right. A pixel whose centre has the distance r from the bob,
-which is {_LENGTH} away from the middle, has the grey value
+Grey images of a pendulum with friction; 0 is black and 1 is white. An image shows the square
+[-1, 1]^2, rows from top to bottom and columns from left to right. The pendulum hangs from the
+middle. Only the bob is visible, as a blurred white spot on black, at distance {_LENGTH} from the
+middle: below the middle at angle 0, to the right at positive angles. A pixel whose centre has the
+distance r from the bob has the grey value
 
     exp(-r^2 / (2 {_BLUR}^2))
 
-The angle obeys angle'' = -omega2 sin(angle) - damping angle'. The physics knows the first term and
-not omega2. It does not know the friction. One image shows the angle, and only several show the
-velocity:
+The angle obeys angle'' = -omega2 sin(angle) - damping angle'. The physics has the first term, with
+unknown omega2. It misses the friction. One image shows the angle. Several images show the velocity.
 
-data    the context: the last of these images is at t = 0, the others dt, 2 dt, ... before
-target  images at dt, 2 dt, ...; neither the image at t = 0 nor the initial state is among them
+data    the context: images at ..., -2 dt, -dt, 0
+target  images at dt, 2 dt, ..., without the image at t = 0
 
 initial_states and states are the true angle (rad) and velocity (rad/s) at t = 0 and at dt, 2 dt,
-..., for comparison only. The first image of the context has a state of the data set "Pendulum":
-a random direction and a radius that is uniform between 1.3 and 2.3. omega2 = (2 pi / 6)^2 s^-2 and
-damping = 0.2 s^-1 are the same as there, too. The rendering is ours.
+..., for comparison only. The state in the first image of the context has the distribution of the
+initial states of the data set "Pendulum": a random direction and a uniform radius between 1.3 and
+2.3. omega2 = (2 pi / 6)^2 s^-2 and damping = 0.2 s^-1 equal the constants of that data set.
 """
 
 
 @validate_params(
     {
-        **CONSTRAINTS,
+        **TRAJECTORY_CONSTRAINTS,
         "noise": NOT_NEGATIVE,
-        "n_context": [Interval(Integral, 1, None, closed="left")],
+        "n_context": AT_LEAST_ONE,
         "size": [Interval(Integral, 4, None, closed="left")],
         "omega2": POSITIVE,
         "damping": NOT_NEGATIVE,
@@ -72,31 +78,31 @@ def make_pendulum_images(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple:
-    """Simulate images of a pendulum with friction, which its physics does not know.
+    """Simulate images of a pendulum with friction, which the physics misses.
 
     Parameters
     ----------
     n_trajectories : int, default=100
-        Number of image sequences. Each takes 90 kilobytes at the default size and length.
+        Number of image sequences. Each needs 90 kilobytes at the default size and length.
     n_context : int, default=4
-        Number of images up to time 0 in each, from which the state at time 0 is to be found. The
-        default is two more than a velocity needs.
+        Number of images up to time 0 in each sequence, which show the state at time 0. The default
+        is two more than a velocity needs.
     n_times : int, default=40
-        Number of images after time 0 in each. The default is a bit more than one and a half
-        swings.
+        Number of images after time 0 in each sequence. The default gives a bit more than one and a
+        half swings.
     dt : float, default=0.25
         Time between images, in s.
     size : int, default=16
         Height and width of an image, in pixels.
     omega2 : float, default=(2 pi / 6)^2
-        The truth about ``omega2``, in s^-2.
+        True value of ``omega2``, in s^-2.
     damping : float, default=0.2
-        Friction that the physics does not know, in s^-1.
+        Friction, which the physics misses, in s^-1.
     noise : float, default=0.0
         Standard deviation of the Gaussian noise on every pixel, where white is 1. Noisy pixels may
         be negative or greater than 1. No noise by default.
     random_state : int, RandomState instance or None, default=None
-        Seed of the first states and of the noise. Give an int to get the same data again.
+        Seed of the first states and the noise. An int gives the same data in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -108,9 +114,9 @@ def make_pendulum_images(
         data : ndarray of shape (n_trajectories, n_context, size, size)
             Images at ``context_times``, with noise.
         target : ndarray of shape (n_trajectories, n_times, size, size)
-            Images at ``times``, with noise. The image at time 0 is not among them.
+            Images at ``times``, with noise, without the image at time 0.
         noise_free_data, noise_free : ndarrays
-            The same without noise.
+            Same without noise.
         context_times : ndarray of shape (n_context,)
             ``..., -2 dt, -dt, 0``, in s.
         times : ndarray of shape (n_times,)
@@ -118,32 +124,32 @@ def make_pendulum_images(
         dt : float
             Time between two images, in s.
         initial_states : ndarray of shape (n_trajectories, 2)
-            The true angle and velocity at time 0, in rad and rad/s.
+            True angle and velocity at time 0, in rad and rad/s.
         states : ndarray of shape (n_trajectories, n_times, 2)
-            The true angle and velocity at ``times``.
+            True angle and velocity at ``times``.
         state_names : list of str
             ``["angle", "velocity"]``.
         physics : callable
             :func:`pendulum`, a function of the state.
         physics_params : dict
-            The truth: ``{"omega2": float}``, in s^-2.
+            True value: ``{"omega2": float}``, in s^-2.
         missing : callable
-            ``missing(t, state)``, what the physics leaves out of the rate of change.
+            ``missing(t, state)``, the part of the rate of change that the physics misses.
         frame : None
-            Images are no table.
+            Images have no DataFrame.
         DESCR : str
-            Description of the data set, the rendering included.
+            Description of the data set and of the rendering.
 
     (data, target) : tuple, if ``return_X_y`` is true
 
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     See Also
     --------
-    make_pendulum : The same pendulum, with its angle and velocity measured.
+    make_pendulum : Same pendulum with measured angle and velocity.
 
     Examples
     --------
@@ -160,17 +166,15 @@ def make_pendulum_images(
         lambda t, state: pendulum(t, state, omega2=omega2) + missing(t, state),
         first_states,
         all_times[1:],
-        start=all_times[0],
+        initial_time=all_times[0],
     )
     states = np.concatenate([first_states[:, None], later_states], axis=1)
-    noise_free = _render(states[..., 0], size)
+    noise_free = render(states[..., 0], size)
     images = noise_free + noise * random.standard_normal(noise_free.shape)
-    data, target = images[:, :n_context], images[:, n_context:]
-    if return_X_y:
-        return data, target
-    return Bunch(
-        data=data,
-        target=target,
+    return build_bunch(
+        images[:, :n_context],
+        images[:, n_context:],
+        return_X_y=return_X_y,
         noise_free_data=noise_free[:, :n_context],
         noise_free=noise_free[:, n_context:],
         context_times=all_times[:n_context],
@@ -187,11 +191,11 @@ def make_pendulum_images(
     )
 
 
-def _render(angles: np.ndarray, size: int) -> np.ndarray:
-    """Return images of shape (..., size, size) for angles of shape (...)."""
+def render(angles: np.ndarray, size: int) -> np.ndarray:
+    """Render angles of shape (...) as images of shape (..., size, size)."""
     centres = (2 * np.arange(size) + 1) / size - 1
     right, down = _LENGTH * np.sin(angles), _LENGTH * np.cos(angles)
-    # A Gaussian of the distance is one of the rows times one of the columns.
+    # A Gaussian of the distance is the product of a Gaussian of rows and one of columns.
     rows, columns = (
         np.exp(-((centres - place[..., None]) ** 2) / (2 * _BLUR**2)) for place in (down, right)
     )

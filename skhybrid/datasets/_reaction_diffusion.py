@@ -1,4 +1,4 @@
-"""Two substances that diffuse, and react in a way that the physics does not know."""
+"""Simulated fields of two substances that diffuse and react; the physics misses the reactions."""
 
 from __future__ import annotations
 
@@ -11,14 +11,9 @@ import torch
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skhybrid.datasets._fields import laplacian
-from skhybrid.datasets._trajectories import (
-    CONSTRAINTS,
-    POSITIVE,
-    as_trajectories,
-    integrate,
-    output_times,
-)
+from skhybrid.datasets._argument_constraints import POSITIVE, TRAJECTORY_CONSTRAINTS
+from skhybrid.datasets._laplacian import laplacian
+from skhybrid.datasets._simulate_trajectories import simulate_trajectories
 
 _FEATURE_NAMES = ("u", "v")
 _SIZE = 32
@@ -36,18 +31,18 @@ v  concentration, without unit
     u' = a Laplace(u) + u - u^3 - v - k
     v' = b Laplace(v) + u - v
 
-on the square [-1, 1]^2 without edges (periodic), on a grid of {_SIZE} times {_SIZE} points, with
-a = 1e-3, b = 5e-3 and k = 5e-3: reactions of the FitzHugh-Nagumo type. The physics knows the
-diffusion and neither a nor b. It does not know the reactions.
+on the periodic square [-1, 1]^2, on a grid of {_SIZE} times {_SIZE} points, with a = 1e-3,
+b = 5e-3 and k = 5e-3. The reactions are of the FitzHugh-Nagumo type. The physics has the diffusion,
+with unknown a and b. It misses the reactions.
 
-data    initial states, at t = 0: u and v uniform on (0, 1), independently in every point
-target  states at dt, 2 dt, ...; the initial state is not among them
+data    initial states at t = 0: u and v uniform on (0, 1), independent in every point
+target  states at dt, 2 dt, ..., without the initial state
 
-Laplace is the difference of a point to its four neighbours, here and in the physics. The fields
-start as rough as the grid allows, so that a and b belong to this grid and this stencil. A 3 times 3
-convolution can imitate it; a network that sees one point at a time cannot.
+Both the simulation and the physics use the five-point stencil for Laplace. The initial fields are
+as rough as the grid allows, so a and b belong to this grid and this stencil. A 3 times 3
+convolution can imitate the stencil. A network that sees one point at a time cannot.
 
-The numbers are those of Yin, Y., Le Guen, V., Dona, J., de Bézenac, E., Ayed, I., Thome, N.,
+The constants come from Yin, Y., Le Guen, V., Dona, J., de Bézenac, E., Ayed, I., Thome, N.,
 Gallinari, P.: Augmenting physical models with deep networks for complex dynamics forecasting.
 ICLR 2021, arXiv 2010.04456.
 """
@@ -60,17 +55,17 @@ def diffusion(
     a: float | torch.Tensor = 2e-3,
     b: float | torch.Tensor = 2e-3,
 ) -> torch.Tensor:
-    """Rate of change of two substances that diffuse on [-1, 1]^2 and do not react.
+    """Return the rate of change of two substances that diffuse on [-1, 1]^2 and do not react.
 
     Parameters
     ----------
     t : float or Tensor
-        Time, which makes no difference.
+        Time. The law does not depend on it.
     state : Tensor of shape (..., 2, size, size)
         Concentrations of both substances on a periodic grid.
     a : float or Tensor of shape (), default=2e-3
-        Diffusion coefficient of the first substance. The defaults are where learning starts, and
-        favour neither.
+        Diffusion coefficient of the first substance. Training starts from the defaults, which are
+        equal for both substances.
     b : float or Tensor of shape (), default=2e-3
         Diffusion coefficient of the second substance.
 
@@ -96,13 +91,14 @@ def diffusion(
 
 
 def _reaction(t: float | torch.Tensor, state: torch.Tensor, *, k: float) -> torch.Tensor:
+    """Return the reactions, which the physics misses."""
     u, v = state.unbind(-3)
     return torch.stack([u - u**3 - v - k, u - v], dim=-3)
 
 
 @validate_params(
     {
-        **CONSTRAINTS,
+        **TRAJECTORY_CONSTRAINTS,
         "a": POSITIVE,
         "b": POSITIVE,
         "k": [Interval(Real, None, None, closed="neither")],
@@ -121,28 +117,28 @@ def make_reaction_diffusion(
     random_state: int | np.random.RandomState | None = None,
     return_X_y: bool = False,
 ) -> Bunch | tuple:
-    """Simulate reaction and diffusion on a square; the physics knows only the diffusion.
+    """Simulate reaction and diffusion on a square; the physics misses the reactions.
 
     Parameters
     ----------
     n_trajectories : int, default=64
-        Number of trajectories. Yin et al. [1]_ use 1600, and 320 for the test; each takes a
-        megabyte at the default length.
+        Number of trajectories. Yin et al. [1]_ use 1600 for training and 320 for the test. Each
+        trajectory needs one megabyte at the default length.
     n_times : int, default=30
-        Number of recorded states in each, the initial state not counted.
+        Number of recorded states in each trajectory, without the initial state.
     dt : float, default=0.1
         Time between recorded states.
     a : float, default=1e-3
-        The truth about ``a``.
+        True value of ``a``.
     b : float, default=5e-3
-        The truth about ``b``.
+        True value of ``b``.
     k : float, default=5e-3
-        A constant of the reactions, which the physics does not know.
+        Constant of the reactions, which the physics misses.
     noise : float or sequence of 2 floats, default=0.0
-        Standard deviation of the Gaussian noise on all observed states, the initial ones
-        included. No noise by default.
+        Standard deviation of the Gaussian noise on all observed states, including the initial
+        states. No noise by default.
     random_state : int, RandomState instance or None, default=None
-        Seed of the initial states and of the noise. Give an int to get the same data again.
+        Seed of the initial states and the noise. An int gives the same data in every call.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
 
@@ -152,11 +148,11 @@ def make_reaction_diffusion(
         With the keys
 
         data : ndarray of shape (n_trajectories, 2, 32, 32)
-            Initial states, at time 0, with noise.
+            Initial states at time 0, with noise.
         target : ndarray of shape (n_trajectories, n_times, 2, 32, 32)
-            States at ``times``, with noise. The initial state is not among them.
+            States at ``times``, with noise, without the initial state.
         noise_free_data, noise_free : ndarrays
-            The same without noise.
+            Same without noise.
         times : ndarray of shape (n_times,)
             ``dt, 2 dt, ...``.
         dt : float
@@ -166,11 +162,11 @@ def make_reaction_diffusion(
         physics : callable
             :func:`diffusion`.
         physics_params : dict
-            The truth: ``{"a": float, "b": float}``.
+            True values: ``{"a": float, "b": float}``.
         missing : callable
-            ``missing(t, state)``, what the physics leaves out of the rate of change.
+            ``missing(t, state)``, the part of the rate of change that the physics misses.
         frame : None
-            Trajectories are no table.
+            Trajectories have no DataFrame.
         DESCR : str
             Description of the data set.
 
@@ -179,7 +175,7 @@ def make_reaction_diffusion(
     Raises
     ------
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     References
     ----------
@@ -194,24 +190,16 @@ def make_reaction_diffusion(
     ((2, 2, 32, 32), (2, 3, 2, 32, 32))
     """
     random = check_random_state(random_state)
-    truth = {"a": float(a), "b": float(b)}
-    missing = functools.partial(_reaction, k=float(k))
-    initial_states = random.uniform(0.0, 1.0, size=(n_trajectories, 2, _SIZE, _SIZE))
-    trajectories = integrate(
-        lambda t, state: diffusion(t, state, **truth) + missing(t, state),
-        initial_states,
-        output_times(n_times, dt),
-    )
-    return as_trajectories(
-        initial_states,
-        trajectories,
+    return simulate_trajectories(
+        diffusion,
+        {"a": float(a), "b": float(b)},
+        functools.partial(_reaction, k=float(k)),
+        random.uniform(0.0, 1.0, size=(n_trajectories, 2, _SIZE, _SIZE)),
+        n_times=n_times,
         dt=dt,
         noise=noise,
         random=random,
         feature_names=_FEATURE_NAMES,
         return_X_y=return_X_y,
-        physics=diffusion,
-        physics_params=truth,
-        missing=missing,
         DESCR=_DESCR,
     )

@@ -1,4 +1,4 @@
-"""Two fans and a hatch: the wind tunnel of the Causal Chambers, measured."""
+"""The measured wind tunnel of the Causal Chambers: two fans and a hatch."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import StrOptions, validate_params
 
-from skhybrid.datasets._by_hand import read_numbers
-from skhybrid.datasets._fetch import ZipArchive
-from skhybrid.datasets._reissued import fetch_table
-from skhybrid.datasets._wind_tunnel import (
-    CITATION,
+from skhybrid.datasets._argument_constraints import FOLDER, YES_OR_NO
+from skhybrid.datasets._build_bunch import build_bunch, import_pandas
+from skhybrid.datasets._causal_chambers import ARCHIVES, CITATION, LICENCE
+from skhybrid.datasets._fetch_from_archive import fetch_from_archive
+from skhybrid.datasets._read_csv import faulty_file, read_csv
+from skhybrid.datasets._wind_tunnel_physics import (
     COLUMNS_DESCR,
     FEATURE_NAMES,
     TARGET_NAMES,
@@ -22,23 +23,11 @@ from skhybrid.datasets._wind_tunnel import (
     fan_speeds,
     observe_closed_tunnel,
 )
-from skhybrid.exceptions import DataNotAvailableError
 
-_ADDRESS = "https://causalchamber.s3.eu-central-1.amazonaws.com/downloadables/"
 _FOLDER = "wind_tunnel"
-_RAD_PER_S = 2 * np.pi / 60  # of one turn a minute
+_RAD_PER_S = 2 * np.pi / 60  # one turn per minute
 
-_ARCHIVES = {
-    name: ZipArchive(url=f"{_ADDRESS}{name}.zip", md5=md5)
-    for name, md5 in {
-        "wt_intake_impulse_v1": "8b7a0e587d3e9a804b380d96f14a1b12",
-        "wt_walks_v1": "19bb4e92cbe0b8dff49299b9b509ac36",
-        "wt_test_v1": "5eed621f5b54e431c4442fc9cc947db6",
-    }.items()
-}
-
-# Of each data set, the experiments as its documentation names them; # stands for a number. The
-# first one is the default.
+# Published names of the experiments of each data set; # is a number. The first one is the default.
 _EXPERIMENTS = {
     "wt_intake_impulse_v1": (
         "load_out_0.5_osr_downwind_4",
@@ -84,43 +73,41 @@ _MEASURED_COLUMNS = (
     "pressure_intake",
 )
 
-_LICENCE = "CC BY 4.0, https://creativecommons.org/licenses/by/4.0/"
-
 _DESCR = f"""\
 Wind tunnel (measured)
 ----------------------
 
 Causal Chambers, data sets wt_intake_impulse_v1, wt_walks_v1 and wt_test_v1: a tube with a fan at
-either end and a hatch in its wall.
+each end and a hatch in its wall.
 
 {COLUMNS_DESCR}
-The speeds are the measured turns a minute times 2 pi / 60; the pressure is the reading of the
-barometer downwind less that of the ambient one, whose offset is not taken off. About seven samples
-a second are measured, at times that are given.
+The speeds are the measured turns per minute times 2 pi / 60. The pressure is the reading of the
+downwind barometer minus the reading of the ambient barometer, including its offset. The tunnel
+measures about seven samples per second. The times of the samples are given.
 
 * wt_intake_impulse_v1: 5,000 records of 50 samples in each experiment. After 5 samples the intake
-  fan goes from idle to full load, after 20 more back to idle. The exhaust fan is held at the load
-  in the name of the experiment, the hatch at a random position.
+  fan goes from idle to full load, after 20 more back to idle. The exhaust fan keeps the load in the
+  name of the experiment, the hatch a random position.
 * wt_walks_v1: one long record in each experiment. Loads and hatch follow random walks, or sine and
   square waves.
 * wt_test_v1: experiments that show single effects; "steps" has steps of both loads and the hatch.
 
-What is known: the law of a fan (fan_speeds), and the pressure for a closed hatch (fan_pressure).
+The physics is the law of a fan (fan_speeds) and the pressure for a closed hatch (fan_pressure).
 
-Licence: {_LICENCE}
+Licence: {LICENCE}
 {CITATION}
 """
 
 
 @validate_params(
     {
-        "dataset": [StrOptions(set(_ARCHIVES))],
+        "dataset": [StrOptions(set(_EXPERIMENTS))],
         "experiment": [str, None],
-        "data_home": [str, os.PathLike, None],
-        "as_frame": ["boolean"],
-        "return_X_y": ["boolean"],
-        "download_if_missing": ["boolean"],
-        "accept_changed": ["boolean"],
+        "data_home": FOLDER,
+        "as_frame": YES_OR_NO,
+        "return_X_y": YES_OR_NO,
+        "download_if_missing": YES_OR_NO,
+        "accept_changed": YES_OR_NO,
     },
     prefer_skip_nested_validation=True,
 )
@@ -134,10 +121,9 @@ def fetch_wind_tunnel(
     download_if_missing: bool = True,
     accept_changed: bool = False,
 ) -> Bunch | tuple:
-    """Load the wind tunnel of the Causal Chambers, downloading it if necessary.
+    """Load the wind tunnel of the Causal Chambers; download it if necessary.
 
-    Measured data: two fans that are driven over time, and the pressure between them, which a hatch
-    changes.
+    Measured data: two driven fans, and the pressure between them, which also depends on a hatch.
 
     Parameters
     ----------
@@ -145,22 +131,23 @@ def fetch_wind_tunnel(
             default="wt_intake_impulse_v1"
         Which data set: short records of an impulse, long random walks, or tests of single effects.
     experiment : str or None, default=None
-        Which experiment of it, by its published name. ``None`` takes
+        Published name of an experiment of the data set. ``None`` means
         ``"load_out_0.5_osr_downwind_4"``, ``"actuators_random_walk_1"`` or ``"steps"``.
     data_home : str, path-like or None, default=None
-        Folder in which data sets are kept. ``None`` takes the environment variable
-        ``SKHYBRID_DATA`` and, where that is not set, the user's cache folder. Files that are
-        there already, as ``wind_tunnel/<experiment>.csv`` or ``<dataset>/<experiment>.csv``, are
-        read and nothing is downloaded.
+        Folder that holds data sets. ``None`` means the environment variable ``SKHYBRID_DATA``, or
+        the user's cache folder if the variable is not set. If it holds
+        ``wind_tunnel/<experiment>.csv`` or ``<dataset>/<experiment>.csv``, skhybrid reads that file
+        and downloads nothing.
     as_frame : bool, default=True
         Whether the Bunch also holds the measured columns as a DataFrame.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     download_if_missing : bool, default=True
-        Whether to download files that are not there; otherwise that is an error.
+        Whether to download missing files. Otherwise a missing file is an error.
     accept_changed : bool, default=False
-        Archives are re-issued at times. One whose MD5 sum is another than the one known here is an
-        error that names both; with ``True`` it is a warning.
+        Whether to accept a changed archive. Publishers re-issue archives at times. If the MD5 sum
+        differs from the known sum, ``False`` raises an error and ``True`` gives a warning. Both
+        messages name both sums.
 
     Returns
     -------
@@ -171,22 +158,22 @@ def fetch_wind_tunnel(
             Loads of the intake fan and of the exhaust fan, 0 to 1, and the position of the hatch in
             degrees. The impulses are 5,000 records of 50 samples, the others one record.
         target : ndarray of shape (n_records, n_times, 3)
-            Speeds of the intake fan and of the exhaust fan in rad/s, and the pressure downwind,
-            less the ambient one, in Pa.
+            Speeds of the intake fan and of the exhaust fan in rad/s, and the pressure downwind
+            minus ambient, in Pa.
         times : ndarray of shape (n_records, n_times)
             Times since the first sample of each record, in s. They are not evenly spaced.
         frame : DataFrame of shape (n_records * n_times, 13) or None
-            As measured: timestamp, flag, hatch, loads, turns a minute, currents and pressures.
+            Measured columns: timestamp, flag, hatch, loads, turns per minute, currents, pressures.
         feature_names, target_names : list of str
             ``["load_in", "load_out", "hatch"]`` and ``["speed_in", "speed_out", "pressure"]``.
         physics : callable
-            :func:`fan_speeds`, the right-hand side for the two speeds.
+            :func:`fan_speeds`, the right-hand side of the two speeds.
         observe : callable
-            The three targets from the two speeds, for a closed hatch.
+            Function from the two speeds to the three targets, for a closed hatch.
         pressure_physics : callable
-            :func:`fan_pressure`, for those who take the speeds as given.
+            :func:`fan_pressure`, for models with the speeds as features.
         licence, citation : str
-            The terms of use, and what to cite.
+            Terms of use, and publication to cite.
         DESCR : str
             Description of the data set.
 
@@ -195,23 +182,23 @@ def fetch_wind_tunnel(
     Raises
     ------
     DataNotAvailableError
-        An OSError, if the data is not there and cannot be downloaded, if the archive has changed,
-        or if a file that is there cannot be read.
+        If the file is missing and cannot be downloaded, the archive has changed, or a file cannot
+        be read. It is an OSError.
     ValueError
         If the data set has no experiment of that name.
     ImportError
         If ``as_frame`` is true and pandas is not installed.
     sklearn.utils._param_validation.InvalidParameterError
-        A ValueError and a TypeError, if an argument is none of what is listed above.
+        If an argument has a wrong type or value. It is both a ValueError and a TypeError.
 
     Warns
     -----
     UserWarning
-        If the archive has changed and was accepted.
+        If the archive has changed and ``accept_changed`` is true.
 
     See Also
     --------
-    make_wind_tunnel : A simulated one, with the truth known.
+    make_wind_tunnel : Simulated wind tunnel with known truth.
 
     References
     ----------
@@ -227,8 +214,8 @@ def fetch_wind_tunnel(
     ((5000, 50, 3), (5000, 50, 3))
     """
     experiment = _check_experiment(dataset, experiment)
-    archive = _ARCHIVES[dataset]
-    path = fetch_table(
+    archive = ARCHIVES[dataset]
+    path = fetch_from_archive(
         archive,
         f"{dataset}/{experiment}.csv",
         folder=_FOLDER,
@@ -237,39 +224,43 @@ def fetch_wind_tunnel(
         download_if_missing=download_if_missing,
     )
     remedy = f"Delete it, or get it again from {archive.url}."
-    table = read_numbers(path, _MEASURED_COLUMNS, remedy=remedy)
+    table = read_csv(path, _MEASURED_COLUMNS, remedy=remedy, allow_empty=True)
     if not len(table):
-        raise DataNotAvailableError(f"{path} is not whole: it has no rows. {remedy}")
+        raise faulty_file(path, "is incomplete: it has no rows", remedy)
     columns = dict(zip(_MEASURED_COLUMNS, table.T, strict=True))
     n_records = 1
     if dataset == "wt_intake_impulse_v1":
         n_records = _count_records(columns["flag"], path, remedy)
-    shape = (n_records, len(table) // n_records)
-    data = np.stack([columns[name].reshape(shape) for name in FEATURE_NAMES], axis=-1)
-    speeds = [columns[name] * _RAD_PER_S for name in ("rpm_in", "rpm_out")]
-    pressure = columns["pressure_downwind"] - columns["pressure_ambient"]
-    target = np.stack([column.reshape(shape) for column in (*speeds, pressure)], axis=-1)
-    if return_X_y:
-        return data, target
-    timestamps = columns["timestamp"].reshape(shape)
-    return Bunch(
-        data=data,
-        target=target,
+    columns["speed_in"] = columns["rpm_in"] * _RAD_PER_S
+    columns["speed_out"] = columns["rpm_out"] * _RAD_PER_S
+    columns["pressure"] = columns["pressure_downwind"] - columns["pressure_ambient"]
+
+    def records(*names):
+        return np.stack([columns[name].reshape(n_records, -1) for name in names], axis=-1)
+
+    timestamps = records("timestamp")[..., 0]
+    frame = None
+    if as_frame and not return_X_y:
+        frame = import_pandas().DataFrame(table, columns=list(_MEASURED_COLUMNS))
+    return build_bunch(
+        records(*FEATURE_NAMES),
+        records(*TARGET_NAMES),
+        return_X_y=return_X_y,
         times=timestamps - timestamps[:, :1],
-        frame=_frame(table) if as_frame else None,
+        frame=frame,
         feature_names=list(FEATURE_NAMES),
         target_names=list(TARGET_NAMES),
         physics=fan_speeds,
         observe=observe_closed_tunnel,
         pressure_physics=fan_pressure,
-        licence=_LICENCE,
+        licence=LICENCE,
         citation=CITATION,
         DESCR=_DESCR,
     )
 
 
 def _check_experiment(dataset: str, experiment: str | None) -> str:
-    """Return the name of an experiment that the data set can have."""
+    """Return the name of an experiment of the data set; an unknown name is an error."""
     names = _EXPERIMENTS[dataset]
     if experiment is None:
         return names[0].replace("#", "1")
@@ -283,25 +274,13 @@ def _check_experiment(dataset: str, experiment: str | None) -> str:
 
 
 def _count_records(flag: np.ndarray, path: Path, remedy: str) -> int:
-    """Return the number of records, which carry rising flags and are of one length."""
-    starts = np.flatnonzero(np.diff(flag, prepend=flag[0] - 1))
-    lengths = np.diff(starts, append=len(flag))
+    """Return the number of records: each has its own flag, and all have the same length."""
+    first_rows = np.flatnonzero(np.diff(flag, prepend=flag[0] - 1))
+    lengths = np.diff(first_rows, append=len(flag))
     if len(set(lengths)) > 1:
-        odd = starts[np.argmax(lengths != lengths[0])]
-        raise DataNotAvailableError(
-            f"{path} is not whole: its records differ in length, the first one from the one with "
-            f"flag {flag[odd]:g}. {remedy}"
+        other = flag[first_rows[np.argmax(lengths != lengths[0])]]
+        fault = (
+            f"is incomplete: the first record and the record with flag {other:g} differ in length"
         )
-    return len(starts)
-
-
-def _frame(table: np.ndarray):
-    """The measured columns as a DataFrame."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            "as_frame=True needs pandas, which is not installed. Install it, or pass "
-            "as_frame=False to do without the table of measured columns."
-        ) from error
-    return pandas.DataFrame(table, columns=list(_MEASURED_COLUMNS))
+        raise faulty_file(path, fault, remedy)
+    return len(first_rows)

@@ -1,4 +1,4 @@
-"""A web server on this computer that can serve, lie and hang up."""
+"""Fixtures: a local web server for downloads, with faults on demand, and shared checks."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from numpy.testing import assert_array_equal
 
-from skhybrid.datasets._fetch import ZipArchive
+from skhybrid.datasets._fetch_from_archive import ZipArchive
 
 
 class Server:
-    """What the server answers with; tests set the attributes.
+    """State of the server; tests set the attributes.
 
     Attributes
     ----------
     content : bytes
-        What it sends.
+        Body of its answers.
     cut_at : int or None
-        After how many bytes it hangs up, having promised all of them.
+        Number of bytes after which it closes the connection, before the announced length.
     status : int
         The HTTP status of its answers.
     n_requests : int
-        How often it was asked.
+        Number of requests so far.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class Server:
         self.url = ""
 
     def serve_zip(self, members: dict[str, str]) -> ZipArchive:
-        """Serve a zip archive with these files, and return what describes it."""
+        """Serve a zip archive with these files; return its address and MD5 sum."""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, text in members.items():
@@ -69,3 +70,34 @@ def server(monkeypatch):
         yield state
         http.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def everything_in():
+    """Return a function that lists all files and folders in a folder."""
+    return lambda folder: sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def check_light_tunnel_ranges():
+    """Return a function that checks the columns of the light tunnel and their ranges."""
+
+    def check(data, subset):
+        limits = {
+            "red": (171, 255) if subset == "red_shift" else (0, 85),
+            "green": (0, 85),
+            "blue": (0, 85),
+            "pol_1": (66, 104) if subset == "polarizer_shift" else (-15, 24),
+            "pol_2": (-15, 24),
+            "l_31": (0, 170),
+            "l_32": (0, 170),
+        }
+        assert list(data.columns) == list(limits)
+        for name, (low, high) in limits.items():
+            assert low <= data[name].min() < data[name].max() <= high, name
+            # The rows fill the range: a wrong column or a wrong scale would not.
+            assert data[name].max() - data[name].min() > 0.9 * (high - low), name
+        for name in ("red", "green", "blue", "l_31", "l_32"):
+            assert_array_equal(data[name], data[name].round())
+
+    return check

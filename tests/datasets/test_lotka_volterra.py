@@ -45,8 +45,8 @@ def test_constant_of_motion_without_interference():
         prey, predators = states[..., 0], states[..., 1]
         return 0.024 * prey - 0.8 * np.log(prey) + 0.028 * predators - 0.55 * np.log(predators)
 
-    start = constant(cycles.data)[:, None]
-    assert_allclose(constant(cycles.target), np.broadcast_to(start, (25, 40)), atol=1e-10)
+    initial = constant(cycles.data)[:, None]
+    assert_allclose(constant(cycles.target), np.broadcast_to(initial, (25, 40)), atol=1e-10)
 
 
 def test_against_another_solver():
@@ -59,9 +59,9 @@ def test_against_another_solver():
             predators * (0.024 * prey - 0.8 - 0.005 * predators),
         ]
 
-    for start, states in zip(cycles.data, cycles.target, strict=True):
+    for initial, states in zip(cycles.data, cycles.target, strict=True):
         options = {"method": "LSODA", "t_eval": cycles.times, "rtol": 1e-11, "atol": 1e-11}
-        solution = solve_ivp(rate, (0.0, 5.0), start, **options)
+        solution = solve_ivp(rate, (0.0, 5.0), initial, **options)
         assert_allclose(states, solution.y.T, rtol=1e-7)
 
 
@@ -73,8 +73,3 @@ def test_description_is_right_about_the_physics_alone():
     conversion, mortality = np.linalg.lstsq(design, 0.024 * prey * predators - fall)[0]
     assert mortality == pytest.approx(0.8 * 1.15, rel=0.05)
     assert conversion == pytest.approx(0.024, rel=0.03)
-
-
-def test_wrong_constant_is_named():
-    with pytest.raises(ValueError, match="interference"):
-        make_lotka_volterra(interference=-0.1)

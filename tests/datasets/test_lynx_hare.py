@@ -1,11 +1,10 @@
-"""Lynxes and hares: the table, its layout and its source."""
+"""Lynxes and hares: counts, layout and source."""
 
 from __future__ import annotations
 
 import hashlib
 
 import numpy as np
-import pytest
 from numpy.testing import assert_array_equal
 
 from skhybrid import Physics
@@ -21,7 +20,7 @@ def test_numbers():
     assert (hare.sum().round(1), lynx.sum().round(1)) == (715.7, 423.5)
     assert pelts.years[hare.argmax()] == 1903
     assert pelts.years[lynx.argmax()] == 1904
-    # Every number, as it stands in both public copies (see the description).
+    # All numbers equal both public copies (see the description).
     text = ";".join(f"{h:.1f},{x:.1f}" for h, x in pelts.counts)
     assert hashlib.md5(text.encode()).hexdigest() == "3cae30306039be45e9c0a706d8b2eeb7"
 
@@ -55,8 +54,3 @@ def test_description_names_unit_and_sources():
     description = load_lynx_hare().DESCR
     for part in ("thousands", "Hudson's Bay Company", "Carpenter", "Hewitt", "MacLulich"):
         assert part in description
-
-
-def test_wrong_argument_is_named():
-    with pytest.raises(ValueError, match="return_X_y"):
-        load_lynx_hare(return_X_y="yes")

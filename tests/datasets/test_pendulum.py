@@ -1,4 +1,4 @@
-"""The pendulum: its physics, its friction, its drive and where it starts."""
+"""The pendulum: its physics, its friction, its drive and its initial states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.integrate import solve_ivp
+from scipy.integrate import simpson, solve_ivp
 
 from skhybrid.datasets import forced_pendulum, make_pendulum, pendulum
 
@@ -54,28 +54,28 @@ def test_initial_states_fill_the_ring():
 
 
 def test_energy_without_friction_is_kept():
-    swings = make_pendulum(damping=0.0, n_times=80, random_state=1)
-    start = energy(swings.data)[:, None]
-    assert_allclose(energy(swings.target), np.broadcast_to(start, (25, 80)), atol=1e-10)
+    swings = make_pendulum(damping=0.0, n_times=20, dt=2.0, random_state=1)
+    initial = energy(swings.data)[:, None]
+    assert_allclose(energy(swings.target), np.broadcast_to(initial, (25, 20)), atol=1e-10)
 
 
 def test_friction_takes_the_energy_it_should():
-    swings = make_pendulum(3, n_times=800, dt=0.01, random_state=1)
+    swings = make_pendulum(3, n_times=80, dt=0.1, random_state=1)
     states = np.concatenate([swings.data[:, None], swings.target], axis=1)
     power = 0.2 * states[..., 1] ** 2
-    lost = 0.01 * (power[:, 1:] + power[:, :-1]).sum(axis=1) / 2  # trapezoidal rule
-    assert_allclose(energy(states[:, 0]) - energy(states[:, -1]), lost, rtol=2e-5)
+    lost = simpson(power, dx=0.1, axis=1)
+    assert_allclose(energy(states[:, 0]) - energy(states[:, -1]), lost, rtol=1e-5)
 
 
 def test_drive_against_another_solver():
     swings = make_pendulum(
         2, n_times=10, forcing_amplitude=0.8, forcing_frequency=1.3, random_state=0
     )
-    for start, states in zip(swings.data, swings.target, strict=True):
+    for initial, states in zip(swings.data, swings.target, strict=True):
         solution = solve_ivp(
             lambda t, y: [y[1], -OMEGA2 * np.sin(y[0]) - 0.2 * y[1] + 0.8 * np.cos(1.3 * t)],
             (0.0, 5.0),
-            start,
+            initial,
             method="LSODA",
             t_eval=swings.times,
             rtol=1e-11,
@@ -83,15 +83,6 @@ def test_drive_against_another_solver():
         )
         assert_allclose(states, solution.y.T, atol=1e-7)
     assert isinstance(swings.physics, functools.partial)
-    assert list(swings.physics_params) == ["omega2"]  # who drives knows the drive
+    assert list(swings.physics_params) == ["omega2"]  # the drive is known
     rate = swings.physics(0.0, torch.zeros(2, dtype=torch.float64))
     assert_array_equal(rate, [0.0, 0.8])
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"omega2": 0.0}, {"damping": -0.1}, {"forcing_amplitude": -1.0}, {"forcing_frequency": -1.0}],
-)
-def test_wrong_constant_is_named(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        make_pendulum(**wrong)

@@ -1,4 +1,4 @@
-"""The chemostat: its physics, both forms of the files, and the measured counts."""
+"""The measured chemostat: both forms of the files, faults, and the measured counts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from skhybrid.datasets import fetch_chemostat, rotifer_algae
@@ -18,86 +17,10 @@ PUBLISHED_HEADER = (
     "time (days), algae (10^6 cells/ml), rotifers (animals/ml), egg-ratio, eggs (per ml), "
     "dead animals (per ml), external medium (mu mol N / l)"
 )
-T0 = torch.tensor(0.0, dtype=torch.float64)
-CONSTANTS = {
-    "growth": 2.0,
-    "half_nitrogen": 5.0,
-    "nitrogen_content": 10.0,
-    "grazing": 0.3,
-    "half_algae": 1.0,
-    "conversion": 4.0,
-    "mortality": 0.1,
-    "dilution": 0.5,
-}
-
-
-# Physics
-
-
-def rates(state, medium, dtype=torch.float64, **constants):
-    state = torch.as_tensor(state, dtype=dtype)
-    inputs = torch.full((*state.shape[:-1], 1), medium, dtype=dtype)
-    return rotifer_algae(T0.to(dtype), state, inputs, **constants)
-
-
-def test_physics_by_hand():
-    got = rates([2.0, 6.0], 35.0, **CONSTANTS)
-    # Free nitrogen 35 - 10 * 2 = 15, so growth is at 15 / (5 + 15); grazing is at 2 / (1 + 2).
-    algae = 2.0 * 0.75 * 2.0 - 0.3 * 2 / 3 * 6.0 - 0.5 * 2.0
-    rotifers = 4.0 * 0.3 * 2 / 3 * 6.0 - 0.6 * 6.0
-    assert got.dtype == torch.float64
-    assert_allclose(got, [algae, rotifers], rtol=1e-12)
-
-
-def test_without_nitrogen_everything_is_washed_out():
-    assert_allclose(rates([2.0, 0.0], 0.0, **CONSTANTS), [-1.0, 0.0], rtol=1e-12)
-    assert_allclose(rates([2.0, 0.0], 19.0, **CONSTANTS), [-1.0, 0.0], rtol=1e-12)
-
-
-def test_nitrogen_is_balanced_where_predators_are_absent():
-    """Algae settle where growth equals dilution, below what all the nitrogen could make."""
-    free = 5.0 * 0.5 / (2.0 - 0.5)
-    settled = (80.0 - free) / 10.0
-    assert_allclose(rates([settled, 0.0], 80.0, **CONSTANTS), [0.0, 0.0], atol=1e-12)
-
-
-def test_values_and_gradients_are_finite_everywhere():
-    grid = torch.tensor([-5.0, -0.54, -1e-9, 0.0, 1e-9, 1.0, 300.0])
-    state = torch.cartesian_prod(grid, grid).requires_grad_()
-    names = {name: torch.tensor(value, requires_grad=True) for name, value in CONSTANTS.items()}
-    for medium in (0.0, 80.0):
-        got = rates(state, medium, torch.float32, **names)
-        assert got.isfinite().all()
-        for gradient in torch.autograd.grad(got.square().sum(), [state, *names.values()]):
-            assert gradient.isfinite().all()
-
-
-def test_amounts_below_zero_return_to_zero():
-    got = rates([[-0.1, 5.0], [0.5, -5.0], [-0.1, -5.0]], 80.0, **CONSTANTS)
-    assert got[0, 0] > 0
-    assert got[1, 1] > 0
-    assert (got[2] > 0).all()
-
-
-def test_defaults_make_the_counts_that_are_measured():
-    """Predator and prey live on, in the order of magnitude of the measured means."""
-    state = torch.tensor([1.0, 10.0], dtype=torch.float64)
-    medium = torch.tensor([80.0], dtype=torch.float64)
-    path = []
-    for _ in range(2000):
-        middle = state + 0.025 * rotifer_algae(T0, state, medium)
-        state = state + 0.05 * rotifer_algae(T0, middle, medium)
-        path.append(state)
-    algae, rotifers = torch.stack(path)[400:].mean(dim=0).tolist()
-    assert 0.1 < algae < 3
-    assert 3 < rotifers < 100
-
-
-# The files
 
 
 def rows_of(number):
-    """Rows of one made experiment: 195 or so, with a missing count in the second."""
+    """Return 195 or 196 rows of one made experiment, with a missing count in the second row."""
     n_rows = 195 + (number <= 3)
     return [
         f"{0.5 + day},{number},{day},0.5,{'NaN' if day == 1 else 2.5},1.5,{80 * (1 + day % 2)}"
@@ -164,11 +87,14 @@ def test_layout_without_pandas_objects(tmp_path):
         (lambda text: text.replace("medium_N", "N"), "no column medium_N"),
         (lambda text: text.replace("\n10,", "\n11,"), "not numbered 1 to 10"),
         (lambda text: text.replace("\n4,7.5,", "\n4,6.5,"), "times of experiment 4"),
-        (lambda text: text.replace("\n6,0.5,6,0,0.5,2.5,1.5,80", "\n6,0.5,6,0,0.5,2.5,1.5,"), "6"),
+        (
+            lambda text: text.replace("\n6,0.5,6,0,0.5,2.5,1.5,80", "\n6,0.5,6,0,0.5,2.5,1.5,"),
+            "experiment 6 lacks a value of medium_N",
+        ),
         (lambda text: text.replace("2.5", "many"), "cannot be read"),
     ],
 )
-def test_table_that_is_not_whole_is_named(change, complaint, tmp_path):
+def test_faulty_table_is_named(change, complaint, tmp_path):
     text = change(one_table())
     assert text != one_table()
     path = put_table(tmp_path, text)
@@ -193,12 +119,6 @@ def test_error_says_where_a_person_gets_the_files_and_where_to_put_them(tmp_path
         "SKHYBRID_DATA",
     ):
         assert part in message
-
-
-@pytest.mark.parametrize("wrong", [{"data_home": 3}, {"as_frame": "yes"}, {"return_X_y": 1.5}])
-def test_wrong_argument_is_named(wrong):
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        fetch_chemostat(**wrong)
 
 
 # The measured counts

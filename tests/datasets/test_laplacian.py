@@ -8,11 +8,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from skhybrid.datasets._fields import laplacian
+from skhybrid.datasets._laplacian import laplacian
 
 
 def plane_wave(size, along_rows, along_columns):
-    """A plane wave with whole numbers of periods on a square of width 2 pi; its wave numbers."""
+    """Return a plane wave with these whole wave numbers on a square of width 2 pi."""
     points = torch.arange(size, dtype=torch.float64) * 2 * math.pi / size
     return torch.sin(along_rows * points[:, None] + along_columns * points + 0.3)
 

@@ -1,31 +1,29 @@
-"""The data folder and the download: what is found, what is asked for, what is left behind."""
+"""Files of an archive: found on this computer, or downloaded from a local server."""
 
 from __future__ import annotations
 
+import hashlib
 import socket
 import tempfile
 from pathlib import Path
 
-import pooch
 import pytest
 
-from skhybrid.datasets._fetch import ZipArchive, fetch_member, find_data_home
+from skhybrid.datasets._fetch_from_archive import ZipArchive, fetch_from_archive
 from skhybrid.exceptions import DataNotAvailableError
 
 MEMBERS = {"set_v1/run.csv": "a,b\n1,2\n" * 2000, "set_v1/other.csv": "c\n3\n", "set_v1/no": "-"}
 
 
-def everything_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
 def fetch(archive: ZipArchive, data_home: Path, **options) -> Path:
-    return fetch_member(archive, "set_v1/run.csv", folder="runs", data_home=data_home, **options)
+    return fetch_from_archive(
+        archive, "set_v1/run.csv", folder="runs", data_home=data_home, **options
+    )
 
 
 @pytest.fixture
 def unreachable(monkeypatch) -> ZipArchive:
-    """An archive at an address where nobody listens."""
+    """Return an archive at an address without a server."""
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     with socket.socket() as free:
@@ -34,26 +32,10 @@ def unreachable(monkeypatch) -> ZipArchive:
     return ZipArchive(f"http://127.0.0.1:{port}/set_v1.zip", "0" * 32)
 
 
-def test_argument_goes_before_variable_goes_before_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SKHYBRID_DATA", str(tmp_path / "variable"))
-    assert find_data_home(tmp_path / "argument") == tmp_path / "argument"
-    assert find_data_home(str(tmp_path / "argument")) == tmp_path / "argument"
-    assert find_data_home() == tmp_path / "variable"
-    monkeypatch.setenv("SKHYBRID_DATA", "")
-    assert find_data_home() == Path(pooch.os_cache("skhybrid"))
-    monkeypatch.delenv("SKHYBRID_DATA")
-    assert find_data_home() == Path(pooch.os_cache("skhybrid"))
-
-
-def test_home_folder_is_expanded_and_nothing_is_created(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert find_data_home("~/sets") == tmp_path / "sets"
-    assert everything_in(tmp_path) == []
-
-
 @pytest.mark.parametrize("place", ["runs/run.csv", "set_v1/run.csv"])
-def test_file_in_either_place_is_found_without_network_or_writing(place, tmp_path, unreachable):
+def test_existing_file_is_found_without_network_or_writing(
+    place, tmp_path, unreachable, everything_in
+):
     path = tmp_path / place
     path.parent.mkdir()
     path.write_text("mine")
@@ -69,8 +51,8 @@ def test_file_in_either_place_is_found_without_network_or_writing(place, tmp_pat
         path.parent.chmod(0o755)
 
 
-def test_download_leaves_only_the_files_asked_for(server, tmp_path, monkeypatch):
-    # Not through the system's temporary folder: moving from there is not atomic.
+def test_download_leaves_only_the_files_asked_for(server, tmp_path, monkeypatch, everything_in):
+    # The system's temporary folder is not used: moving a file from there is not atomic.
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     archive = server.serve_zip(MEMBERS)
     home = tmp_path / "new" / "home"
@@ -81,13 +63,13 @@ def test_download_leaves_only_the_files_asked_for(server, tmp_path, monkeypatch)
     assert server.n_requests == 1
 
 
-def test_second_fetch_asks_nobody(server, tmp_path):
+def test_second_fetch_needs_no_network(server, tmp_path):
     archive = server.serve_zip(MEMBERS)
     assert fetch(archive, tmp_path) == fetch(archive, tmp_path)
     assert server.n_requests == 1
 
 
-def test_error_without_network_says_all_that_helps(unreachable, tmp_path):
+def test_error_without_network_says_all_that_helps(unreachable, tmp_path, everything_in):
     with pytest.raises(DataNotAvailableError) as raised:
         fetch(unreachable, tmp_path)
     message = str(raised.value)
@@ -105,7 +87,7 @@ def test_error_without_network_says_all_that_helps(unreachable, tmp_path):
     assert everything_in(tmp_path) == []
 
 
-def test_no_download_when_not_wanted(server, tmp_path):
+def test_no_download_when_not_wanted(server, tmp_path, everything_in):
     archive = server.serve_zip(MEMBERS)
     with pytest.raises(DataNotAvailableError, match="download_if_missing is False"):
         fetch(archive, tmp_path / "home", download_if_missing=False)
@@ -113,17 +95,7 @@ def test_no_download_when_not_wanted(server, tmp_path):
     assert everything_in(tmp_path) == []
 
 
-def test_wrong_content_names_both_hashes_and_leaves_nothing(server, tmp_path):
-    promised = server.serve_zip({"set_v1/run.csv": "the truth"})
-    served = server.serve_zip({"set_v1/run.csv": "a lie"})
-    with pytest.raises(DataNotAvailableError, match="not the published file") as raised:
-        fetch(promised, tmp_path)
-    assert promised.md5 in str(raised.value)
-    assert served.md5 in str(raised.value)
-    assert everything_in(tmp_path) == []
-
-
-def test_cut_connection_leaves_nothing_and_a_retry_works(server, tmp_path):
+def test_cut_connection_leaves_nothing_and_a_retry_works(server, tmp_path, everything_in):
     archive = server.serve_zip(MEMBERS)
     server.cut_at = len(server.content) // 2
     with pytest.raises(DataNotAvailableError, match="not available"):
@@ -133,7 +105,7 @@ def test_cut_connection_leaves_nothing_and_a_retry_works(server, tmp_path):
     assert fetch(archive, tmp_path).read_text() == MEMBERS["set_v1/run.csv"]
 
 
-def test_error_of_the_server_is_told(server, tmp_path):
+def test_error_of_the_server_is_reported(server, tmp_path, everything_in):
     archive = server.serve_zip(MEMBERS)
     server.status = 503
     with pytest.raises(DataNotAvailableError, match=r"the download failed \(503"):
@@ -148,3 +120,29 @@ def test_folder_that_cannot_be_written_is_named(server, tmp_path):
         fetch(archive, tmp_path / "file" / "home")
     assert str(tmp_path / "file" / "home") in str(raised.value)
     assert server.n_requests == 0
+
+
+def test_wrong_content_names_both_hashes_and_leaves_nothing(server, tmp_path, everything_in):
+    promised = server.serve_zip({"set_v1/run.csv": "the text"})
+    served = server.serve_zip({"set_v1/run.csv": "another text"})
+    with pytest.raises(DataNotAvailableError, match="has changed") as raised:
+        fetch(promised, tmp_path)
+    assert promised.md5 in str(raised.value)
+    assert served.md5 in str(raised.value)
+    assert everything_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("also", [None, []])
+def test_archive_without_the_file_is_an_error(also, server, tmp_path, everything_in):
+    archive = server.serve_zip({"set_v1/other.csv": "c", "set_v2/run.csv": "d"})
+    with pytest.raises(DataNotAvailableError, match=r"no set_v1/run.csv; in set_v1 it has other\)"):
+        fetch(archive, tmp_path, also=also)
+    assert everything_in(tmp_path) == []
+
+
+def test_page_instead_of_the_archive_is_an_error(server, tmp_path, everything_in):
+    server.content = b"<html>moved</html>"
+    archive = ZipArchive(server.url, hashlib.md5(server.content).hexdigest())
+    with pytest.raises(DataNotAvailableError, match="cannot be used"):
+        fetch(archive, tmp_path)
+    assert everything_in(tmp_path) == []
