@@ -1,19 +1,19 @@
-"""What a search costs, how the cost of a fit falls with the number trained at once, and why.
+"""Measure the cost of a search, and how the cost of a fit falls with the number of fits in a batch.
 
-- "search": one process starts all, turn by turn in random order; what counts are medians of ratios
-  of runs of the same round, with the same folds, epochs, batch sizes, rates and starts. The rivals
-  of HybridSearchCV are scikit-learn's GridSearchCV over the same estimator, and over the skorch
-  estimators of skorch_sam.py, which take the same steps. Beside the times stand the scores.
-- "growth": microseconds of a fit's step of sharpness-aware minimisation against the number of fits
-  trained side by side, all in one batch or in the batches that HybridSearchCV makes, beside the
-  time of the layers' matrix products and activations alone: the floor. CPU time of one thread, or
-  time until a graphics processor is done.
-- "limits": where that time goes with 32 fits.
+- "search": one process runs all searches, in random order in every round. The results are medians
+  of ratios of runs of the same round, with the same folds, epochs, batch sizes, rates and starts.
+  The rivals of HybridSearchCV are scikit-learn's GridSearchCV over the same estimator, and over the
+  skorch estimators of skorch_sam.py, which take the same steps. The tables show scores and times.
+- "growth": microseconds of a fit's step of sharpness-aware minimisation against the number of fits,
+  all in one batch or in the batches that HybridSearchCV makes, compared with the time of the
+  layers' matrix products and activations alone: the floor. CPU time of one thread, or time until a
+  GPU is done.
+- "limits": how a step's time is spent with 32 fits.
 
     python benchmarks/bench_search.py --parts search growth limits
 
-What lies in benchmarks/results was made with ``--parts search --phases one --repeats 3 --epochs 120
-40`` and ``--parts growth limits --repeats 3 --steps 60 26``.
+The files in benchmarks/results were made with ``--parts search --phases one --repeats 3 --epochs
+120 40`` and ``--parts growth limits --repeats 3 --steps 60 26``.
 """
 
 import argparse
@@ -39,15 +39,16 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, KFold
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics
-from skhybrid.batching import batch_training, deferred_fits
+from skhybrid.batching import batch_training
+from skhybrid.batching.fit_tasks import FitTasks
 from skhybrid.batching.trials import Trial
 from skhybrid.datasets import make_pendulum, make_pendulum_acceleration
 from skhybrid.exceptions import CollapseWarning
-from skhybrid.training import loop
-from skhybrid.training import multistart as estimation
+from skhybrid.training import loop, multistart
 from skhybrid.training.adam import Adam
 from skhybrid.training.members import Members
 from skhybrid.training.minibatches import PerMemberBatches
+from skhybrid.training.non_finite import NonFiniteGuard
 from skhybrid.training.objective import Objective
 from skhybrid.training.sam import SAM
 
@@ -60,7 +61,7 @@ OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV of skorch"
 FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
 MEMBERS = {"cpu": [2**k for k in range(9)], "cuda": [4**k for k in range(7)]}
 LIMIT_MEMBERS = 32
-# What is watched in a step. Nothing in this list calls anything else in it.
+# Functions that are timed in a step. None of them calls another one of them.
 WATCHED = [
     ("forward", Objective, "__call__"),
     ("backward", Members, "backward"),
@@ -68,7 +69,7 @@ WATCHED = [
     ("SAM's two moves", SAM, "descend"),
     ("Adam", Adam, "step"),
     ("guards", Members, "drop_non_finite"),
-    ("guards", loop._Guard, "check"),
+    ("guards", NonFiniteGuard, "check"),
     ("rows of a minibatch", loop, "rows_of"),
     ("rows of a minibatch", PerMemberBatches, "shuffled"),
     ("loss of all rows", Objective, "data_losses"),
@@ -208,7 +209,7 @@ def measure_search(tasks, phases, epochs, n_rounds, n_jobs, save):
 
 
 def one_round(task, n_epochs, refine_rho, n_jobs, random):
-    """Yield what every competitor took and found, in random order."""
+    """Yield times and scores of every competitor, in random order."""
 
     def searches(n_epochs):
         ours = functools.partial(task.ours, n_epochs, refine_rho=refine_rho)
@@ -226,7 +227,7 @@ def one_round(task, n_epochs, refine_rho, n_jobs, random):
     made, tiny = searches(n_epochs), searches(1)
     for place, key in enumerate(random.permutation(len(made))):
         name, processes = [*made][key]
-        # The processes and what they import are there before the clock starts.
+        # The processes start, and import, before the clock starts.
         first = tiny[name, processes]().set_params(param_grid={"rho": RADII[:2]})
         first.fit(task.X, task.y)
         search = made[name, processes]()
@@ -301,42 +302,40 @@ def print_search(results):
     )
 
 
-def collected_fits(task, n_members, n_steps, device="cpu"):
-    """Return so many fits that differ in the radius, on the five folds in turn."""
+def prepared_fits(task, n_members, n_steps, device="cpu"):
+    """Return prepared fits that differ in the radius, on the five folds in turn."""
     n_epochs = max(1, round(n_steps / task.n_batches))
     model, splits = task.ours(n_epochs, device=device), [*enumerate(FOLDS.split(task.X))]
     radii = np.geomspace(RADII[0], RADII[-1], -(-n_members // len(splits)))
-    collector = deferred_fits.DeferredFits()
+    tasks = FitTasks()
     for k in range(n_members):
         radius, split = {"rho": float(radii[k // len(splits)])}, splits[k % len(splits)]
-        Trial(k, radius, split, clone(model)).begin(collector, task.X, task.y, {})
-    return collector.collected
+        Trial(k, radius, split, clone(model)).prepare(tasks, task.X, task.y, {})
+    return tasks.tasks
 
 
-def train_all(collected, max_members, clock):
+def train_all(fits, max_members, clock):
     """Train fits as HybridSearchCV does in one process; return seconds for a fit and a step."""
     seconds = 0.0
-    for number, (chunk, limit, n_threads) in enumerate(
-        batch_training._tasks(collected, 1, max_members)
-    ):
-        fits = [each.fit for each in chunk]
+    for number, batch in enumerate(batch_training.make_batches(fits, 1, max_members)):
+        together = [task.fit for task in batch.tasks]
         began = clock()
-        _, outcomes, *_ = batch_training._train(number, fits, limit, n_threads)
+        _, results, *_ = batch_training._train(number, together, batch.max_members, batch.n_threads)
         seconds += clock() - began
-        for outcome in outcomes:
-            if isinstance(outcome, Exception):
-                raise outcome
-    return seconds / (len(collected) * steps_of(collected))
+        for result in results:
+            if result.error is not None:
+                raise result.error
+    return seconds / (len(fits) * steps_of(fits))
 
 
-def steps_of(collected):
+def steps_of(fits):
     """Return the number of steps of a fit."""
-    schedule = collected[0].fit.config.schedule
+    schedule = fits[0].fit.config.schedule
     return schedule.n_epochs * schedule.n_batches
 
 
 def device_clock():
-    """Return seconds when a graphics processor has done what it was told."""
+    """Return seconds when the GPU has finished its work."""
     torch.cuda.synchronize()
     return time.perf_counter()
 
@@ -423,15 +422,15 @@ def measure_growth(tasks, steps, repeats, device):
     rows = []
     for name in tasks:
         task = TASKS[name]()
-        train_all(collected_fits(task, 2, 2 * task.n_batches, device), None, clock)
-        fits = {n: collected_fits(task, n, steps[name], device) for n in MEMBERS[device]}
+        train_all(prepared_fits(task, 2, 2 * task.n_batches, device), None, clock)
+        fits = {n: prepared_fits(task, n, steps[name], device) for n in MEMBERS[device]}
         runs = [(ONE_BATCH, n, n) for n in fits]
         runs += [(f"at most {fastest}", n, None) for n in fits if n > fastest]
         found, outside, floors = defaultdict(list), defaultdict(list), []
         for _ in range(repeats):
             for which in random.permutation(len(runs)):
                 batches, n_members, limit = runs[which]
-                with watched([("loop", estimation, "train")], clock) as inside:
+                with watched([("loop", multistart, "train")], clock) as inside:
                     seconds = train_all(fits[n_members], limit, clock)
                 found[batches, n_members].append(seconds)
                 n_steps = steps_of(fits[n_members])
@@ -479,7 +478,7 @@ def plot_growth(results, path):
             axis.set_minor_formatter(NullFormatter())
             axis.set_major_formatter("{x:g}")
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set(title=TITLES[name], xlabel="fits side by side", ylabel="time of a fit's step / µs")
+        ax.set(title=TITLES[name], xlabel="fits", ylabel="time of a fit's step / µs")
         rate.set_ylabel("steps of fits per second")
         ax.grid(color="0.9", linewidth=0.6)
     handles = axes[0, 0].get_legend_handles_labels()
@@ -541,7 +540,7 @@ def watched(places, clock):
 def measure_limits(tasks, steps, repeats):
     """Break down a step of one batch of fits."""
     for name in tasks:
-        fits = collected_fits(TASKS[name](), LIMIT_MEMBERS, steps[name])
+        fits = prepared_fits(TASKS[name](), LIMIT_MEMBERS, steps[name])
         runs = [parts_of_step(TASKS[name](), fits) for _ in range(repeats + 1)][1:]
         medians = {part: statistics.median(run[part] for run in runs) for part in runs[0]}
         for part, seconds in medians.items():
@@ -556,7 +555,7 @@ def measure_limits(tasks, steps, repeats):
 def parts_of_step(task, fits):
     """Return seconds for a fit and a step by what they are spent on."""
     clock = time.process_time
-    with watched([*WATCHED, ("loop", estimation, "train")], clock) as seconds:
+    with watched([*WATCHED, ("loop", multistart, "train")], clock) as seconds:
         whole = train_all(fits, len(fits), clock)
     n_steps = len(fits) * steps_of(fits)
     found = {name: value / n_steps for name, value in seconds.items()}
@@ -621,7 +620,7 @@ def main():
         found = []
         for device in arguments.devices:
             if device == "cuda" and not torch.cuda.is_available():
-                print("There is no graphics processor here that torch can use: cuda is left out.")
+                print("Torch finds no GPU here: cuda is left out.")
                 continue
             found.append(measure_growth(arguments.tasks, steps, arguments.repeats, device))
         if found:

@@ -27,7 +27,7 @@ __all__ = [
     "model_selection",
 ]
 
-# Torch takes seconds to import, so it is imported when something is used.
+# Importing torch takes seconds, so names are imported at their first use.
 _HOMES = {
     "ODE": "skhybrid.model.ode",
     "HybridRegressor": "skhybrid._regressor",

@@ -1,16 +1,13 @@
-"""The estimator."""
+"""The estimator: settings and data in, a fitted model out."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from numbers import Integral, Real
 
-import numpy as np
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters, choose_auto_parameters
@@ -22,10 +19,8 @@ from skhybrid.fitting.fit import fit_hybrid
 from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.parameter_constraints import PARAMETER_CONSTRAINTS
 from skhybrid.fitting.settings import FitSettings
-from skhybrid.model.ode import ODE
-from skhybrid.model.physics import Physics
-from skhybrid.model.structures import STRUCTURES
 from skhybrid.prediction.rates import predict_rates
 from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.prediction.scores import score_trajectories
@@ -36,29 +31,28 @@ from skhybrid.runtime.threads import threads
 class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     """Hybrid of a scientific model and a neural network, fitted end to end.
 
-    The prediction joins what is known, f_S(x; θ), with what is learned, f_N(x; φ). A network that
-    is flexible enough fits the data whatever θ is, so θ is estimated with sharpness-aware
-    minimisation [1]_ [2]_: of all networks that fit, the flattest is preferred, and the physics
-    explains what it can. Then θ is held and the network is refined, so that predictions do not pay
-    for it.
+    The prediction joins the physics f_S(x; θ) and the network f_N(x; φ). A flexible network fits
+    the data for any θ. Sharpness-aware minimisation [1]_ [2]_ therefore estimates θ: it prefers the
+    flattest of all networks that fit, so that the physics explains as much as it can. Then θ is
+    held and the network is refined, so that predictions do not pay for the flatness.
 
     Parameters
     ----------
     physics : callable, torch.nn.Module, Physics or None, default=None
-        The scientific model, written with torch operations. Of a function, positional names are
-        features (bound to the columns of a DataFrame by name, of an array by order; a single one
-        named ``X`` gets the whole table) and keyword-only names are the unknowns θ, with their
-        initial values as defaults. :class:`Physics` adds bounds and units. None is a network alone.
+        The scientific model, written with torch operations. A function's positional arguments are
+        features: DataFrame columns by name, array columns by order; a single argument ``X`` gets
+        the whole table. Its keyword-only arguments are the unknown parameters θ, with their initial
+        values as defaults. :class:`Physics` adds bounds and units. None is a network alone.
     nn : int, sequence of int, torch.nn.Module or None, default=(64, 64)
-        Hidden sizes of a multilayer perceptron with SiLU activations, or a module of your own,
-        which is copied and initialised anew. It reads standardised features and answers in units
-        of the target's spread. None fits the physics alone, by nonlinear least squares.
+        Hidden sizes of a multilayer perceptron with SiLU activations, or your own module, which is
+        copied and initialised anew. It reads standardised features; its output is in units of the
+        target's standard deviation. None fits the physics alone, by nonlinear least squares.
     structure : {"additive", "multiplicative", "serial"}, ODE, LatentODE or callable, \
             default="additive"
-        How they are joined: f_S + f_N; f_S · (1 + f_N); f_S + f_N(x, f_S); or any function
-        ``(x, physics, nn) -> y`` of the features, the physics and the network, both to be called:
-        ``physics(x)``, ``nn(x, *more_inputs, scale=None)``. :class:`ODE` makes both the right-hand
-        side of a differential equation, and trajectories the samples.
+        How they are joined: f_S + f_N; f_S · (1 + f_N); f_S + f_N(x, f_S); or a function
+        ``(x, physics, nn) -> y`` that calls ``physics(x)`` and
+        ``nn(x, *more_inputs, scale=None)``. With an :class:`ODE` both are parts of the right-hand
+        side of a differential equation, and the samples are trajectories.
     optimizer : {"sam", "adam"}, default="sam"
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
         and a learning rate that decays to zero along a half cosine.
@@ -67,32 +61,33 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         for θ with ``perturbation="layer"`` on all tasks measured; with "global" it must be tuned.
         "auto" is the smallest of seven radii from 0 to 0.2 at which θ is as reproducible over
         folds and restarts as it gets (:class:`~skhybrid.model_selection.stable`); it takes some 20
-        times as long. Without free physics parameters it is the largest with which the
+        times as long. Without free physics parameters, "auto" is the largest radius whose
         prediction is as good as the best within one standard error.
     perturbation : {"layer", "global", "elementwise"}, default="layer"
         What the radius means: ‖ε‖ = ρ‖W‖ for every weight tensor; ‖ε‖ = ρ over all weights [2]_;
         or ρ relative to every single weight [4]_.
     perturb : {"nn", "all"}, default="nn"
-        Whether only the network is perturbed, or θ too. Curvature in θ is information about θ, so
-        that flattening it would prefer physics that is insensitive to its parameters.
+        Whether only the network is perturbed, or θ too. Curvature in θ is information about θ;
+        flattening it would prefer physics that is insensitive to its parameters.
     refine_rho : float, "auto" or None, default=0.0
-        Radius of the second phase, in which θ is held and the network is trained on; 0 is plain
-        Adam. It ends at the epoch at which held-out rows are predicted best: the rows of
-        ``early_stopping``, or those of five folds for which copies of the network are trained
-        alongside, unless the last epoch is as good within one standard error; then it is that. With
-        fewer than 25 rows, with ``rho=0`` and with ``optimizer="adam"`` there is no second phase.
-        None leaves it out. "auto" is 0, unless None, 0.02 or 0.05 predict held-out rows better by
-        more than one standard error; then it is the best of them.
+        Radius of the second phase, which holds θ and continues to train the network; 0 is plain
+        Adam. The phase ends at the epoch that predicts held-out rows best, or at the last epoch if
+        this is as good within one standard error. Held-out rows are those of ``early_stopping``, or
+        the rows of five folds, for which copies of the network are trained alongside. There is no
+        second phase with fewer than 25 rows, ``rho=0``, ``optimizer="adam"`` or None. "auto" is 0,
+        unless None, 0.02 or 0.05 predict held-out rows better by more than one standard error; then
+        it is the best of them.
     l2 : float or "auto", default=0.0
-        λ in λ Σ‖W‖² over the network's weights, in a loss that is the mean squared error in units
-        of the target's variance; outside of the perturbation [2]_. "auto", here and for the other
-        penalties, is the largest of five weights with which the prediction is as good as the best
+        λ in λ Σ‖W‖² over the network's weights; the loss is the mean squared error in units of the
+        target's variance. The perturbation leaves this term out [2]_. "auto", here and for the
+        other penalties, is the largest of five weights whose prediction is as good as the best
         within one standard error.
     functional_norm : float or "auto", default=0.0
-        λ in λ · mean(c²), with c the network's contribution in units of the target's spread [5]_.
+        λ in λ · mean(c²); c is the network's contribution in units of the target's standard
+        deviation [5]_.
     orthogonality : float or "auto", default=0.0
-        λ in λ · mean((P c)²), with P the projection on the physics' sensitivities ∂f_S/∂θ in the
-        minibatch [6]_. The sensitivities make a step several times slower.
+        λ in λ · mean((P c)²); P projects on the physics' sensitivities ∂f_S/∂θ in the minibatch
+        [6]_. The sensitivities make a step several times slower.
     learning_rate : float, default=6e-3
         Adam's step size for the network.
     physics_learning_rate : float or None, default=None
@@ -100,15 +95,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         times for a :class:`LatentODE`). With equal rates θ stays near its start for thousands of
         steps while the network explains the data.
     max_epochs : int or "auto", default="auto"
-        Epochs of each phase. "auto" is as many as make 3,000 steps (1,000 through the windows of an
-        ODE), and at least 20.
+        Epochs of each phase. "auto" makes 3,000 steps (1,000 through the windows of an ODE), and at
+        least 20 epochs.
     batch_size : int, "auto" or None, default="auto"
-        Largest number of rows in a minibatch; "auto" is 64, of fields 2,048 points and at least 2
-        fields; None is all rows.
+        Largest number of rows in a minibatch. "auto" is 64, also for fields; None is all rows.
     n_restarts : int, default=1
-        Fits trained side by side from different networks and different θ (drawn between two
-        bounds, otherwise around the start by half its scale). The one with the lowest validation or
-        training loss is kept; all are in ``restarts_``.
+        Number of fits, trained in one batch, from different networks and different θ (drawn between
+        two bounds, otherwise around the start by half its scale). The fit with the lowest
+        validation or training loss is kept; ``restarts_`` lists all.
     early_stopping : bool, default=False
         Whether to hold out ``validation_fraction`` of the rows, stop when their loss stops
         improving, and keep the parameters with the lowest.
@@ -119,34 +113,34 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     tol : float, default=1e-4
         Smallest improvement that counts, in units of the target's variance.
     nn_features : sequence of str or int, "auto" or None, default=None
-        Columns that the network may see; None is all. A network that cannot see what the physics
-        explains cannot take it over. "auto" is the smallest set with which held-out rows are
-        predicted as well as with any, within one standard error: of all sets up to six columns, of
-        more by leaving out one after the other. Of an ODE columns are components of the state,
-        inputs and the time.
+        Columns that the network reads; None is all. A network cannot replace the physics if it
+        does not see the columns that the physics explains. "auto" is the smallest set that predicts
+        held-out rows as well as any, within one standard error. With up to six columns it tries all
+        sets; with more it leaves out one column after the other. For an ODE, columns are state
+        components, inputs and the time.
     nn_extrapolation : {"hold", "free"}, default="hold"
-        Outside the training range the physics extrapolates; "hold" clamps the network's inputs to
-        that range at prediction (of an ODE to a tenth more on either side), "free" does not.
+        Outside the training range the physics extrapolates. "hold" clamps the network's inputs to
+        this range at prediction (for an ODE, a tenth wider on either side); "free" does not.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
         at the given initial values.
     missing_targets : {"error", "mask"}, default="error"
-        Whether NaN in y is an error or is left out of the loss, target by target.
+        Whether NaN in y is an error, or is left out of the loss, target by target.
     warm_start : bool, default=False
-        Whether ``fit`` goes on from the parameters, the network and the scales of the last fit.
+        Whether ``fit`` continues from the parameters, the network and the scales of the last fit.
         The physics parameters, the structure, ``nn``, ``nn_features`` and the shape of one target
-        must be as they were.
+        must not change.
     dtype : {"float32", "float64"}, default="float32"
-        Precision in which the model is trained and evaluated. Least squares always uses float64.
+        Precision of training and prediction. Least squares always uses float64.
     device : str or torch.device, default="cpu"
-        Where to train and predict; "auto" is "cuda" where there is one. A single fit of a small
-        network is faster on the CPU: a graphics processor pays for many fits side by side, as of
-        :class:`HybridSearchCV`, and for large networks.
+        Where to train and predict; "auto" is "cuda" if there is a GPU. One fit of a small network
+        is faster on the CPU. A GPU pays for many fits in one batch, as in :class:`HybridSearchCV`,
+        and for large networks.
     n_threads : int or None, default=None
         Threads of torch during ``fit`` and ``predict``. None is one, the fastest for networks and
         minibatches of the usual size.
     compile : bool, default=False
-        Whether to compile loss and gradient with ``torch.compile``. It takes a C++ compiler and
+        Whether to compile loss and gradient with ``torch.compile``. It needs a C++ compiler and
         some ten seconds, and pays for long fits of large models.
     random_state : int, RandomState instance or None, default=None
         Seed of the networks, the minibatches, the restarts and the held-out rows.
@@ -156,37 +150,37 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     physics_params_ : dict of str to float or ndarray
-        Physics parameters in your units, the fixed ones included.
+        Physics parameters in your units, fixed ones included.
     module_ : torch.nn.Module or None
-        The trained network: standardised inputs in, units of the target's spread out.
+        The trained network, from standardised inputs to units of the target's standard deviation.
     loss_ : float
         Mean weighted squared error over the training rows, in units of the target's variance.
     physics_share_ : float
-        Part of the explained variance that is the physics', between 0 and 1, when θ was settled.
-        NaN if nothing is explained.
+        Part of the explained variance that the physics explains, between 0 and 1, at the end of the
+        first phase. NaN if the model explains nothing.
     loss_curve_ : list of float
-        Mean loss over the minibatches of every epoch, penalties included, of both phases. For
+        Mean loss over the minibatches, penalties included, in every epoch of both phases. For
         ``nn=None`` the loss at every evaluation.
     n_iter_ : int
         Epochs of both phases. For ``nn=None`` evaluations of the physics.
     restarts_ : list of dict
-        For every restart its "loss", "validation_loss", "physics_params", "status" and "n_iter".
+        "loss", "validation_loss", "physics_params", "status" and "n_iter" of every restart.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)
         Column names, if X had any.
     rho_, refine_rho_, l2_, functional_norm_, orthogonality_ : float
-        What was chosen for a parameter that is "auto"; there is no such attribute for the others.
+        Chosen value of a parameter that is "auto"; the others have no such attribute.
     nn_features_ : list of str or int
         The same for ``nn_features="auto"``.
     rho_path_, refine_rho_path_, l2_path_, functional_norm_path_, orthogonality_path_, \
             nn_features_path_ : dict of str to ndarray
-        What was seen, a row for each candidate, ready for a DataFrame: its value, its mean
-        cross-validated "score", how much it is "worse than best" and the paired "standard error"
-        of that, the "physics share", every physics parameter and its spread, and "chosen".
+        Results of all candidates, a row for each, ready for a DataFrame: the value, its mean
+        cross-validated "score", how much it is "worse than best" with the paired "standard error",
+        the "physics share", every physics parameter and its spread, and "chosen".
     initial_states_ : ndarray of shape (n_samples, n_states)
-        Of an ODE whose first states are learned: where the training trajectories begin, NaN for
-        those without weight or held out.
+        Learned initial states of an ODE's training trajectories; NaN for trajectories that have no
+        weight or are held out. Only if first states are learned.
 
     Warns
     -----
@@ -205,10 +199,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     Notes
     -----
-    A small loss does not make θ right: a missing part that looks like the physics' response to a
-    parameter cannot be told from it by any rule. ``nn_features`` and bounds bring in what you know.
+    A small loss does not prove that θ is right. If a missing part looks like the physics' response
+    to a parameter, no rule can tell the two apart. ``nn_features`` and bounds add your knowledge.
 
-    With sample weights and ``batch_size=None``, a weight of two is the same as a row given twice.
+    With sample weights and ``batch_size=None``, a weight of two equals a row given twice.
 
     References
     ----------
@@ -239,39 +233,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: dict = {
-        "physics": [callable, Physics, None],
-        "nn": [Interval(Integral, 1, None, closed="left"), list, tuple, torch.nn.Module, None],
-        "structure": [StrOptions(set(STRUCTURES)), callable, ODE],
-        "optimizer": [StrOptions({"sam", "adam"})],
-        "rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "perturbation": [StrOptions({"layer", "global", "elementwise"})],
-        "perturb": [StrOptions({"nn", "all"})],
-        "refine_rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), None],
-        "l2": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "functional_norm": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "orthogonality": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
-        "learning_rate": [Interval(Real, 0, None, closed="neither")],
-        "physics_learning_rate": [Interval(Real, 0, None, closed="left"), None],
-        "max_epochs": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
-        "batch_size": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"}), None],
-        "n_restarts": [Interval(Integral, 1, None, closed="left")],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "nn_features": [list, tuple, np.ndarray, StrOptions({"auto"}), None],
-        "nn_extrapolation": [StrOptions({"hold", "free"})],
-        "physics_init": [StrOptions({"least_squares", "given"})],
-        "missing_targets": [StrOptions({"error", "mask"})],
-        "warm_start": ["boolean"],
-        "dtype": [StrOptions({"float32", "float64"})],
-        "device": [str, torch.device],
-        "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-        "compile": ["boolean"],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: dict = PARAMETER_CONSTRAINTS
 
     def __init__(
         self,
@@ -349,13 +311,13 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Features in raw units. Column names of a DataFrame bind to the physics' arguments. For
-            an :class:`ODE` initial states, of shape (n_samples, n_states), or inputs over time, of
+            an :class:`ODE`: initial states, of shape (n_samples, n_states), or inputs over time, of
             shape (n_samples, n_times, n_inputs) or a list of arrays.
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Targets, of which some may be NaN if ``missing_targets="mask"``. For an ODE
-            trajectories, of shape (n_samples, n_times, n_outputs) or a list of arrays.
+            Targets; some may be NaN with ``missing_targets="mask"``. For an ODE: trajectories, of
+            shape (n_samples, n_times, n_outputs) or a list of arrays.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights, not negative; rows of weight zero are left out altogether.
+            Weights, not negative. Rows of weight zero are left out.
 
         Returns
         -------
@@ -367,8 +329,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         PhysicsError, NetworkError
             If the physics or the network cannot be used on these data.
         ValueError
-            If the data cannot be used, or if ``warm_start=True`` and the model is not made of the
-            same parts as that of the last fit.
+            If the data cannot be used, or if ``warm_start=True`` and the model has other parts
+            than in the last fit.
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
@@ -403,22 +365,22 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features; for an :class:`~skhybrid.ODE` initial states, or inputs over time.
+            Features; for an :class:`~skhybrid.ODE`, initial states or inputs over time.
         times : array-like of shape (n_times,), default=None
-            For an ODE whose X holds initial states: times to predict at. None is those of the
-            training trajectories.
+            For an ODE whose X holds initial states: times of the prediction. None is the times of
+            the training trajectories.
         initial_states : array-like of shape (n_samples, n_states), default=None
-            For an ODE whose X holds inputs: where the trajectories begin.
+            For an ODE whose X holds inputs: initial states of the trajectories.
         first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None
-            For an ODE: outputs at the first times, from which the initial states are estimated. If
-            X holds inputs and neither is given, trajectories begin at the mean of the training
-            trajectories' initial states.
+            For an ODE: outputs at the first times, which give the initial states. If X holds inputs
+            and neither is given, trajectories begin at the mean initial state of the training
+            trajectories.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            In the target's units. Of an ODE, whole rollouts in the shape of the training targets;
-            of trajectories of different lengths a list of arrays.
+            In the target's units. For an ODE, whole rollouts in the shape of the training targets;
+            for trajectories of different lengths, a list of arrays.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
         (prediction,) = self._evaluate(
@@ -433,9 +395,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            Of an :class:`~skhybrid.ODE` all times count as rows, and all points of a field; values
-            that are missing do not. Where initial states are not known, they are estimated from
-            the first ``n_initial`` outputs, which do not count.
+            For an :class:`~skhybrid.ODE`, all times and all points of a field count as rows;
+            missing values do not. Unknown initial states are estimated from the first
+            ``n_initial`` outputs, which do not count.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
@@ -450,7 +412,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return score_trajectories(self, X, y, sample_weight)
 
     def predict_parts(self, X, *, times=None, initial_states=None, first_outputs=None):
-        """Predict what each part of the model contributes.
+        """Predict the contribution of each part of the model.
 
         Parameters
         ----------
@@ -461,10 +423,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         physics : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            What the physics predicts alone. With ``physics=None``, the mean of the training target.
+            Prediction of the physics alone. With ``physics=None``, the mean of the training target.
         nn : ndarray of the same shape
-            What the network adds to it: the prediction less the physics' part, whatever the
-            structure. Of an ODE, how much the rollout differs from that of the physics alone.
+            The prediction minus the physics' part, for every structure. For an ODE, the rollout of
+            the whole model minus the rollout of the physics alone.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
         physics, prediction = self._evaluate(
@@ -477,14 +439,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return physics, prediction - physics
 
     def predict_rates(self, states, *, times=0.0, inputs=None):
-        """Return what each part of the right-hand side of an ODE says of states.
+        """Return the rates that each part of an ODE's right-hand side gives for states.
 
         Parameters
         ----------
         states : array-like of shape (n, n_states) or (n, n_channels, ...)
         times : float or array-like of shape (n,), default=0.0
         inputs : array-like of shape (n, n_inputs), default=None
-            Needed where the model was fitted with inputs, without the column of times.
+            Needed if the model was fitted with inputs; without the column of times.
 
         Returns
         -------
@@ -503,7 +465,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return predict_rates(self, states, times, inputs)
 
     def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
-        """Return arrays of the outputs of a function of (model, rows, coordinates, hold)."""
+        """Evaluate a function of (model, rows, coordinates, hold) and return its outputs."""
         check_is_fitted(self)
         if self._fitted.trajectory_info is not None:
             with threads(self.n_threads):
@@ -518,18 +480,18 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             return predict_table(self, X, outputs)
 
     def _can_be_batched(self) -> bool:
-        """Whether a batch can train the fit: callbacks, for example, watch a single fit."""
+        """Whether a batch can train the fit; callbacks, for example, watch a single fit."""
         alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])
         return not (alone or auto_parameters(self) or self._previous() is not None)
 
     def _forget_choices(self) -> None:
-        """Remove what an earlier fit chose."""
+        """Remove the attributes with the choices of an earlier fit."""
         for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)
 
     def _previous(self) -> Fitted | None:
-        """Return the fit to go on from, if there is one."""
+        """Return the fit to continue from, or None."""
         return self._fitted if self.warm_start and hasattr(self, "_fitted") else None
 
     def __sklearn_is_fitted__(self):

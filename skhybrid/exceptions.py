@@ -1,4 +1,4 @@
-"""Errors and warnings that skhybrid raises, each with a name to catch."""
+"""Errors and warnings of skhybrid, each with its own class to catch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = [
 
 
 class PhysicsError(ValueError):
-    """The scientific model cannot be used as it is: its signature, its output or its gradient."""
+    """The scientific model cannot be used: its signature, output or gradient is wrong."""
 
 
 class NetworkError(ValueError):
-    """The network cannot be used as it is: its inputs, its output or its running statistics."""
+    """The network cannot be used: its inputs, output or running statistics are wrong."""
 
 
 class TrainingError(RuntimeError):
@@ -29,19 +29,19 @@ class TrainingError(RuntimeError):
 
 
 class DataNotAvailableError(OSError):
-    """A data set is neither in the data folder nor can it be downloaded."""
+    """A data set is not in the data folder and cannot be downloaded."""
 
 
 class NonFiniteLossWarning(RuntimeWarning):
-    """A fit met a non-finite loss; it was stopped and its last good parameters were restored."""
+    """A loss became non-finite; the fit stopped and its last good parameters were restored."""
 
 
 class DivergenceWarning(RuntimeWarning):
-    """A predicted trajectory is not finite from some time on."""
+    """A predicted trajectory becomes non-finite."""
 
 
 class CollapseWarning(UserWarning):
-    """One half of the hybrid model explains nothing: the network's part or the physics' part."""
+    """One part of the hybrid model, the network or the physics, explains nothing."""
 
 
 class PhysicsInitWarning(UserWarning):
@@ -49,8 +49,8 @@ class PhysicsInitWarning(UserWarning):
 
 
 class SerialMembersWarning(UserWarning):
-    """The model cannot be vectorised over fits, so they are trained one after the other."""
+    """The model cannot be vectorised over fits, so fits are trained one after the other."""
 
 
 class SearchInterruptedWarning(UserWarning):
-    """A search was interrupted; what it finished is kept."""
+    """A search was interrupted; its finished fits are kept."""

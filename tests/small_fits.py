@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch.testing import assert_close
 
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
@@ -14,20 +16,22 @@ from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
 from skhybrid.model.structures import get_structure
+from skhybrid.training.input_padding import FEATURE_SCALES
+from skhybrid.training.loop import train
 from skhybrid.training.members import Members
 from skhybrid.training.penalties import Penalties
-from skhybrid.training.problem import TrainingConfig
-from skhybrid.training.result import Start
+from skhybrid.training.problem import Problem, TrainingConfig
+from skhybrid.training.result import MemberResults, Start
 from skhybrid.training.schedule import Schedule
 
 
 def decay(time, heat, *, rate=0.8, level=(1.5, 0.5)):
-    """A level that decays in time, over a background."""
+    """A level that decays in time, above a constant background."""
     return level[0] * torch.exp(-rate * time) + level[1]
 
 
 def make_data(n_rows: int = 30, *, dtype: torch.dtype = torch.float64, seed: int = 0) -> Batch:
-    """Return rows of what :func:`decay` leaves a part of unexplained."""
+    """Return noisy rows that :func:`decay` explains in part."""
     generator = torch.Generator().manual_seed(seed)
     x = torch.rand(n_rows, 2, generator=generator, dtype=torch.float64) * torch.tensor([3.0, 2.0])
     noise = 0.05 * torch.randn(n_rows, generator=generator, dtype=torch.float64)
@@ -42,7 +46,7 @@ def make_hybrid(
     hidden: Sequence[int] = (8,),
     structure: str = "additive",
 ) -> Hybrid:
-    """Return a hybrid model for the rows, of their dtype."""
+    """Return a hybrid model for the rows, in their dtype."""
     x, y, _ = data
     if physics is not None and not isinstance(physics, Physics):
         physics = Physics(physics)
@@ -100,7 +104,7 @@ def make_penalties(
     orthogonality: float | Sequence[float] = 0.0,
     dtype: torch.dtype = torch.float64,
 ) -> Penalties:
-    """Return penalties, each a number or one number per member."""
+    """Return penalties; each is one number for all members, or one for each."""
     values = (l2, functional_norm, orthogonality)
     return Penalties(*(per_member(value, n_members).to(dtype) for value in values))
 
@@ -117,7 +121,7 @@ def make_config(
     n_rows: int = 30,
     **others,
 ) -> TrainingConfig:
-    """Return a recipe, with a number for all members or one number for each."""
+    """Return a training configuration, with one number for all members or one for each."""
     return TrainingConfig(
         rho=None if rho is None else per_member(rho, n_members),
         learning_rate=per_member(learning_rate, n_members),
@@ -131,3 +135,76 @@ def make_config(
 def per_member(value: float | Sequence[float], n_members: int) -> Tensor:
     """Return one value for every member."""
     return torch.as_tensor(value, dtype=torch.float64).expand(n_members).clone()
+
+
+def make_problem(
+    n_rows: int = 30, seed: int = 0, n_held_out: int = 0, *, weighted: bool = False, **model
+) -> Problem:
+    """Return a model and its rows, with held-out rows if there are to be some."""
+    data = make_data(n_rows, seed=seed)
+    if weighted:
+        data = data._replace(weight=torch.linspace(0.5, 1.5, n_rows, dtype=torch.float64))
+    held_out = make_data(n_held_out, seed=seed + 20) if n_held_out else None
+    return Problem(make_hybrid(data, **model), data, held_out)
+
+
+def with_network_columns(problem: Problem, columns: Sequence[int], seed: int = 0) -> Problem:
+    """Return the problem with a network that reads these columns."""
+    hybrid = problem.hybrid
+    scales = {name: getattr(hybrid.scales, name)[columns] for name in FEATURE_SCALES}
+    network = build_network((8,), len(columns), 1, seed=seed).double()
+    hybrid = hybrid.with_network_columns(columns).with_network(network)
+    return replace(problem, hybrid=hybrid.at(hybrid.space, replace(hybrid.scales, **scales)))
+
+
+def logarithm(time, heat, *, gain=1.0):
+    """Physics that is undefined for a negative gain."""
+    return torch.log(gain) * torch.exp(-time)
+
+
+def make_doomed_problem() -> Problem:
+    """Return a problem whose data push the gain of :func:`logarithm` below zero."""
+    data = make_data()
+    data = data._replace(y=data.y - 20.0)
+    return Problem(make_hybrid(data, logarithm), data)
+
+
+def is_defined(gain_coordinate: Tensor) -> bool:
+    """Whether :func:`logarithm` is defined for this scaled gain."""
+    return float(gain_coordinate) > -1.0
+
+
+def starts_of(problems: Sequence[Problem], n_members: Sequence[int]) -> list[list[Start]]:
+    """Return different starts for every problem."""
+    return [
+        make_starts(problem.hybrid, count, seed=10 * number + 1)
+        for number, (problem, count) in enumerate(zip(problems, n_members, strict=True))
+    ]
+
+
+def parameters(members: Members, member: int) -> dict[str, Tensor]:
+    """Return the network and physics parameters of one member."""
+    return members.member_weights(member) | members.member_coordinates(member)
+
+
+def trained_alone(
+    problem: Problem, config: TrainingConfig, starts: Sequence[Start]
+) -> tuple[MemberResults, list[dict[str, Tensor]]]:
+    """Train the members of one problem; return the results and the parameters of every member."""
+    members = make_members(problem.hybrid, starts)
+    results = train(problem, members, config)
+    return results, [parameters(members, member) for member in range(len(starts))]
+
+
+def assert_same_results(found: MemberResults, expected: MemberResults) -> None:
+    """Assert that two results are the same up to rounding."""
+    assert found.status == expected.status
+    assert found.n_epochs == expected.n_epochs
+    assert found.stopped_epoch == expected.stopped_epoch
+    assert found.kept_epoch == expected.kept_epoch
+    close = {"rtol": 1e-9, "atol": 1e-12, "equal_nan": True}
+    assert_close(found.losses, expected.losses, **close)
+    assert_close(found.curve, expected.curve, **close)
+    assert (found.validation_losses is None) == (expected.validation_losses is None)
+    if expected.validation_losses is not None:
+        assert_close(found.validation_losses, expected.validation_losses, **close)

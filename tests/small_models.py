@@ -14,17 +14,18 @@ import pandas as pd
 import torch
 
 from skhybrid import HybridRegressor
+from skhybrid.fitting.settings import FitSettings
 
 N_ROWS = 40
 
 
 def drive(force, *, gain=1.0, offset=0.1):
-    """What is known: a response that is proportional to the force."""
+    """Return the known part: a response in proportion to the force."""
     return gain * force + offset
 
 
 def drive_two(force, *, gain=(1.0, 1.0)):
-    """The same for two targets."""
+    """Return the same for two targets."""
     return gain * force[:, None]
 
 
@@ -33,7 +34,7 @@ def drive_squared(force, *, gain=1.0):
 
 
 def drive_recorded(force, *, gain=1.0, offset=0.1, folder):
-    """The same as :func:`drive`; files say in which process, on how many threads of torch."""
+    """Return the same as :func:`drive`; write files named by process and number of threads."""
     Path(folder, f"{os.getpid()}-{torch.get_num_threads()}").touch()
     return gain * force + offset
 
@@ -44,12 +45,12 @@ def drive_slowly(force, *, gain=1.0, offset=0.1):
 
 
 def twice_corrected(x, physics, nn):
-    """A structure of one's own."""
+    """Return the physics corrected by a network that also reads the physics: a user's structure."""
     return physics(x) + nn(x, physics(x))
 
 
 def make_table(n_rows: int = N_ROWS, *, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return features and a target of which :func:`drive` explains the larger part."""
+    """Return features and a target; :func:`drive` explains the larger part of it."""
     rng = np.random.default_rng(seed)
     X = pd.DataFrame(rng.uniform(0.5, 2.5, (n_rows, 2)), columns=["force", "angle"])
     y = 2.0 * X["force"] + 0.5 + 0.4 * np.sin(2.0 * X["angle"]) + 0.02 * rng.normal(size=n_rows)
@@ -57,10 +58,24 @@ def make_table(n_rows: int = N_ROWS, *, seed: int = 0) -> tuple[pd.DataFrame, np
 
 
 def make_model(**settings) -> HybridRegressor:
-    """Return an estimator that is fast and whose sums do not depend on the order of the rows."""
+    """Return a fast estimator that trains on all rows at once, in float64."""
     settings = {"physics": drive, "nn": (6,), "max_epochs": 20, "random_state": 0, **settings}
     exact = {"batch_size": None, "dtype": "float64", "refine_rho": None}
     return HybridRegressor(**{**exact, **settings})
+
+
+def make_settings(**settings) -> FitSettings:
+    """Return the settings of :func:`make_model`."""
+    return FitSettings.of(make_model(**settings))
+
+
+def same_fit(first: HybridRegressor, second: HybridRegressor, X: pd.DataFrame) -> bool:
+    """Return whether two fits are equal to the last bit; X are rows to predict."""
+    return (
+        first.physics_params_ == second.physics_params_
+        and first.loss_curve_ == second.loss_curve_
+        and np.array_equal(first.predict(X), second.predict(X))
+    )
 
 
 class ForceModule(torch.nn.Module):
@@ -76,7 +91,7 @@ class ForceModule(torch.nn.Module):
 
 
 class Recorder:
-    """A callback that keeps what it is given."""
+    """A callback that keeps its arguments."""
 
     def __init__(self) -> None:
         self.begun, self.ended, self.models, self.given = [], [], [], []
@@ -117,7 +132,7 @@ class StopAfter:
 
 
 class Interrupt(StopAfter):
-    """A callback that does what a user does who presses the keys to interrupt."""
+    """A callback that raises KeyboardInterrupt, as the interrupt key does."""
 
     def on_fit_task_end(self, estimator, context):
         raise KeyboardInterrupt

@@ -1,14 +1,17 @@
-"""A small hybrid differential equation and its windows, for the tests of the training engine."""
+"""A small hybrid differential equation and its windows, for tests."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
-from skhybrid import ODE, HybridRegressor, Physics
-from skhybrid.data.read_trajectories import read_trajectories
+from skhybrid import ODE, HybridRegressor
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import input_scales, record_network_inputs
+from skhybrid.fitting.assemble import assemble_physics
+from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.batch import Batch
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.training.result import Start
 
@@ -27,62 +30,63 @@ def position(state):
 
 
 def make_oscillations(n: int = 6, n_times: int = 12, seed: int = 0) -> tuple[np.ndarray, ...]:
-    """Return initial states, and those that follow in an undamped oscillation."""
+    """Return initial states of undamped oscillations and the states at the later times."""
     rng = np.random.default_rng(seed)
     first = rng.uniform(-1.0, 1.0, (n, 2))
     t = DT * np.arange(1, n_times + 1)
     cosine, sine = np.cos(1.3 * t), np.sin(1.3 * t)
-    where = first[:, :1] * cosine + first[:, 1:] * sine / 1.3
+    distance = first[:, :1] * cosine + first[:, 1:] * sine / 1.3
     speed = first[:, 1:] * cosine - 1.3 * first[:, :1] * sine
     noise = 0.01 * rng.normal(size=(n, n_times, 2))
-    return first, np.stack([where, speed], axis=2) + noise
+    return first, np.stack([distance, speed], axis=2) + noise
 
 
 class SmallTrajectories:
-    """A model of oscillations with a network, and its windows in float64."""
+    """A model of oscillations with a network, and its windows in float64.
+
+    Attributes
+    ----------
+    settings : FitSettings
+    inputs : FitInputs
+    rows : Rows
+        The windows.
+    data : Batch
+        The windows as tensors.
+    physical : Dynamics
+        The model without its network.
+    """
 
     def __init__(self, X=None, y=None, *, physics=spring, weight=None, **structure) -> None:
-        from skhybrid.fitting.assemble import Parts, assemble_physics
-
         if X is None:
             X, y = make_oscillations()
         ode = ODE(**{"dt": DT, "window": 4, **structure})
-        physics = Physics(physics)
-        estimator = HybridRegressor(physics, structure=ode, missing_targets="mask")
-        trajectories, trajectory_info = read_trajectories(
-            estimator, physics, X, y, weight, reset=True
-        )
-        rows = trajectories.windows(ode.window, trajectory_info.scales)
-        if trajectory_info.layout.learned:
-            object.__setattr__(trajectory_info, "n_entries", int(rows.x.entry.max()) + 1)
-        self.parts = Parts(
-            physics=physics,
+        estimator = HybridRegressor(
+            physics,
             nn=(5,),
             structure=ode,
-            nn_features=None,
-            feature_names=None,
-            dtype=torch.float64,
-            device=torch.device("cpu"),
-            trajectory_info=trajectory_info,
+            missing_targets="mask",
+            dtype="float64",
+            device="cpu",
         )
-        self.rows: Rows = rows
-        self.data = rows.tensors(torch.float64, "cpu")
-        self.physical: Dynamics = assemble_physics(self.parts, rows)
+        self.settings = FitSettings.of(estimator)
+        self.inputs = read_inputs(self.settings, estimator, X, y, weight)
+        self.rows: Rows = self.inputs.rows
+        self.data: Batch = self.rows.tensors(torch.float64, "cpu")
+        self.physical: Dynamics = assemble_physics(self.settings, self.inputs, self.rows)
 
     def hybrid(self) -> Dynamics:
         """Return the model with a network, at its start."""
-        hybrid = self.physical.at(self.physical.space, self.physical.scales)
-        inputs = record_network_inputs(hybrid, self.data.x, hybrid.initial_coordinates())
-        hybrid.scales = input_scales(inputs, hybrid.scales, self.rows, -1)
-        hybrid.network = self.parts.network(hybrid, seed=0)
-        return hybrid
+        model = self.physical
+        inputs = record_network_inputs(model, self.data.x, model.initial_coordinates())
+        model = model.at(model.space, input_scales(inputs, model.scales, self.rows, -1))
+        return model.with_network(model.new_network(self.settings.nn, seed=0))
 
     def starts(self, hybrid: Dynamics, n_members: int) -> list[Start]:
         """Return different starts of the same model."""
         generator = torch.Generator().manual_seed(1)
         starts = []
         for member in range(n_members):
-            network = self.parts.network(hybrid, seed=member)
+            network = hybrid.new_network(self.settings.nn, seed=member)
             weights = {name: p.detach().clone() for name, p in network.named_parameters()}
             coordinates = {
                 name: 0.1 * torch.randn(z.shape, generator=generator, dtype=torch.float64)

@@ -10,9 +10,9 @@ from skhybrid import HybridRegressor
 
 
 def line(X, *, slope=1.0, offset=0.0):
-    """A line in the column that matters in the data of scikit-learn's checks, the middle one."""
+    """Return a line in the middle column, which matters in the data of scikit-learn's checks."""
     y = slope * X[:, (X.shape[1] - 1) // 2] + offset
-    # Physics knows its number of targets. One check, with a table of this shape, has five.
+    # The physics fixes the number of targets. One check, with a table of this shape, has five.
     return torch.stack([y] * 5, dim=-1) if X.shape == (11, 10) else y
 
 
@@ -21,10 +21,10 @@ def corrected_twice(x, physics, nn):
 
 
 def make_model(**settings) -> HybridRegressor:
-    """Return an estimator of which a row of weight two is exactly the row twice.
+    """Return an estimator for which a row of weight two equals the row twice.
 
-    That takes all rows in one batch, in double precision, and no refinement: its folds are drawn
-    by rows, so that a repeated row may be in two of them.
+    This needs all rows in one minibatch, float64, and no refinement: the refinement draws its folds
+    by rows, so that a repeated row may be in two folds.
     """
     settings = {"physics": line, "nn": (4,), "max_epochs": 40, "learning_rate": 0.03, **settings}
     exact = {"batch_size": None, "dtype": "float64", "refine_rho": None, "random_state": 0}

@@ -1,4 +1,4 @@
-"""What scikit-learn does with an estimator: copies, files, pipelines, searches, routing."""
+"""The estimator inside scikit-learn: clones, files, pipelines, searches, metadata routing."""
 
 from __future__ import annotations
 
@@ -81,17 +81,17 @@ def test_stored_model_predicts_the_same(settings, way, tmp_path):
         np.testing.assert_array_equal(part, expected)
     assert stored.physics_params_ == model.physics_params_
     assert stored.restarts_ == model.restarts_
-    going_on = stored.set_params(warm_start=True).fit(X, Y)
-    assert going_on.loss_ <= 1.05 * model.loss_
+    continued = stored.set_params(warm_start=True).fit(X, Y)
+    assert continued.loss_ <= 1.05 * model.loss_
 
 
-def test_file_holds_the_model_and_not_its_training():
+def test_a_file_holds_the_model_and_not_the_training_rows():
     few, many = (make_model(refine_rho=0.0).fit(*make_table(n)) for n in (40, 4000))
     assert len(pickle.dumps(many)) < len(pickle.dumps(few)) + 100
     assert len(pickle.dumps(few)) < 20_000
 
 
-# Pipelines and other estimators around it.
+# Pipelines and meta-estimators.
 
 
 def test_pipeline():
@@ -129,13 +129,13 @@ GRID = [
 
 
 def test_search_over_everything():
-    model = make_model(max_epochs=10)
-    search = GridSearchCV(model, GRID, cv=3, n_jobs=2, error_score="raise").fit(X, Y)
+    model = make_model(max_epochs=5)
+    search = GridSearchCV(model, GRID, cv=2, n_jobs=2, error_score="raise").fit(X, Y)
     scores = search.cv_results_["mean_test_score"]
     assert len(scores) == 4 + 4 + 3 + 3
     assert np.isfinite(scores).all()
-    # One after the other, in this process, it is the same.
-    again = GridSearchCV(model, GRID, cv=3).fit(X, Y)
+    # The same search without other processes gives the same scores.
+    again = GridSearchCV(model, GRID, cv=2).fit(X, Y)
     np.testing.assert_allclose(again.cv_results_["mean_test_score"], scores, rtol=1e-9)
     assert repr(again.best_params_) == repr(search.best_params_)
     best = clone(model).set_params(**search.best_params_).fit(X, Y)

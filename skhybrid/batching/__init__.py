@@ -1,1 +1,1 @@
-"""Fits that are trained together, and how candidates are compared."""
+"""Train many fits in batches, and compare candidates on cross-validation folds."""

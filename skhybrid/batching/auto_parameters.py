@@ -27,26 +27,20 @@ from skhybrid.model_selection.rules import one_standard_error, stable
 
 AUTO = "auto"
 
-
 N_FOLDS = 5
 
-
-# Restarts by which a radius shows whether θ depends on where the fit began.
+# Restarts show whether θ depends on where training starts.
 N_RESTARTS = 3
-
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 
-
 REFINE_RADII = (0.0, None, 0.02, 0.05)
-
 
 PENALTIES = {
     "l2": (0.0, 1e-6, 1e-5, 1e-4, 1e-3),
     "functional_norm": (0.0, 1e-4, 1e-3, 1e-2, 1e-1),
     "orthogonality": (0.0, 1e-3, 1e-2, 1e-1, 1.0),
 }
-
 
 # Values used while another parameter is chosen.
 DEFAULTS = {
@@ -58,8 +52,7 @@ DEFAULTS = {
     "refine_rho": 0.0,
 }
 
-
-# Up to so many sets of inputs are all tried; of more, inputs are left out one after the other.
+# Up to this number, all sets of inputs are compared; beyond it, inputs are left out one by one.
 MAX_SETS = 64
 
 
@@ -76,16 +69,16 @@ def _is_auto(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Choices:
-    """Chosen values of the parameters that are "auto".
+    """Hold the chosen values of the parameters that are "auto".
 
     Attributes
     ----------
     values : dict of str to object
-        Values by parameter.
+        Value of each parameter.
     attributes : dict of str to object
         Fitted attributes: the values, and the comparisons behind them.
     said_serial : bool
-        Whether a warning said that members are trained one after the other.
+        Whether a warning has said that members are trained one after the other.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -108,9 +101,9 @@ def choose_auto_parameters(estimator: Any, X: Any, y: Any, sample_weight: Any) -
     n_samples = _num_samples(X)
     if n_samples < 2 * N_FOLDS:
         raise ValueError(
-            f"{names[0]}='auto' compares candidates on {N_FOLDS} folds, each of two samples or "
-            f"more; X has {n_samples}. Give {names[0]} a value, or, of long trajectories, cut each "
-            "into several."
+            f"{names[0]}='auto' compares candidates on {N_FOLDS} folds of two samples or more "
+            f"each; X has {n_samples}. Give {names[0]} a value, or cut each long trajectory into "
+            "several."
         )
     random_state = check_random_state(estimator.random_state)
     fold_seed, seed = random_state.randint(np.iinfo(np.int32).max, size=2).tolist()
@@ -121,22 +114,25 @@ def choose_auto_parameters(estimator: Any, X: Any, y: Any, sample_weight: Any) -
     attributes = {}
     for name in names:
         if name == "nn_features":
-            value, seen = _choose_features(comparison, chosen)
+            value, path = _choose_features(comparison, chosen)
         elif name == "rho":
-            value, seen = _choose_rho(comparison, chosen)
+            value, path = _choose_rho(comparison, chosen)
         elif name == "refine_rho":
-            value, seen = _choose_refine_rho(comparison, chosen)
+            value, path = _choose_refine_rho(comparison, chosen)
         else:
-            value, seen = _choose_penalty(comparison, chosen, name)
+            value, path = _choose_penalty(comparison, chosen, name)
         chosen[name] = value
-        attributes |= {f"{name}_": value, f"{name}_path_": seen}
+        attributes |= {f"{name}_": value, f"{name}_path_": path}
         if estimator.verbose:
-            print(f"{name}={value!r} was chosen among {len(seen['score'])} candidates")
+            print(f"{name}={value!r} was chosen among {len(path['score'])} candidates")
     return Choices(chosen, attributes, comparison.said_serial)
 
 
 def _choose_rho(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[float, dict]:
-    """Choose the radius of the first phase by the reproducibility of θ, or of the prediction."""
+    """Choose the radius of the first phase: the smallest with a reproducible θ.
+
+    Without free physics parameters it is the largest that predicts as well as the best.
+    """
     if comparison.estimator.optimizer == "adam":
         return DEFAULTS["rho"], candidate_path({"params": []}, "rho", None)
     fixed = {**chosen, "refine_rho": None}
@@ -152,9 +148,9 @@ def _choose_rho(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[floa
 def _choose_refine_rho(
     comparison: Comparison, chosen: Mapping[str, Any]
 ) -> tuple[float | None, dict]:
-    """Choose the radius of the second phase, which does not touch θ, by the held-out score.
+    """Choose the radius of the second phase by the held-out score; θ does not depend on it.
 
-    The default stays unless another one is better by more than one standard error.
+    The default stays unless another radius is better by more than one standard error.
     """
     results = comparison.results([{**chosen, "refine_rho": radius} for radius in REFINE_RADII])
     losses = -fold_columns(results, "test_score")
@@ -167,7 +163,7 @@ def _choose_refine_rho(
 def _choose_penalty(
     comparison: Comparison, chosen: Mapping[str, Any], name: str
 ) -> tuple[float, dict]:
-    """Choose the largest weight of a penalty with which the prediction is as good as the best."""
+    """Choose the largest weight of a penalty that predicts as well as the best one."""
     values = PENALTIES[name]
     fixed = {**chosen, "refine_rho": None}
     results = comparison.results([{**fixed, name: value} for value in values])
@@ -176,9 +172,9 @@ def _choose_penalty(
 
 
 def _choose_features(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[list, dict]:
-    """Choose the smallest set of inputs with which the network predicts as well as with any.
+    """Choose the smallest set of inputs that predicts as well as the best one.
 
-    What counts is what can be predicted, so that the sets are compared without perturbation.
+    Only the prediction counts, so the sets are compared without perturbation.
     """
     names = _network_inputs(comparison, chosen)
     fixed = {**chosen, "rho": 0.0, "refine_rho": None}
@@ -197,10 +193,10 @@ def _choose_features(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple
 def _eliminate(
     comparison: Comparison, fixed: Mapping[str, Any], names: Sequence
 ) -> tuple[dict, list[list]]:
-    """Leave inputs out one after the other, the one that is missed least first.
+    """Leave inputs out one by one, the least useful first; return results and sets of inputs.
 
-    It ends where every one that is left is missed: where the best of the smaller sets is worse than
-    the best of all so far by more than one standard error.
+    Stop when every input that is left is needed: when the best of the smaller sets is worse than
+    the best set so far by more than one standard error.
     """
     sets = [list(names)]
     results = comparison.results([{**fixed, "nn_features": sets[0]}])
@@ -210,7 +206,7 @@ def _eliminate(
         smaller = [[each for each in current if each != left_out] for left_out in current]
         more = comparison.results([{**fixed, "nn_features": subset} for subset in smaller])
         n_before = len(sets)
-        results = {key: _joined(results[key], more[key]) for key in results if key in columns}
+        results = {key: _concatenated(results[key], more[key]) for key in results if key in columns}
         sets += smaller
         losses = -fold_columns(results, "test_score")
         best = n_before + int(losses[n_before:].mean(axis=1).argmin())
@@ -221,7 +217,7 @@ def _eliminate(
 
 
 def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
-    """Return the names, or numbers, of the columns that a network may read."""
+    """Return the names or numbers of the columns that the network may read."""
     estimator = copy.copy(comparison.estimator)
     settings = FitSettings.of(estimator, **{**chosen, "nn_features": None})
     weight = comparison.sample_weight
@@ -233,5 +229,5 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     return list(range(inputs.rows.x.shape[1]))
 
 
-def _joined(first: Any, second: Any) -> Any:
+def _concatenated(first: Any, second: Any) -> Any:
     return [*first, *second] if isinstance(first, list) else np.concatenate([first, second])

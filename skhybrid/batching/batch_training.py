@@ -1,4 +1,4 @@
-"""Train many prepared fits in batches, over several processes if wanted."""
+"""Train many prepared fits in batches, in one or several processes."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from skhybrid.training.multistart import train_together
 from skhybrid.training.problem import Fit
 from skhybrid.training.result import FitResult
 
-# More members at once are hardly faster (benchmarks/bench_search.py), and an interrupt loses more.
+# Larger batches are hardly faster (benchmarks/bench_search.py), and an interrupt loses more.
 FAST_MEMBERS = 64
-# A GPU is not busy with fewer than some thousands.
+# Fewer members than a few thousand do not keep a GPU busy.
 FAST_MEMBERS_ON_CUDA = 4096
-# Training uses about this much memory in every process, at most.
+# Training in one process uses at most about this many bytes.
 MEMORY_LIMIT = 2**30
 
 
@@ -48,15 +48,15 @@ def train_tasks(
     ----------
     tasks : sequence of FitTask
     n_jobs : int, default=None
-        Processes that joblib uses; None is one, unless a joblib backend is active.
+        Number of processes that joblib uses; None is one, unless a joblib backend is active.
     max_members : int, default=None
         Largest number of members in a batch; None is as many as are fastest and fit into memory.
     done : callable, default=None
-        Called with fits as soon as they are finished.
+        Called with the fits of a batch as soon as they are finished.
     """
     batches = [*make_batches(tasks, n_jobs, max_members)]
     warned: set[tuple] = set()
-    with contextlib.closing(_trained(batches, n_jobs)) as outcomes:
+    with contextlib.closing(_train_batches(batches, n_jobs)) as outcomes:
         for number, results, seconds, caught in outcomes:
             _warn_once(caught, warned)
             finished = batches[number].tasks
@@ -76,7 +76,7 @@ def train_tasks(
 
 
 def _warn_once(caught: Sequence[tuple[Warning, str, int]], warned: set[tuple]) -> None:
-    """Repeat warnings of workers: ours at the user's line, others where they came from."""
+    """Repeat warnings of workers: ours at the user's line, others at their own line."""
     for message, *where in caught:
         is_ours = type(message).__module__.startswith("skhybrid.")
         key = (str(message),) if is_ours else (str(message), *where)
@@ -91,14 +91,15 @@ def _warn_once(caught: Sequence[tuple[Warning, str, int]], warned: set[tuple]) -
 
 @dataclass(frozen=True)
 class FitBatch:
-    """Fits that are trained together.
+    """Hold the fits of one batch.
 
     Attributes
     ----------
     tasks : list of FitTask
     max_members : int
-        Largest number of members at once.
+        Largest number of members that are trained at once, also in the second phase.
     n_threads : int or None
+        Number of torch threads; None is one.
     """
 
     tasks: list[FitTask]
@@ -109,7 +110,7 @@ class FitBatch:
 def make_batches(
     tasks: Sequence[FitTask], n_jobs: int | None, max_members: int | None
 ) -> Iterator[FitBatch]:
-    """Group fits into batches, equally many for every process."""
+    """Group fits into batches; every process gets the same number of batches."""
     groups: dict[Hashable, list[FitTask]] = defaultdict(list)
     for task in tasks:
         n_threads = task.settings.n_threads
@@ -118,7 +119,7 @@ def make_batches(
     for (*_, n_threads), group in groups.items():
         fit = group[0].fit
         limit = _most_members(fit) if max_members is None else max_members
-        # The second phase has more members; it is split into chunks where it is trained.
+        # The second phase has more members; training splits it into chunks.
         size = max(1, limit // len(fit.starts))
         share = -(-len(group) // n_workers)
         rounds = -(-share // size)
@@ -128,14 +129,14 @@ def make_batches(
 
 
 def _most_members(fit: Fit) -> int:
-    """Return how many members of such a fit to train at once."""
+    """Return how many members like those of the fit to train at once."""
     device = fit.problem.data.y.device
     memory, fastest = MEMORY_LIMIT, FAST_MEMBERS
     if device.type == "cuda":
         memory, fastest = torch.cuda.mem_get_info(device)[0] // 2, FAST_MEMBERS_ON_CUDA
     try:
         needed = member_bytes(fit.problem, fit.starts[0], fit.config)
-    except Exception:  # training will meet it too, and report it
+    except Exception:  # training raises the same error and reports it
         return 1
     return max(1, min(fastest, memory // max(1, needed)))
 
@@ -146,8 +147,8 @@ def _n_workers(n_jobs: int | None) -> int:
     return max(1, backend.effective_n_jobs(active_jobs if n_jobs is None else n_jobs))
 
 
-def _trained(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[tuple]:
-    """Yield the number of a batch, its results, seconds and warnings, as each is finished."""
+def _train_batches(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[tuple]:
+    """Yield number, results, seconds and warnings of every batch as soon as it is finished."""
     backend, _ = get_active_backend()
     calls = (
         (number, [task.fit for task in batch.tasks], batch.max_members, batch.n_threads)
@@ -159,11 +160,11 @@ def _trained(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[tuple]
     return_as = "generator_unordered" if backend.supports_return_generator else "list"
     results = Parallel(n_jobs=n_jobs, return_as=return_as)(delayed(_train)(*call) for call in calls)
     try:
-        for each in results:  # noqa: UP028 (which would close it before the warning is ignored)
+        for each in results:  # noqa: UP028 (yield from would close it before warnings are ignored)
             yield each
     finally:
         if return_as != "list":
-            with warnings.catch_warnings():  # of batches begun in vain
+            with warnings.catch_warnings():  # about batches that were started but not used
                 warnings.simplefilter("ignore", UserWarning)
                 results.close()
 
@@ -171,10 +172,10 @@ def _trained(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[tuple]
 def _train(
     number: int, fits: Sequence[Fit], max_members: int, n_threads: int | None
 ) -> tuple[int, list[FitResult], float, list[tuple[Warning, str, int]]]:
-    """Train fits together; where that fails, one by one, so that only the cause fails."""
+    """Train fits in one batch; if that fails, one by one, so that only the faulty fit fails."""
     began = time.perf_counter()
     if threading.current_thread() is not threading.main_thread():
-        fits = copy.deepcopy(fits)  # a network may hold one fit's parameters while it is trained
+        fits = copy.deepcopy(fits)  # during training, a network may hold the parameters of a fit
     with threads(n_threads), warnings_caught() as caught:
         try:
             results = _train_seeded(fits, max_members)

@@ -14,16 +14,16 @@ from skhybrid.batching.cross_validation import cross_validate
 from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning, SerialMembersWarning
 from skhybrid.fitting.diagnostics import NOTHING
 from skhybrid.model_selection.fold_statistics import excess, fold_columns, spread, theta_columns
-from skhybrid.model_selection.scoring import VALUE, score_and_physics_params
+from skhybrid.model_selection.scoring import THETA, score_and_physics_params
 from skhybrid.runtime.user_warnings import warn
 
-# A comparison leaves out candidates that fail, and judges those that collapse.
+# A comparison leaves out candidates that fail and handles those that collapse: no warnings.
 _SETTLED = (CollapseWarning, NonFiniteLossWarning, FitFailedWarning)
 _ABOUT_SCORES = "One or more of the test scores are non-finite"
 
 
 class Comparison:
-    """Compares candidates on the same folds of all rows.
+    """Compare candidates on the same folds of all rows.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Comparison:
         All rows.
     splits : sequence of (train, test)
     seed : int
-        Seed of all fits, so that they have the same networks and minibatches where possible.
+        Seed of all fits, so that networks and minibatches are the same where possible.
     n_jobs, max_members : int, default=None
         See :func:`skhybrid.batching.batch_training.train_tasks`.
     """
@@ -92,9 +92,9 @@ class Comparison:
         return results
 
     def _warn_again(self, caught: Sequence[warnings.WarningMessage]) -> None:
-        """Repeat our warnings about the candidates, except those that the comparison settles.
+        """Repeat warnings about the candidates, except those that the comparison settles.
 
-        A warning that members are trained one after the other comes once.
+        The warning that members are trained one after the other comes once.
         """
         for each in caught:
             category = each.category
@@ -130,7 +130,7 @@ def _scorer(errors: list[Exception]) -> Callable[..., dict[str, float]]:
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:
-    """Return an array of objects, also for lists of equal length."""
+    """Return a one-dimensional array of objects, even where these are lists of equal length."""
     array = np.empty(len(values), dtype=object)
     for index, value in enumerate(values):
         array[index] = value
@@ -138,28 +138,28 @@ def object_array(values: Sequence[Any]) -> np.ndarray:
 
 
 def without_collapse(results: dict[str, Any]) -> dict[str, Any]:
-    """Return results in which θ is unknown where the network had vanished.
+    """Return results in which θ is NaN where the network has vanished.
 
-    There it is that of the physics alone, as reproducible as it may be wrong.
+    There θ is the estimate of the physics alone: reproducible, but perhaps wrong.
     """
     vanished = np.asarray(results["mean_test_physics_share"]) > 1.0 - NOTHING
     if vanished.all():
         return results
     return {
-        key: np.where(vanished, np.nan, column) if f"test_{VALUE}" in key else column
+        key: np.where(vanished, np.nan, column) if f"test_{THETA}" in key else column
         for key, column in results.items()
     }
 
 
 def candidate_path(results: Mapping[str, Any], name: str, best: int | None) -> dict[str, Any]:
-    """Return what the comparison saw: a column for every quantity, a row for every candidate."""
+    """Return results as columns: one for every quantity, with a value for every candidate."""
     if not results["params"]:
         return {name: np.array([]), "score": np.array([])}
     losses = -fold_columns(results, "test_score")
     worse, error = excess(losses)
     values = [candidate[name] for candidate in results["params"]]
     numbers = all(isinstance(value, float) for value in values)
-    seen = {
+    path = {
         name: np.array(values) if numbers else object_array(values),
         "score": -losses.mean(axis=1),
         "worse than best": worse,
@@ -168,6 +168,6 @@ def candidate_path(results: Mapping[str, Any], name: str, best: int | None) -> d
         "chosen": np.arange(len(values)) == best,
     }
     for parameter, (theta, restarts) in theta_columns(results).items():
-        seen[parameter] = theta.mean(axis=1)
-        seen[f"spread of {parameter}"] = spread(theta, restarts)
-    return seen
+        path[parameter] = theta.mean(axis=1)
+        path[f"spread of {parameter}"] = spread(theta, restarts)
+    return path

@@ -1,7 +1,7 @@
-"""Cross-validation of candidates: trained in batches, scored and tabulated by scikit-learn.
+"""Cross-validation: batches train the candidates, scikit-learn scores and tabulates them.
 
-It uses private functions of scikit-learn, so that scores, their errors and ``cv_results_`` are
-exactly those of GridSearchCV. They are used nowhere else.
+This module uses private functions of scikit-learn, so that scores, their errors and ``cv_results_``
+are exactly the ones of GridSearchCV. No other module uses them for that.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from skhybrid.batching.trials import Trial, make_trials, train_trials
 
 @dataclass
 class CrossValidation:
-    """Candidates on cross-validation folds.
+    """Hold the candidates and their trials on cross-validation folds.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class CrossValidation:
     trials : list of Trial
         Candidate by candidate, fold by fold.
     interrupt : KeyboardInterrupt or None
-        What ended the training early.
+        The interrupt that ended the training early.
     """
 
     candidates: Sequence[Mapping[str, Any]]
@@ -60,7 +60,7 @@ class CrossValidation:
         caller: Any = None,
         callback_context: Any = None,
     ) -> tuple[dict[str, Any], Any]:
-        """Score all trials; return ``cv_results_`` and the first test score.
+        """Score all trials, and return ``cv_results_`` and the first test score.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class CrossValidation:
         fit_params, score_params : mapping of str to object
         return_train_score : bool
         error_score : "raise" or float
-            Score of a fit that failed.
+            Score of a fit that failed; "raise" raises its error.
         caller, callback_context
             For scikit-learn's callbacks.
         """
@@ -101,7 +101,7 @@ class CrossValidation:
             _warn_or_raise_about_fit_failures(out, error_score)
         _insert_error_scores(out, error_score)
         with warnings.catch_warnings():
-            if self.interrupt is not None:  # and therefore some scores are not finite
+            if self.interrupt is not None:  # some scores are missing
                 warnings.simplefilter("ignore", UserWarning)
             formatter = SimpleNamespace(return_train_score=return_train_score)
             results = BaseSearchCV._format_results(
@@ -158,7 +158,7 @@ def cross_validate(
 def _scored(trial: Trial, X: Any, y: Any, **options: Any) -> dict[str, Any]:
     """Return scores and times from scikit-learn's function for one candidate on one fold.
 
-    It gets an estimator whose ``fit`` returns what has been trained already.
+    The function gets an estimator that is trained already, and whose ``fit`` does nothing.
     """
 
     def fitted(*args: Any, **kwargs: Any) -> Any:

@@ -1,11 +1,12 @@
-"""Fits within other meta-estimators, deferred so that they can be trained in a batch.
+"""Fits within meta-estimators, deferred so that a batch can train them.
 
-A search prepares a HybridRegressor, alone or at the end of a pipeline, by itself. Other
+A search itself prepares a HybridRegressor that is alone or at the end of a pipeline. Other
 meta-estimators (TransformedTargetRegressor, MultiOutputRegressor, BaggingRegressor, ...) fit the
 models inside them in their own way, and scikit-learn has no means to ask them for the models and
-the rows first. So their ``fit`` is called while a context variable is set: a HybridRegressor then
-prepares its fit, leaves it to the search and returns unfitted. A meta-estimator that uses the
-model at once meets :class:`NotTrainedYet`; it is then fitted alone.
+the rows first. Therefore the search sets a context variable and calls their ``fit``: each
+HybridRegressor then prepares its fit, leaves the training to the search and returns unfitted. If a
+meta-estimator uses the model at once, :class:`NotTrainedYet` is raised, and the search fits that
+meta-estimator alone.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ _deferred: ContextVar[DeferredFits | None] = ContextVar("deferred", default=None
 class NotTrainedYet(BaseException):
     """A deferred fit is used before its training.
 
-    It is no Exception, so that a meta-estimator that scores does not take it for a failing model.
+    It is not an Exception: a meta-estimator that scores would take it for a model that fails.
     """
 
 
 class DeferredFits:
-    """Adds the fits of one trial to the tasks, as they are begun.
+    """Add the fits of one trial to the tasks, in the order in which they begin.
 
     Parameters
     ----------
@@ -42,14 +43,14 @@ class DeferredFits:
         self._n_added = 0
 
     def add(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
-        """Let the fit of an estimator wait."""
+        """Prepare the fit of an estimator, and let its training wait."""
         self.tasks.add(estimator, self.keys, self._n_added, X, y, sample_weight)
         self._n_added += 1
 
 
 @contextlib.contextmanager
 def deferring(deferred: DeferredFits | None) -> Iterator[None]:
-    """Defer the fits that begin here; None trains them at once."""
+    """Defer the training of fits that begin in this context; with None, train them at once."""
     token = _deferred.set(deferred)
     try:
         yield
@@ -58,5 +59,5 @@ def deferring(deferred: DeferredFits | None) -> Iterator[None]:
 
 
 def open_deferred_fits() -> DeferredFits | None:
-    """Return where fits that begin now are deferred to, if anywhere."""
+    """Return the deferred fits to which a fit that begins now is added, or None."""
     return _deferred.get()

@@ -1,4 +1,4 @@
-"""Prepared fits that wait for their training in a batch."""
+"""Prepared fits that wait until a batch trains them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from skhybrid.runtime.threads import threads
 from skhybrid.training.problem import Fit
 
 # Parameters of HybridRegressor that change the training, but neither the model nor its start: fits
-# that differ in nothing else share what is prepared.
+# that differ only in these share their preparation.
 TRAINING_PARAMETERS = frozenset(
     {
         "batch_size",
@@ -50,7 +50,7 @@ START_PARAMETERS = frozenset(
 
 @dataclass
 class FitTask:
-    """A prepared fit that waits for its training.
+    """Hold a prepared fit that waits for its training.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class FitTask:
     seconds : float or None
         Share of the batch's training time.
     error : Exception or None
-        What went wrong.
+        Error of the training.
     """
 
     estimator: Any
@@ -80,7 +80,7 @@ class FitTask:
 
 @dataclass(frozen=True)
 class TrialKeys:
-    """What the candidate of a trial shares with other candidates.
+    """Hold the keys that tell which trials can share a batch or a preparation.
 
     Attributes
     ----------
@@ -89,7 +89,7 @@ class TrialKeys:
     batching : Hashable
         Candidates with the same batching key can be in one batch.
     preparation : Hashable
-        Candidates with the same preparation key, on the same rows, share what is prepared.
+        Candidates with the same preparation key share a preparation on the same rows.
     """
 
     owner: int
@@ -99,7 +99,7 @@ class TrialKeys:
 
 @dataclass
 class FitTasks:
-    """All fits that wait, and what has been prepared for them."""
+    """Hold all fits that wait, and a cache of their preparations."""
 
     tasks: list[FitTask] = field(default_factory=list)
     _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)
@@ -113,7 +113,7 @@ class FitTasks:
         y: Any = None,
         sample_weight: Any = None,
     ) -> None:
-        """Prepare a fit, unless one like it has been prepared, and let it wait.
+        """Prepare a fit, or use the preparation of an equal one, and let its training wait.
 
         Rows and parameters are compared, because transformers before an estimator may be random,
         and meta-estimators may set its parameters.
@@ -135,8 +135,8 @@ class FitTasks:
                 for name, value in sorted(estimator.get_params(deep=True).items())
                 if name not in TRAINING_PARAMETERS
             }
-            seen = (joblib.hash((X, y, sample_weight)), *parameters.items())
-            cache_key = (keys.batching, keys.preparation, position, seen)
+            rows_key = joblib.hash((X, y, sample_weight))
+            cache_key = (keys.batching, keys.preparation, position, rows_key, *parameters.items())
             if cache_key not in self._prepared:
                 inputs = read_inputs(settings, estimator, X, y, sample_weight)
                 self._prepared[cache_key] = prepare(settings, inputs), noted_features(estimator)
@@ -148,7 +148,7 @@ class FitTasks:
         self.tasks.append(FitTask(estimator, settings, prepared, fit, key, keys.owner))
 
     def count(self, owner: int) -> int:
-        """Return how many fits of a trial wait."""
+        """Return the number of fits of a trial that wait."""
         return sum(task.owner == owner for task in self.tasks)
 
     def discard(self, owner: int) -> None:
@@ -157,9 +157,10 @@ class FitTasks:
 
 
 def _fingerprint(value: Any) -> Hashable:
-    """Return what distinguishes values of a parameter, also of estimators that are clones.
+    """Return a key that distinguishes values of a parameter and is the same for clones.
 
-    Other objects have no more than their type: a search distinguishes them if it names them.
+    Other objects are distinguished by their type alone; the batching key of a search distinguishes
+    those in its grid.
     """
     if isinstance(value, (tuple, list, np.ndarray)):
         return tuple(_fingerprint(each) for each in value)

@@ -1,4 +1,4 @@
-"""Trials: candidates on cross-validation folds, prepared one by one and trained in batches."""
+"""Trials, each a candidate on a cross-validation fold: prepared one by one, trained in batches."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from skhybrid.batching.fit_tasks import (
 
 @dataclass
 class Trial:
-    """One candidate on one fold.
+    """Hold one candidate on one fold, and prepare its fit.
 
     Attributes
     ----------
@@ -39,10 +39,11 @@ class Trial:
     estimator : estimator
         A clone of the user's.
     seconds : float
-        Time of the fit, as a share of its batch.
+        Time to prepare the fit, and its share of the batch's training time.
     error : BaseException or None
-        What went wrong.
+        Error of the fit.
     finished : bool
+        Whether the fit is trained or has failed.
     """
 
     number: int
@@ -55,7 +56,7 @@ class Trial:
     _n_waiting: int = field(default=0, repr=False)
 
     def prepare(self, tasks: FitTasks, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
-        """Prepare the fit for a batch; fit at once what no batch can train."""
+        """Prepare the fit for a batch, or fit at once if no batch can train it."""
         began = time.perf_counter()
         estimator = self.estimator
         estimator.set_params(**clone(self.parameters, safe=False))
@@ -66,9 +67,9 @@ class Trial:
         batching_key, preparation_key = _keys(estimator, self.parameters)
         keys = TrialKeys(self.number, batching_key, (fold, preparation_key))
         try:
-            if _can_be_batched(estimator):
+            if targets and _can_be_batched(estimator) and _are_known(fit_params):
                 tasks.add(estimator, keys, 0, X_train, *targets, **fit_params)
-            elif _is_plain_pipeline(estimator, fit_params):
+            elif targets and _is_plain_pipeline(estimator, fit_params):
                 X_train, fit_params = _transform(estimator, X_train, targets, fit_params)
                 tasks.add(estimator[-1], keys, 0, X_train, *targets, **fit_params)
             else:
@@ -82,12 +83,12 @@ class Trial:
     def _defer(
         self, tasks: FitTasks, keys: TrialKeys, X: Any, targets: tuple, fit_params: Mapping
     ) -> None:
-        """Fit a meta-estimator, with the training of the models in it deferred where possible."""
+        """Fit a meta-estimator, and defer the training of the models in it where possible."""
         try:
             with deferring(DeferredFits(tasks, keys)):
                 self.estimator.fit(X, *targets, **fit_params)
         except (NotTrainedYet, Exception) as error:
-            # A meta-estimator may use its model, or the model's attributes, in its own fit.
+            # The meta-estimator may have used its model, or the model's attributes, in its fit.
             if not (isinstance(error, NotTrainedYet) or tasks.count(self.number)):
                 raise
             tasks.discard(self.number)
@@ -95,7 +96,7 @@ class Trial:
                 self.estimator.fit(X, *targets, **fit_params)
 
     def note(self, task: FitTask) -> None:
-        """Note that one of the fits that wait has been trained."""
+        """Note that a batch has trained one of the fits that wait."""
         self.seconds += task.seconds
         self.error = self.error or task.error
         self._n_waiting -= 1
@@ -107,7 +108,7 @@ def make_trials(
     candidates: Sequence[Mapping[str, Any]],
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> list[Trial]:
-    """Return a trial of a clone for every candidate and fold, the folds of a candidate together."""
+    """Return trials of clones, for every candidate and fold, candidate by candidate."""
     pairs = itertools.product(candidates, enumerate(splits))
     return [
         Trial(number, candidate, split, clone(estimator))
@@ -130,11 +131,11 @@ def train_trials(
     Parameters
     ----------
     trials : sequence of Trial
-        They note what has been finished, also when the keyboard interrupts.
+        Each notes when it is finished, so that an interrupt keeps the finished ones.
     X, y : array-like
         All rows.
     fit_params : mapping of str to object
-        Such as sample weights, for all rows.
+        Parameters of ``fit``, such as sample weights for all rows.
     error_score : "raise" or float, default="raise"
         "raise" raises the error of a fit; otherwise the trial notes it.
     n_jobs, max_members : int, default=None
@@ -162,6 +163,11 @@ def _can_be_batched(estimator: Any) -> bool:
     return hasattr(estimator, "_can_be_batched") and estimator._can_be_batched()
 
 
+def _are_known(fit_params: Mapping[str, Any]) -> bool:
+    """Whether the ``fit`` of HybridRegressor has these parameters; it raises an error if not."""
+    return set(fit_params) <= {"sample_weight"}
+
+
 def _is_plain_pipeline(estimator: Any, fit_params: Mapping[str, Any]) -> bool:
     """Whether it is a pipeline whose last step a batch can train, after the steps before.
 
@@ -174,21 +180,38 @@ def _is_plain_pipeline(estimator: Any, fit_params: Mapping[str, Any]) -> bool:
         and not get_config()["enable_metadata_routing"]
         and all("__" in name for name in fit_params)
         and _can_be_batched(estimator.steps[-1][1])
+        and _are_known(_split_params(estimator, fit_params)[1])
     )
 
 
+def _split_params(
+    pipeline: Pipeline, fit_params: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fit parameters of the other steps, and those of the last without its prefix."""
+    prefix = f"{pipeline.steps[-1][0]}__"
+    others = {name: value for name, value in fit_params.items() if not name.startswith(prefix)}
+    last = {
+        name.removeprefix(prefix): value
+        for name, value in fit_params.items()
+        if name.startswith(prefix)
+    }
+    return others, last
+
+
 def _transform(
-    pipeline: Pipeline, X: Any, targets: tuple, params: Mapping[str, Any]
+    pipeline: Pipeline, X: Any, targets: tuple, fit_params: Mapping[str, Any]
 ) -> tuple[Any, dict[str, Any]]:
     """Fit the steps before the last; return transformed X and the last step's parameters."""
-    prefix = f"{pipeline.steps[-1][0]}__"
-    own = {name: value for name, value in params.items() if name.startswith(prefix)}
-    others = {name: value for name, value in params.items() if name not in own}
-    if len(pipeline.steps) > 1:
-        before = pipeline[:-1]
-        X = before.fit_transform(X, *targets, **others)
-        pipeline.steps[:-1] = before.steps  # with a memory, the fitted steps are clones
-    return X, {name.removeprefix(prefix): value for name, value in own.items()}
+    others, last = _split_params(pipeline, fit_params)
+    # With the last step skipped, a memory caches all the others, as in the pipeline's ``fit``.
+    before = Pipeline(
+        [*pipeline.steps[:-1], (pipeline.steps[-1][0], "passthrough")],
+        memory=pipeline.memory,
+        verbose=pipeline.verbose,
+    )
+    X = before.fit_transform(X, *targets, **others)
+    pipeline.steps[:-1] = before.steps[:-1]  # with a memory, the fitted steps are clones
+    return X, last
 
 
 def _keys(estimator: Any, parameters: Mapping[str, Any]) -> tuple[tuple, tuple]:

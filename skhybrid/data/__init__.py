@@ -1,1 +1,1 @@
-"""The user's data: rows, columns, scales, times and windows of trajectories."""
+"""Read the user's data: rows, columns, scales, times, trajectories and their windows."""

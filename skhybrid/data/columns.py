@@ -1,4 +1,4 @@
-"""Columns of a table: which the physics reads, which the network reads."""
+"""Find the columns that the physics and the network read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from skhybrid.runtime.suggestions import suggestion
 def bind_columns(
     names: Sequence[str], feature_names: Sequence[str] | None, n_features: int, model: str
 ) -> list[int] | None:
-    """Return the columns that a physics function reads, or None if it reads the whole table.
+    """Return the columns that a physics function reads, or None if it reads all of X.
 
     Parameters
     ----------
@@ -25,6 +25,11 @@ def bind_columns(
     n_features : int
     model : str
         Name of the physics, for the message.
+
+    Raises
+    ------
+    PhysicsError
+        If X lacks a column.
     """
     if tuple(names) == ("X",):
         return None
@@ -49,7 +54,21 @@ def bind_columns(
 def network_columns(
     nn_features: Sequence[str | int] | None, feature_names: Sequence[str] | None, n_features: int
 ) -> list[int] | None:
-    """Return the columns that the network may see, or None for all."""
+    """Return the columns that the network may read, or None for all.
+
+    Parameters
+    ----------
+    nn_features : sequence of str or int, or None
+        Column names or numbers.
+    feature_names : sequence of str or None
+        Column names of X, None for an array.
+    n_features : int
+
+    Raises
+    ------
+    NetworkError
+        If a column does not exist, or none is named.
+    """
     if nn_features is None:
         return None
     if len(nn_features) == 0:
@@ -77,6 +96,7 @@ def network_columns(
 
 
 def _no_column(name: str, feature_names: Sequence[str]) -> str:
+    """Return the part of a message about a column that X does not have."""
     return (
         f"a column {name!r}, which X does not have{suggestion(name, feature_names)} "
         f"Columns of X: {', '.join(feature_names)}."

@@ -1,4 +1,4 @@
-"""First guesses of the states that images show."""
+"""Guess the states that images show."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from skhybrid.model.latent_dynamics import LEAST_SPREAD
+from skhybrid.model.latent_dynamics import MIN_STD
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.solvers import FIXED_STEP
 
-# The first guess of the states is the best of so many, found in so many iterations.
+# The first guess is the best of several random ones, each improved in this many iterations.
 N_GUESSES = 16
-
-
 GUESS_ITERATIONS = 200
-
-
+# About this many steps in time are compared with the physics.
 GUESS_STEPS = 500
 
 
@@ -31,26 +28,28 @@ def guess_states(
     n_states: int,
     n_features: int,
 ) -> Tensor:
-    """Return states, linear in the slowest features, that change most nearly as the physics says.
+    """Guess states, linear in slow features, that change most nearly as the physics predicts.
 
-    As many features of an image as there are states are read. The parameters of the physics may
-    change, the size of the states may not. How far a step ends from the states that follow is
-    measured in units of their spread.
+    The guess starts from random states. It reads as many features of an image as there are states.
+    The fit changes the physics parameters and keeps the mean square of all states together. The
+    error of one step is the distance between predicted and following states, in units of the
+    standard deviation of the following states.
 
     Parameters
     ----------
     slow : array of shape (n, n_times, n_inputs)
-        Slow features of the images from which the state of a time is to be found.
+        Slow features of the images that show the state at each time.
     times, steps : arrays of shape (n, n_times - 1)
+        Start times and lengths of the steps.
     physics : Physics or None
     n_states : int
     n_features : int
-        Slow features of one image.
+        Number of slow features of one image.
 
     Returns
     -------
     guess : Tensor of shape (n_inputs, n_states)
-        Zero where there is no physics.
+        States are slow · guess. Zero without physics, and with physics that fails.
     """
     n_inputs = slow.shape[2]
     nothing = torch.zeros((n_inputs, n_states), dtype=torch.float64)
@@ -60,8 +59,8 @@ def guess_states(
     if physics is None or len(chosen) == 0:
         return nothing
     before, after = torch.tensor(before[chosen]), torch.tensor(after[chosen])
-    origin, length = (torch.tensor(each.reshape(-1)[chosen]) for each in (times, steps))
-    origin, length = origin.repeat(N_GUESSES), length.repeat(N_GUESSES)[:, None]
+    begin, length = (torch.tensor(each.reshape(-1)[chosen]) for each in (times, steps))
+    begin, length = begin.repeat(N_GUESSES), length.repeat(N_GUESSES)[:, None]
     space = ParameterSpace(physics)
     coordinates = {
         name: each.requires_grad_() for name, each in space.initial_coordinates().items()
@@ -78,11 +77,11 @@ def guess_states(
     def losses() -> Tensor:
         scaled = _scaled(draws * slowest, before)
         first = (before @ scaled).flatten(0, 1)
-        end = FIXED_STEP["rk4"](rate, origin, first, length, 0.0, 1.0)
+        end = FIXED_STEP["rk4"](rate, begin, first, length, 0.0, 1.0)
         end = end.unflatten(0, (N_GUESSES, -1))
-        found = after @ scaled
-        spread = found.std(dim=1, keepdim=True, correction=0) + LEAST_SPREAD
-        return ((end - found) / spread).square().mean(dim=(1, 2))
+        following = after @ scaled
+        std = following.std(dim=1, keepdim=True, correction=0) + MIN_STD
+        return ((end - following) / std).square().mean(dim=(1, 2))
 
     def total(flat: np.ndarray) -> tuple[float, np.ndarray]:
         vector_to_parameters(torch.tensor(flat), leaves)
@@ -100,28 +99,29 @@ def guess_states(
             callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
         )
         with torch.no_grad():
-            guess, left = _scaled(draws * slowest, before), losses()
-    except Exception:  # physics that fails is told of where the model is checked
+            guess, loss = _scaled(draws * slowest, before), losses()
+    except Exception:  # the checks of the model report physics that fails
         return nothing
-    if not left.isfinite().all():
+    if not loss.isfinite().all():
         return nothing
-    return guess[(left - _alone(before @ guess, before[:, -n_features])).argmin()]
+    return guess[(loss - _distinction(before @ guess, before[:, -n_features])).argmin()]
 
 
 def _scaled(guess: Tensor, slow: Tensor) -> Tensor:
-    """Return guesses whose states are of about one, relative to each other as they were."""
+    """Return guesses scaled so that all states together have a mean square of one."""
     size = (slow @ guess).square().mean(dim=(1, 2), keepdim=True).sqrt()
-    return guess / size.clamp(min=LEAST_SPREAD)
+    return guess / size.clamp(min=MIN_STD)
 
 
-def _alone(states: Tensor, place: Tensor) -> Tensor:
-    """Return by how much one state tells better where something is than the others do.
+def _distinction(states: Tensor, visible: Tensor) -> Tensor:
+    """Return the largest squared correlation of a state with a visible feature, less their mean.
 
-    States of a later or an earlier time change as the physics says too, but only of those of the
-    same time is there one that the image shows, and others, such as velocities, that it does not.
+    States at a later or an earlier time also change as the physics predicts. But only at the time
+    of the image does the image show one state, such as a position, and hide the others, such as
+    velocities.
     """
     states = states - states.mean(dim=1, keepdim=True)
-    place = (place - place.mean())[:, None]
-    products = (states * place).mean(dim=1).square()
-    told = products / (states.square().mean(dim=1) * place.square().mean())
-    return told.amax(dim=1) - told.mean(dim=1)
+    visible = (visible - visible.mean())[:, None]
+    products = (states * visible).mean(dim=1).square()
+    correlations = products / (states.square().mean(dim=1) * visible.square().mean())
+    return correlations.amax(dim=1) - correlations.mean(dim=1)

@@ -1,4 +1,4 @@
-"""From the user's images to trajectories of hidden states."""
+"""Read the user's images as trajectories of hidden states."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ImageTrajectories(Trajectories):
     """Trajectories of images."""
 
     def windows(self, window: int | str | None, scales: LatentScales) -> Rows:
-        """Cut the trajectories into windows; a window whose last images are missing has no next."""
+        """Cut the trajectories into windows; without their last images they have no next state."""
         rows = super().windows(window, scales)
         last = rows.x.next_state
         missing = np.isnan(last).reshape(len(rows), -1).any(axis=1)
@@ -50,7 +50,7 @@ def read_images(
 ) -> tuple[ImageTrajectories, TrajectoryInfo]:
     """Check the user's arrays and return them as trajectories of images.
 
-    The images up to a time, as many as X has, tell the state at that time.
+    The state at a time is read from the images up to that time, as many as X has.
 
     Parameters
     ----------
@@ -61,9 +61,19 @@ def read_images(
     X, y, sample_weight
         As given to ``fit``.
     masked : bool
-        Whether NaN in y stands for a missing value.
+        Whether NaN in y is a missing value rather than an error.
     reset : bool
-        Whether the estimator notes the features of X anew, rather than compares them.
+        Whether the estimator notes the features of X anew; otherwise it compares them.
+
+    Returns
+    -------
+    trajectories : ImageTrajectories
+    info : TrajectoryInfo
+
+    Raises
+    ------
+    ValueError
+        If X and y do not agree.
     """
     ode.validate()
     check_signature(physics, ode)
@@ -78,7 +88,7 @@ def read_images(
             f"{X.shape}, and y holds {len(outputs)} sequences of shape {outputs[0].shape}."
         )
     values = np.stack(outputs)
-    film = np.concatenate([X, values], axis=1)
+    images = np.concatenate([X, values], axis=1)
     n_times = values.shape[1] + 1
     lengths = np.full(len(X), n_times)
     times = read_times(ode, len(X), lengths, False, None)
@@ -89,12 +99,12 @@ def read_images(
         with_first=True,
         states_observed=False,
     )
-    context = np.stack([film[:, k : k + n_context] for k in range(n_times)], axis=1)
+    context = np.stack([images[:, k : k + n_context] for k in range(n_times)], axis=1)
     weight = trajectory_weights(sample_weight, len(X))
-    films = ImageTrajectories(
-        context, times, film[:, n_context - 1 :], None, lengths, weight, layout, with_ends=True
+    trajectories = ImageTrajectories(
+        context, times, images[:, n_context - 1 :], None, lengths, weight, layout, with_ends=True
     )
-    scales = _scales(film, n_context, times, physics, ode)
+    scales = _scales(images, n_context, times, physics, ode)
     info = TrajectoryInfo(
         layout=layout,
         scales=scales,
@@ -103,17 +113,17 @@ def read_images(
         x_shape=X.shape[1:],
         model_type=LatentDynamics,
     )
-    return films, info
+    return trajectories, info
 
 
 def _scales(
-    film: np.ndarray, n_context: int, times: np.ndarray, physics: Physics | None, ode: LatentODE
+    images: np.ndarray, n_context: int, times: np.ndarray, physics: Physics | None, ode: LatentODE
 ) -> LatentScales:
-    """Return the scales of images over time, those of the context first."""
-    mean, std = np.nanmean(film), np.nanstd(film) or 1.0
-    standard = (film - mean) / std
+    """Return the scales of images over time, the context images included."""
+    mean, std = np.nanmean(images), np.nanstd(images) or 1.0
+    standard = (images - mean) / std
     offset, factor = slow_features(standard)
-    slow = offset + standard.reshape(*film.shape[:2], -1) @ factor
+    slow = offset + standard.reshape(*images.shape[:2], -1) @ factor
     n_times = times.shape[1]
     slow = np.concatenate([slow[:, k : k + n_times] for k in range(n_context)], axis=2)
     steps = np.diff(times, axis=1)

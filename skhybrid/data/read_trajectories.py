@@ -1,4 +1,4 @@
-"""From the user's arrays to trajectories of states or outputs."""
+"""Read the user's arrays as trajectories of states or outputs."""
 
 from __future__ import annotations
 
@@ -52,9 +52,21 @@ def read_trajectories(
     X, y, sample_weight
         As given to ``fit``.
     masked : bool
-        Whether NaN in y stands for a missing value.
+        Whether NaN in y is a missing value rather than an error.
     reset : bool
-        Whether the estimator notes the features of X anew, rather than compares them.
+        Whether the estimator notes the features of X anew; otherwise it compares them.
+
+    Returns
+    -------
+    trajectories : Trajectories
+    info : TrajectoryInfo
+
+    Raises
+    ------
+    PhysicsError
+        If the physics is not a right-hand side for these data.
+    ValueError
+        If X, y and the options of the ODE do not agree.
     """
     ode.validate()
     check_signature(physics, ode)
@@ -121,6 +133,7 @@ class _GivenX:
 def _read_initial_states(
     estimator: BaseEstimator, ode: ODE, X: Any, outputs: Sequence[np.ndarray], reset: bool
 ) -> _GivenX:
+    """Read X as initial states."""
     X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
     check_counts(X, outputs)
     found = getattr(estimator, "feature_names_in_", None)
@@ -131,6 +144,7 @@ def _read_initial_states(
 def _read_records(
     estimator: BaseEstimator, ode: ODE, X: Any, outputs: Sequence[np.ndarray], reset: bool
 ) -> _GivenX:
+    """Read X as inputs over time."""
     records, names = read_inputs(X)
     check_counts(records, outputs)
     check_lengths(records, outputs)
@@ -152,7 +166,7 @@ def _read_records(
 
 
 def _check_outputs(ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]) -> None:
-    """Raise a ValueError if y fits neither the states nor the options of the equation."""
+    """Raise a ValueError if y does not match the states or the options of the ODE."""
     output_shape, longest = outputs[0].shape[1:], max(len(each) for each in outputs)
     if ode.observe is None and output_shape != given.state_shape:
         raise ValueError(
@@ -177,7 +191,7 @@ def _check_outputs(ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]) -> N
 def _observations(
     ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return outputs, padded with NaN and with one for the initial state, and their lengths."""
+    """Return padded outputs, which include the time of the initial state, and their lengths."""
     values = padded(outputs, np.nan)
     lengths = np.array([len(each) for each in outputs])
     if ode.inputs is None:
@@ -198,7 +212,7 @@ def _observations(
 def _learns_first_states(
     ode: ODE, values: np.ndarray, times: np.ndarray, lengths: np.ndarray
 ) -> bool:
-    """Whether the first states of windows are learned rather than given."""
+    """Return whether training learns the first states of windows."""
     if ode.observe is not None:
         return True
     if ode.initial_state != "auto" or ode.inputs is not None:
@@ -208,20 +222,21 @@ def _learns_first_states(
 
 
 def _check_first_states(states: np.ndarray) -> None:
+    """Raise a ValueError if an initial state is missing."""
     incomplete = np.isnan(states[:, 0]).reshape(len(states), -1).any(axis=1)
     if incomplete.any():
         raise ValueError(f"The initial state of trajectory {incomplete.argmax()} is missing.")
 
 
 def trajectory_weights(sample_weight: Any, n: int) -> np.ndarray:
-    """Return the weights of n trajectories, one by default."""
+    """Return the weights of n trajectories; every weight is 1 by default."""
     if sample_weight is None:
         return np.ones(n)
     return _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
 
 
 def check_signature(physics: Physics | None, ode: ODE) -> None:
-    """Raise a PhysicsError if the physics is not a right-hand side, or reads inputs in vain."""
+    """Raise a PhysicsError if the physics is no right-hand side or reads inputs that X lacks."""
     if physics is None:
         return
     wanted = "(t, state)" if ode.inputs is None else "(t, state) or (t, state, inputs)"
@@ -245,13 +260,14 @@ def check_signature(physics: Physics | None, ode: ODE) -> None:
 
 
 def _names(
-    given: Sequence[str] | None, found: Sequence[str] | None, n: int, kind: str
+    given: Sequence[str] | None, found: Sequence[str] | None, n: int, role: str
 ) -> tuple[str, ...]:
+    """Return the given names, or the column names, or numbered ones for a "state" or "input"."""
     if given is None:
-        given = found if found is not None else [f"{kind}_{i}" for i in range(n)]
+        given = found if found is not None else [f"{role}_{i}" for i in range(n)]
     if len(given) != n:
         raise ValueError(
-            f"{kind}_names has {len(given)} names for {n} {kind}s: {', '.join(map(str, given))}."
+            f"{role}_names has {len(given)} names for {n} {role}s: {', '.join(map(str, given))}."
         )
     return tuple(map(str, given))
 
@@ -262,6 +278,7 @@ def component_names(names: Sequence[str] | None, n_states: int) -> tuple[str, ..
 
 
 def _state_shape(ode: ODE, output_shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a state, or raise a ValueError if it is unknown."""
     if ode.observe is None:
         return output_shape
     n_states = ode.n_states

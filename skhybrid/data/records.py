@@ -1,4 +1,4 @@
-"""Arrays of trajectories that the user gave, checked one by one."""
+"""Check the arrays of each trajectory that the user gave."""
 
 from __future__ import annotations
 
@@ -13,7 +13,20 @@ from skhybrid.runtime.suggestions import suggestion
 
 
 def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
-    """Return the outputs of every trajectory, with an axis for the outputs."""
+    """Return the outputs of every trajectory, with an axis for the outputs.
+
+    Parameters
+    ----------
+    y : array-like or list of array-like
+    masked : bool
+        Whether NaN is a missing value rather than an error.
+
+    Returns
+    -------
+    outputs : list of arrays of shape (n_times, *output_shape)
+    scalar : bool
+        Whether y has one output, without an axis for it.
+    """
     settings = {
         "dtype": np.float64,
         "allow_nd": True,
@@ -32,7 +45,7 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
     except ValueError as error:
         if "NaN" in str(error) and not masked:
             raise ValueError(
-                "y contains NaN. If these are values that are missing, set missing_targets='mask'."
+                "y contains NaN. If NaN marks missing values, set missing_targets='mask'."
             ) from error
         raise
     if arrays[0].ndim < 1 or (not _is_ragged(y) and whole.ndim < 2):
@@ -48,7 +61,7 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
 
 
 def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Return the inputs of every trajectory over time, and the names of their columns."""
+    """Return the inputs of every trajectory, of shape (n_times, n_inputs), and their names."""
     if not _is_ragged(X) and getattr(X, "ndim", np.ndim(X)) != 3:
         raise ValueError(
             "With inputs over time X must have shape (n_trajectories, n_times, n_inputs), or be a "
@@ -73,25 +86,28 @@ def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
 
 
 def _is_ragged(values: Any) -> bool:
-    """Whether trajectories come one by one, as a list of arrays or frames."""
+    """Return whether trajectories come as a list of arrays or DataFrames."""
     return isinstance(values, (list, tuple)) and len(values) > 0 and hasattr(values[0], "shape")
 
 
 def check_counts(X: Any, outputs: Sequence[np.ndarray]) -> None:
+    """Raise a ValueError if X and y have different numbers of trajectories."""
     if len(X) != len(outputs):
         raise ValueError(f"X has {len(X)} trajectories, but y has {len(outputs)}.")
 
 
 def check_lengths(records: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+    """Raise a ValueError if inputs and outputs have different numbers of times."""
     for i, (record, output) in enumerate(zip(records, outputs, strict=True)):
         if len(record) != len(output):
             raise ValueError(
                 f"Trajectory {i} has inputs at {len(record)} times, but outputs at {len(output)}: "
-                "with inputs over time, outputs are wanted at the same times."
+                "with inputs over time, outputs must be given at the same times."
             )
 
 
 def find_time_column(times: Any, names: Sequence[str], n_columns: int) -> int | None:
+    """Return the number of the column of times that ``ODE(times=...)`` names, or None."""
     if isinstance(times, str):
         if times not in names:
             raise ValueError(
@@ -109,7 +125,7 @@ def find_time_column(times: Any, names: Sequence[str], n_columns: int) -> int | 
 def without_times(
     records: Sequence[np.ndarray], column: int | None
 ) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Return records without their column of times, and the times, padded, if there is one."""
+    """Return records without their column of times, and the padded times, None without a column."""
     if column is None:
         return list(records), None
     times = padded([record[:, column] for record in records], np.nan)
@@ -119,7 +135,7 @@ def without_times(
 def note_features(
     estimator: Any, records: Sequence[np.ndarray], names: Sequence[str], *, reset: bool
 ) -> None:
-    """Note the columns of inputs on the estimator, or compare them with those it noted."""
+    """Note the columns of the inputs on the estimator, or compare them with the noted ones."""
     n_columns = records[0].shape[1]
     if reset:
         estimator.n_features_in_ = n_columns

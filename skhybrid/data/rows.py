@@ -1,4 +1,4 @@
-"""Validated rows: weights, missing targets, selections, tensors."""
+"""Hold validated rows: selections and tensors."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ class Rows:
     Attributes
     ----------
     x : array of shape (n, n_features), or Windows of arrays
-    y : array of shape (n,), (n, n_targets) or, of windows, (n, n_times, *output_shape)
+    y : array of shape (n,), (n, n_targets) or, for windows, (n, n_times, *output_shape)
         Missing targets are zero here.
     weight : array of the shape of y, or None
         Mean one; zero where a target is missing. None means one everywhere.
     groups : array of int, shape (n,), or None
-        Rows that belong together, to be held out together; None: every row is its own.
+        Rows of one group are held out together; None: every row is its own group.
     kept : array of int, shape (n,), or None
-        Which of the rows given these are.
+        Indices of these rows among the rows that the user gave.
     """
 
     x: np.ndarray | Windows
@@ -38,50 +38,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.y)
 
-    @classmethod
-    def of(
-        cls,
-        x: np.ndarray | Windows,
-        y: np.ndarray,
-        sample_weight: np.ndarray | None,
-        *,
-        keep_empty: bool = False,
-    ) -> Rows:
-        """Leave out rows without weight or without any target; give missing targets no weight.
-
-        ``keep_empty`` keeps rows without any target.
-        """
-        missing = np.isnan(y)
-        if sample_weight is not None:
-            if np.any(sample_weight < 0):
-                raise ValueError(
-                    f"sample_weight must not be negative; its smallest is {sample_weight.min()}."
-                )
-            if not sample_weight.any():
-                raise ValueError("sample_weight is zero for every row: there is nothing to fit.")
-        else:
-            sample_weight = np.ones(len(y))
-        kept = sample_weight > 0
-        if not keep_empty:
-            kept &= ~missing.reshape(len(y), -1).all(axis=1)
-        if not kept.any() or missing[kept].all():
-            raise ValueError("Every target is missing: there is nothing to fit.")
-        kept = np.flatnonzero(kept)
-        x, y, missing = select_rows(x, kept), y[kept], missing[kept]
-        sample_weight = sample_weight[kept]
-        empty = np.flatnonzero(missing.all(axis=0)) if y.ndim == 2 else ()
-        if len(empty):
-            raise ValueError(
-                f"Target column {empty[0]} is missing in every row; leave it out of y."
-            )
-        weight = None
-        if missing.any() or np.ptp(sample_weight) > 0:
-            weight = sample_weight.reshape(-1, *[1] * (y.ndim - 1)) * ~missing
-            weight = weight / weight.mean()
-        return cls(x, np.where(missing, 0.0, y), weight, kept=kept)
-
     def select(self, chosen: np.ndarray) -> Rows:
-        """Return some of the rows, with weights of mean one."""
+        """Return the chosen rows, with weights of mean one."""
         weight = None if self.weight is None else self.weight[chosen]
         if weight is not None and weight.any():
             weight = weight / weight.mean()
@@ -89,7 +47,7 @@ class Rows:
         return Rows(select_rows(self.x, chosen), self.y[chosen], weight, groups)
 
     def split(self, fraction: float, seed: int) -> tuple[Rows, Rows]:
-        """Return training and validation rows; a group is in one of them."""
+        """Return training and validation rows; all rows of a group are in one of them."""
         groups = np.arange(len(self)) if self.groups is None else self.groups
         train, held_out = train_test_split(np.unique(groups), test_size=fraction, random_state=seed)
         return tuple(
@@ -97,7 +55,7 @@ class Rows:
         )
 
     def without(self, groups: np.ndarray) -> Rows:
-        """Return the rows that belong to none of these groups."""
+        """Return the rows that are in none of these groups."""
         return self.select(np.flatnonzero(~np.isin(self.groups, groups)))
 
     def every(self, n_rows: int) -> Rows:
@@ -129,9 +87,9 @@ def evenly_spaced(n: int, most: int) -> np.ndarray | None:
 
 
 def as_tensor(array: np.ndarray, dtype: torch.dtype, device: torch.device | str) -> Tensor:
-    """Return a copy of an array as a tensor, also of an array that runs backwards in memory.
+    """Return a copy of an array as a tensor, also for an array with negative strides.
 
-    Integers stay what they are: they count something.
+    Integers become int64, because they are indices.
     """
     if np.issubdtype(array.dtype, np.integer):
         dtype = torch.int64

@@ -1,4 +1,4 @@
-"""First guesses of states, and the noise of observed ones."""
+"""Guess states, and detect noise on observed states."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import torch
 from skhybrid.model.layout import Layout
 from skhybrid.model.ode import ODE
 
-# Part of the states' spread from which on noise on the states that windows start from biases θ by
-# more than it costs to learn them (benchmarks/bench_windows.py).
+# Noise larger than this part of the states' standard deviation biases θ more than learning the
+# first states of windows does (benchmarks/bench_windows.py).
 MUCH_NOISE = 0.2
 
 
 def is_noisy(states: np.ndarray) -> bool:
-    """Whether states, evenly in time, have much noise: more than a fifth of their spread.
+    """Return whether states have noise of more than a fifth of their standard deviation.
 
-    The variance of noise is that of fifth differences, divided by the sum of their squared
-    coefficients (von Neumann, "Distribution of the ratio of the mean square successive difference
-    to the variance", 1941, for first differences). What moves smoothly, over six steps or more in a
-    period, leaves little in them.
+    The variance of the noise is the mean square of fifth differences, divided by the sum of their
+    squared coefficients (von Neumann, "Distribution of the ratio of the mean square successive
+    difference to the variance", 1941, for first differences). Smooth changes, of six steps or more
+    in a period, contribute little to these differences.
 
     Parameters
     ----------
     states : array of shape (n, n_times, n_states)
-        NaN where one is missing.
+        At evenly spaced times; NaN where a state is missing.
     """
     order = 5
     if states.shape[1] < 2 * order:
@@ -36,12 +36,27 @@ def is_noisy(states: np.ndarray) -> bool:
     if known.sum(axis=0).min() < order:
         return False
     noise = np.nanmean(differences**2, axis=0) / math.comb(2 * order, order)
-    spread = np.nanvar(states, axis=(0, 1))
-    return bool(np.any(noise > MUCH_NOISE**2 * np.where(spread > 0, spread, np.inf)))
+    variance = np.nanvar(states, axis=(0, 1))
+    return bool(np.any(noise > MUCH_NOISE**2 * np.where(variance > 0, variance, np.inf)))
 
 
 def guess_states(ode: ODE, layout: Layout, outputs: np.ndarray) -> np.ndarray:
-    """Return observed states, or guesses at all times where first states are learned."""
+    """Return observed states or, where first states are learned, guesses at all times.
+
+    Missing observed states are interpolated in time. The guess of hidden states is
+    ``ode.state_guess``, plus the smallest change that agrees with the outputs to first order.
+
+    Parameters
+    ----------
+    ode : ODE
+    layout : Layout
+    outputs : array of shape (n, n_times, *output_shape)
+        NaN where an output is missing.
+
+    Returns
+    -------
+    states : array of shape (n, n_times, *state_shape)
+    """
     if not layout.learned:
         return outputs.copy()
     filled = _filled(outputs)
@@ -53,22 +68,22 @@ def guess_states(ode: ODE, layout: Layout, outputs: np.ndarray) -> np.ndarray:
     if ode.n_observe_inputs() == 1 and not ode.observe_parameters() and not layout.is_field:
         at = torch.tensor(guess)[None]
         with torch.no_grad():
-            there = ode.observe(at).reshape(-1).numpy()
+            observed = ode.observe(at).reshape(-1).numpy()
         slope = torch.autograd.functional.jacobian(lambda s: ode.observe(s).reshape(-1), at)
-        change = np.linalg.pinv(slope.reshape(len(there), -1).numpy())
-        states += (filled - there) @ change.T
+        change = np.linalg.pinv(slope.reshape(len(observed), -1).numpy())
+        states += (filled - observed) @ change.T
     return states
 
 
 def _filled(outputs: np.ndarray) -> np.ndarray:
-    """Return outputs with what is missing interpolated in time, trajectory by trajectory."""
+    """Return outputs whose missing values are interpolated in time, in each trajectory."""
     flat = outputs.reshape(*outputs.shape[:2], -1).copy()
     means = np.nanmean(flat, axis=(0, 1)) if np.isnan(flat).any() else None
     for trajectory in flat if means is not None else ():
         for column, values in enumerate(trajectory.T):
-            there = np.flatnonzero(~np.isnan(values))
-            if len(there) == 0:
+            known = np.flatnonzero(~np.isnan(values))
+            if len(known) == 0:
                 values[:] = means[column]
-            elif len(there) < len(values):
-                values[:] = np.interp(np.arange(len(values)), there, values[there])
+            elif len(known) < len(values):
+                values[:] = np.interp(np.arange(len(values)), known, values[known])
     return flat.reshape(outputs.shape)

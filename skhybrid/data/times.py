@@ -1,4 +1,4 @@
-"""Times of trajectories."""
+"""Read the times of trajectories."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from skhybrid.model.ode import ODE
 def read_times(
     ode: ODE, n: int, lengths: np.ndarray, with_first: bool, column: np.ndarray | None
 ) -> np.ndarray:
-    """Return the times of every trajectory, padded, of shape (n, longest).
+    """Return the padded times of all trajectories, of shape (n, longest).
 
     Parameters
     ----------
@@ -20,11 +20,16 @@ def read_times(
     n : int
         Number of trajectories.
     lengths : array of int
-        Number of times of each, the first state's included.
+        Number of times of each trajectory, including the time of the initial state.
     with_first : bool
-        Whether the first observation is that of the first state.
+        Whether the first observation is at the time of the initial state.
     column : array of shape (n, longest) or None
-        Times that came with X.
+        Column of times in X.
+
+    Raises
+    ------
+    ValueError
+        If times are missing or do not increase.
     """
     longest = int(lengths.max())
     if column is not None:
@@ -33,7 +38,7 @@ def read_times(
         times = np.broadcast_to(ode.dt * np.arange(longest), (n, longest))
     elif np.ndim(ode.times[0]) == 0:
         shared = np.asarray(ode.times, dtype=np.float64)
-        # The initial state has time 0, unless there is one time more than observations.
+        # The initial state is at time 0, unless there is one time more than observations.
         begins_later = len(shared) == longest - 1 or (len(shared) > longest and shared[0] > 0)
         if not with_first and begins_later:
             shared = np.concatenate([[0.0], shared])
@@ -75,7 +80,7 @@ def read_times(
 
 
 def uniform_step(times: np.ndarray, lengths: np.ndarray) -> float | None:
-    """Return the time between two observations if it is the same everywhere, or None."""
+    """Return the time between observations if it is constant in all trajectories, or None."""
     if np.ptp(lengths) > 0 or times.shape[1] < 2:
         return None
     steps = np.diff(times, axis=1)
@@ -84,7 +89,7 @@ def uniform_step(times: np.ndarray, lengths: np.ndarray) -> float | None:
 
 
 def padded(arrays: Sequence[np.ndarray], fill: float) -> np.ndarray:
-    """Return arrays of different lengths as one, filled up at their ends."""
+    """Return arrays of different lengths as one array; ``fill`` extends the shorter ones."""
     longest = max(len(array) for array in arrays)
     stacked = np.full((len(arrays), longest, *arrays[0].shape[1:]), fill)
     for i, array in enumerate(arrays):

@@ -1,4 +1,4 @@
-"""From trajectories to the windows that training sees."""
+"""Hold trajectories and cut them into the windows that training uses."""
 
 from __future__ import annotations
 
@@ -7,31 +7,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import moments
 from skhybrid.model.batch import Windows
 from skhybrid.model.layout import Layout
 from skhybrid.model.scales import RateScales
 
-# Two steps estimate θ as well as longer windows or better, whatever the noise, and in the shortest
+# Two steps estimate θ at least as well as longer windows at every noise level, and in the shortest
 # time (benchmarks/bench_windows.py).
 AUTO_WINDOW = 2
-
-
-# Learned first states need several observations for each of them, more where states are hidden.
+# Each learned first state needs several observations, and more where states are hidden.
 AUTO_LEARNED_WINDOW = 5
-
-
 AUTO_HIDDEN_WINDOW = 20
-
-
 AUTO_LATENT_WINDOW = 10
 
-
-# Held-out parts of one long record, where there are too few trajectories to hold out whole ones.
+# With fewer trajectories than MIN_GROUPS, validation holds out blocks of windows instead.
 MIN_GROUPS = 5
-
-
 N_BLOCKS = 20
 
 
@@ -42,20 +34,20 @@ class Trajectories:
     Attributes
     ----------
     states : array of shape (n, n_times, *state_shape)
-        Observed states, NaN where one is missing; or, where first states are learned, guesses.
+        Observed states, NaN where a state is missing. Guesses where first states are learned.
     times : array of shape (n, n_times)
         The last time is repeated after the end of a trajectory.
     outputs : array of shape (n, n_times, *output_shape)
-        NaN where there is none.
+        NaN where an output is missing.
     inputs : array of shape (n, n_times, n_inputs) or None
     lengths : array of int, shape (n,)
         Number of times of each trajectory.
     weight : array of shape (n,)
     layout : Layout
     first_is_exact : bool
-        Whether the first state stays as given where other first states are learned.
+        Whether the initial state stays as given while other first states are learned.
     with_ends : bool
-        Whether windows also know what ``states`` has at their ends.
+        Whether windows also hold the entry of ``states`` at their ends.
     """
 
     states: np.ndarray
@@ -74,9 +66,9 @@ class Trajectories:
         return self.times.shape[1] - 1
 
     def scales(self) -> RateScales:
-        """Return means and stds of outputs, states and rates, the network's inputs left out.
+        """Return the scales of outputs, states and rates; the network's inputs stay unchanged.
 
-        Of states that are not observed they are rough: the physics tells more, once it is fitted.
+        For hidden states they are rough; the fitted physics gives better ones.
         """
         output_mean, output_std = self._moments(self.outputs, self.layout.output_shape)
         if self.layout.states_observed:
@@ -100,50 +92,55 @@ class Trajectories:
     def windows(self, window: int | str | None, scales: RateScales) -> Rows:
         """Cut the trajectories into windows.
 
-        Windows that start at observed states overlap: every state that is complete starts one.
-        Those whose first states are learned follow one after the other.
+        Windows that start at observed states overlap: every complete state starts one. Windows with
+        learned first states follow each other: one begins where the previous one ends.
 
         Parameters
         ----------
         window : int, "auto" or None
-            Steps in a window.
+            Steps in a window; None is the whole trajectory.
         scales : RateScales
+
+        Raises
+        ------
+        ValueError
+            If no window is left, or the window is longer than every trajectory.
         """
         learned = self.layout.learned
         window = self._length(window)
-        which, at = self._window_starts(window, every=window if learned else 1)
-        if len(which) == 0:
+        trajectory, at = self._window_starts(window, every=window if learned else 1)
+        if len(trajectory) == 0:
             raise ValueError(
                 "There is no window to train on: no observed state is complete and followed by "
                 "another observation. Set initial_state='learned' to start at unknown states."
             )
-        last = self.lengths[which] - 1
-        wanted = at[:, None] + np.arange(window + 1)
-        index = np.minimum(wanted, last[:, None])
-        inside = wanted <= last[:, None]
-        times = self.times[which[:, None], index]
-        outputs = self.outputs[which[:, None], index]
+        last = self.lengths[trajectory] - 1
+        index = at[:, None] + np.arange(window + 1)
+        inside = index <= last[:, None]
+        index = np.minimum(index, last[:, None])
+        times = self.times[trajectory[:, None], index]
+        outputs = self.outputs[trajectory[:, None], index]
         outputs = np.where(
             inside.reshape(*inside.shape, *[1] * (outputs.ndim - 2)), outputs, np.nan
         )
-        inputs = None if self.inputs is None else self.inputs[which[:, None], index]
+        inputs = None if self.inputs is None else self.inputs[trajectory[:, None], index]
         x = Windows(
-            first_state=self.states[which, at],
+            first_state=self.states[trajectory, at],
             first_time=times[:, 0],
             steps=np.diff(times, axis=1),
             inputs=inputs,
         )
         if self.with_ends:
-            x = x._replace(next_state=self.states[which, index[:, -1]])
+            x = x._replace(next_state=self.states[trajectory, index[:, -1]])
         if learned:
-            x = self._with_learned_states(x, which, at, scales)
+            x = self._with_learned_states(x, trajectory, at, scales)
         y = outputs if self.layout.with_first else outputs[:, 1:]
-        rows = Rows.of(x, y, self.weight[which], keep_empty=learned)
-        groups = self._groups(which, at)
+        rows = mask_missing(x, y, self.weight[trajectory], keep_empty=learned)
+        groups = self._groups(trajectory, at)
         return replace(rows, groups=groups[rows.kept])
 
     def _rates(self) -> np.ndarray:
-        """Return rates of change since the value observed before, NaN where there is none."""
+        """Return rates of change since the previous observed value, NaN where there is none."""
         outputs = self.outputs
         times = self.times.reshape(*self.times.shape, *[1] * (outputs.ndim - 2))
         times = np.broadcast_to(times, outputs.shape)
@@ -156,12 +153,13 @@ class Trajectories:
         return np.where(known, change / np.where(known, elapsed, 1.0), np.nan)
 
     def first_indices(self, window: int | str | None) -> np.ndarray:
-        """Return the numbers of the windows with which trajectories begin, if all are learned."""
+        """Return the indices of the windows that begin trajectories, for learned first states."""
         window = self._length(window)
         _, at = self._window_starts(window, every=window)
         return np.flatnonzero(at == 0)
 
     def _length(self, window: int | str | None) -> int:
+        """Return the number of steps of a window."""
         if window == "auto":
             return min(self._auto_window(), self.n_steps)
         if window is None:
@@ -175,6 +173,7 @@ class Trajectories:
         return window
 
     def _auto_window(self) -> int:
+        """Return the number of steps for ``window="auto"``."""
         if self.with_ends:
             return AUTO_LATENT_WINDOW
         if self.layout.learned:
@@ -182,22 +181,23 @@ class Trajectories:
         return AUTO_WINDOW
 
     def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-        """Return weighted mean and std of every component over all that is there."""
+        """Return weighted means and standard deviations of components without missing values."""
         columns = np.moveaxis(values, 2, -1)
         weight = self.weight.reshape(-1, *[1] * (columns.ndim - 2))
         weight = np.broadcast_to(weight, columns.shape[:-1]).reshape(-1)
         columns = columns.reshape(-1, columns.shape[-1])
         mean, std = np.empty(columns.shape[1]), np.empty(columns.shape[1])
         for component, column in enumerate(columns.T):
-            there = ~np.isnan(column) & (weight > 0)
-            if not there.any():
+            known = ~np.isnan(column) & (weight > 0)
+            if not known.any():
                 raise ValueError(f"Output {component} of y is missing everywhere; leave it out.")
-            mean[component], std[component] = moments(column[there], weight[there])
+            mean[component], std[component] = moments(column[known], weight[known])
         per_channel = (-1, *[1] * (len(shape) - 1))
         return mean.reshape(per_channel), std.reshape(per_channel)
 
     def _window_starts(self, window: int, every: int) -> tuple[np.ndarray, np.ndarray]:
-        which, at = [], []
+        """Return the trajectory of each window and the index of its first time."""
+        trajectory, at = [], []
         for i, length in enumerate(self.lengths):
             n_steps = length - 1
             last = n_steps - 1 if self.layout.learned else max(0, n_steps - window)
@@ -206,34 +206,35 @@ class Trajectories:
                 states = self.states[i, begins].reshape(len(begins), -1)
                 complete = ~np.isnan(states).any(axis=1)
                 begins = begins[complete]
-            which.append(np.full(len(begins), i))
+            trajectory.append(np.full(len(begins), i))
             at.append(begins)
-        return np.concatenate(which), np.concatenate(at)
+        return np.concatenate(trajectory), np.concatenate(at)
 
     def _with_learned_states(
-        self, x: Windows, which: np.ndarray, at: np.ndarray, scales: RateScales
+        self, x: Windows, trajectory: np.ndarray, at: np.ndarray, scales: RateScales
     ) -> Windows:
-        index = np.arange(len(which))
-        has_next = np.zeros(len(which), dtype=bool)
-        has_next[:-1] = which[1:] == which[:-1]
+        """Return the windows with their places among the learned first states."""
+        index = np.arange(len(trajectory))
+        has_next = np.zeros(len(trajectory), dtype=bool)
+        has_next[:-1] = trajectory[1:] == trajectory[:-1]
         next_index = np.where(has_next, index + 1, -1)
         unit = np.broadcast_to(scales.state_scale.numpy(), x.first_state.shape).copy()
         if self.first_is_exact:
             unit[at == 0] = 0.0
-        behind = np.maximum(next_index, 0)
+        following = np.maximum(next_index, 0)
         return x._replace(
             index=index,
             unit=unit,
             next_index=next_index,
-            next_state=x.first_state[behind],
-            next_unit=unit[behind],
+            next_state=x.first_state[following],
+            next_unit=unit[following],
         )
 
-    def _groups(self, which: np.ndarray, at: np.ndarray) -> np.ndarray:
-        """Number what is held out together: trajectories, or blocks of a few long ones."""
-        if len(np.unique(which)) >= MIN_GROUPS:
-            return which
-        return np.minimum(np.arange(len(which)) * N_BLOCKS // len(which), N_BLOCKS - 1)
+    def _groups(self, trajectory: np.ndarray, at: np.ndarray) -> np.ndarray:
+        """Return the group of each window: its trajectory, or a block of windows."""
+        if len(np.unique(trajectory)) >= MIN_GROUPS:
+            return trajectory
+        return np.minimum(np.arange(len(trajectory)) * N_BLOCKS // len(trajectory), N_BLOCKS - 1)
 
 
 def initial_states(rows: Rows, learned: np.ndarray, first_indices: np.ndarray) -> np.ndarray:
@@ -246,7 +247,7 @@ def initial_states(rows: Rows, learned: np.ndarray, first_indices: np.ndarray) -
     learned : array of shape (n_first_states, *state_shape)
         Coordinates of the first states.
     first_indices : array of int, shape (n,)
-        Indices of the windows with which trajectories begin.
+        Indices of the windows that begin trajectories.
     """
     x = rows.x
     states = np.full((len(learned), *x.first_state.shape[1:]), np.nan)
@@ -255,7 +256,7 @@ def initial_states(rows: Rows, learned: np.ndarray, first_indices: np.ndarray) -
 
 
 def windows_at_learned_states(rows: Rows, learned: np.ndarray, std: np.ndarray | None) -> Rows:
-    """Return windows that begin at learned states, from which learning continues.
+    """Return windows whose first states are the learned ones, for further training.
 
     Parameters
     ----------
@@ -264,7 +265,7 @@ def windows_at_learned_states(rows: Rows, learned: np.ndarray, std: np.ndarray |
     learned : array of shape (n_first_states, *state_shape)
         Coordinates of the first states.
     std : array of shape (n_states,) or None
-        New standard deviation of the states; None keeps the present one.
+        New standard deviation of the states; None keeps the current one.
     """
     x = rows.x
     first_state = x.first_state + x.unit * learned[x.index]

@@ -1,4 +1,4 @@
-"""Facts about the trajectories of a fit, which prediction needs too."""
+"""Hold the facts about training trajectories that prediction also needs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from skhybrid.model.scales import RateScales
 
 @dataclass(frozen=True)
 class TrajectoryInfo:
-    """What is known of the trajectories that a differential equation is fitted to.
+    """Facts about the trajectories that a differential equation is fitted to.
 
     Attributes
     ----------
     layout : Layout
     scales : RateScales
     times : array of shape (n_times,)
-        Times of the longest training trajectory, at which ``predict`` answers.
+        Times of the longest training trajectory; ``predict`` returns states at these times.
     component_names : tuple of str
-        Names of what the network may read: states, inputs and the time.
+        Names of the possible inputs of the network: states, inputs and the time.
     time_column : int or None
         Column of X that holds the times.
     scalar : bool
@@ -30,11 +30,11 @@ class TrajectoryInfo:
     n_first_states : int
         Number of learned first states.
     initial_states : array of shape (n, *state_shape)
-        First states of the training trajectories, as far as they are known.
+        Initial states of the training trajectories; NaN where unknown.
     first_indices : array of int, shape (n,), or None
-        Which of the learned first states are initial states of trajectories.
+        Indices of the learned first states that are initial states of trajectories.
     x_shape : tuple
-        Shape of one trajectory in X: an initial state, or some images.
+        Shape of one trajectory in X: an initial state, or its context images.
     model_type : type
         Type of the forward map.
     """

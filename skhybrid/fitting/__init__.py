@@ -1,1 +1,1 @@
-"""One fit: read, assemble, train, finish."""
+"""One fit: read the data, assemble the model, train it, finish."""

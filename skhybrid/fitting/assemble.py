@@ -1,4 +1,4 @@
-"""Assemble the model: first the physics alone, then physics and network, checked and scaled."""
+"""Assemble the model: the physics alone, then physics and network, scaled and checked."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.scales import Scales
 
-# Enough numbers of large windows for a check, in at least so many windows.
+# Numbers in the windows of a check, and the fewest windows of a check.
 CHECKED_NUMBERS = 2**19
 MIN_CHECKED_WINDOWS = 4
 
 
 def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hybrid:
-    """Return the model with a network that answers zero, in float64.
+    """Return the model without its network, in float64.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def assemble_hybrid(
     seed: int,
     scales: Scales | None = None,
 ) -> Hybrid:
-    """Return the complete model at its start, in the training dtype, checked.
+    """Return the complete model at its start, in the training dtype, and check it.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ def assemble_hybrid(
     physical : Hybrid
         From :func:`assemble_physics`.
     rows : Rows
-        Training rows; their weights standardise the network's inputs.
+        Training rows; their weights count when the network's inputs are standardised.
     x : Tensor or Windows
-        Rows to check the model on.
+        Rows on which to check the model.
     start : mapping of str to array
         Physics parameters in the user's units.
     seed : int
@@ -114,12 +114,12 @@ def assemble_hybrid(
 
 
 def few_windows(rows: Rows) -> Rows:
-    """Return enough rows for a check or a start: all of a table, some of large windows."""
+    """Return rows for a check or a start: all rows of a table, or a few large windows."""
     return rows if not isinstance(rows.x, Windows) else rows.every(_n_checked(rows.x, rows.y))
 
 
 def rows_to_check(batch: Batch) -> Tensor | Windows:
-    """Return the features of :func:`few_windows` for rows that are tensors already."""
+    """Return the features that :func:`few_windows` selects, from rows that are tensors."""
     if isinstance(batch.x, Tensor):
         return batch.x
     chosen = evenly_spaced(len(batch.y), _n_checked(batch.x, batch.y))
@@ -127,5 +127,6 @@ def rows_to_check(batch: Batch) -> Tensor | Windows:
 
 
 def _n_checked(x: Windows, y: np.ndarray | Tensor) -> int:
-    numbers = math.prod(y.shape[1:]) + math.prod(x.first_state.shape[1:])
-    return max(MIN_CHECKED_WINDOWS, CHECKED_NUMBERS // numbers)
+    """Return the number of windows for a check."""
+    numbers_per_window = math.prod(y.shape[1:]) + math.prod(x.first_state.shape[1:])
+    return max(MIN_CHECKED_WINDOWS, CHECKED_NUMBERS // numbers_per_window)

@@ -1,4 +1,4 @@
-"""Connect a running fit to verbose and to scikit-learn's callbacks."""
+"""Connect a running fit to its verbose output and to scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from skhybrid.training.multistart import Observer
 
 
 class FitObserver:
-    """Connects a fit to ``verbose`` and to the callbacks of an estimator.
+    """Connect a fit to ``verbose`` and to the callbacks of an estimator.
 
-    For the callbacks a fit is one task, and every epoch of every phase is a task within it.
+    For callbacks, a fit is one task; every epoch of every phase is a task within it.
 
     Parameters
     ----------
     estimator : HybridRegressor
     trajectory_info : TrajectoryInfo or None
     X, y, sample_weight
-        What the user gave to ``fit``, handed on to the callbacks.
+        Arguments of ``fit``, for the callbacks.
     """
 
     def __init__(
@@ -48,8 +48,8 @@ class FitObserver:
         self.context = None
 
     def begin(self, n_epochs: int) -> None:
-        """Tell the callbacks that a fit of so many epochs, if nothing stops it, begins."""
-        # A search that the estimator is part of wants to know of it even without callbacks.
+        """Tell the callbacks that a fit begins, of at most ``n_epochs`` epochs."""
+        # A search around the estimator needs the context even without callbacks.
         self.context = self.estimator._init_callback_context(max_subtasks=n_epochs)
         self.context.call_on_fit_task_begin(estimator=self.estimator, **self.given)
 
@@ -60,7 +60,7 @@ class FitObserver:
         )
 
     def __call__(self, hybrid: Hybrid, data: Batch, n_epochs: Mapping[str, int]) -> Observer | None:
-        """Begin; return the observer of the training, or None if nobody looks."""
+        """Begin; return the observer of the training, or None if nothing observes it."""
         self.begin(sum(n_epochs.values()))
         has_callbacks = bool(getattr(self.estimator, "_skl_callbacks", []))
         if not (has_callbacks or self.estimator.verbose):
@@ -68,7 +68,7 @@ class FitObserver:
         loss_curve: list[float] = []
 
         def observe(phase: str, epoch: int, members: Members, losses: Tensor) -> bool:
-            # The fit itself is member 0 while it is refined; before, the best so far stands for it.
+            # In the second phase member 0 is the fit itself; before, the best restart so far is.
             member = 0 if phase == "refine" else int(losses.nan_to_num(nan=torch.inf).argmin())
             loss_curve.append(float(losses[member]))
             current = _Current(hybrid, data, members, member, loss_curve, self.trajectory_info)
@@ -79,6 +79,7 @@ class FitObserver:
         return observe
 
     def _call_back(self, phase: str, current: _Current) -> bool:
+        """Run the callbacks of one epoch; return whether one of them asks to stop."""
         task = self.context.subcontext(task_name=f"{phase}-epoch")
         task.call_on_fit_task_begin(estimator=self.estimator, **self.given)
         return task.call_on_fit_task_end(
@@ -88,7 +89,7 @@ class FitObserver:
 
 @dataclass(frozen=True)
 class _Current:
-    """One member as it is now; its curve has the mean minibatch loss of every epoch so far."""
+    """The current state of one member; its curve has the mean minibatch loss of every epoch."""
 
     hybrid: Hybrid
     data: Batch
@@ -98,6 +99,7 @@ class _Current:
     trajectory_info: TrajectoryInfo | None
 
     def line(self, phase: str, epoch: int, n_epochs: int) -> str:
+        """Return the line to print."""
         coordinates = self.members.member_coordinates(self.member)
         share = None
         if self.hybrid.physics is not None:
@@ -110,7 +112,7 @@ class _Current:
         return progress_line(phase, epoch, n_epochs, self.loss_curve[-1], share, values)
 
     def attributes(self) -> dict[str, Any]:
-        """Return what makes a copy of the estimator ready to predict."""
+        """Return the attributes with which a copy of the estimator can predict."""
         coordinates = self.members.member_coordinates(self.member)
         weights = self.members.member_weights(self.member)
         return snapshot(

@@ -1,4 +1,4 @@
-"""Checks of the physics and of the whole model before training."""
+"""Check the physics and the whole model before training."""
 
 from __future__ import annotations
 
@@ -16,21 +16,19 @@ from skhybrid.model.physics import Physics
 from skhybrid.model.solvers import FIXED_STEP
 
 
-def check_physics(hybrid: Hybrid, x: Tensor) -> None:
-    """Evaluate the physics once, with gradients, and say what is wrong with it.
+def check_physics(hybrid: Hybrid, x: Tensor | Windows) -> None:
+    """Evaluate the physics once, with gradients; raise an error that names its fault.
 
     Raises
     ------
     PhysicsError
-        If it fails, changes its inputs, returns the wrong type or shape or values that are not
-        finite, or if a free parameter has no finite gradient.
+        If it fails, changes its inputs, returns a wrong type or shape or non-finite values, or if
+        a free parameter has no finite gradient.
     """
     physics = hybrid.physics
     if physics is None:
         return
-    coordinates = {
-        name: z.requires_grad_() for name, z in hybrid.space.initial_coordinates().items()
-    }
+    coordinates = _differentiable_coordinates(hybrid)
     at = f"at {_described(hybrid.space.start)}"
     before = [part.clone() for part in _tensors(x)]
     with torch.enable_grad():
@@ -60,9 +58,16 @@ def check_physics(hybrid: Hybrid, x: Tensor) -> None:
         _check_gradients(physics, prediction, coordinates, at)
 
 
+def _differentiable_coordinates(hybrid: Hybrid) -> dict[str, Tensor]:
+    """Return the initial coordinates of the physics parameters, with gradients."""
+    initial = hybrid.space.initial_coordinates()
+    return {name: coordinate.requires_grad_() for name, coordinate in initial.items()}
+
+
 def _check_gradients(
     physics: Physics, prediction: Tensor, coordinates: Mapping[str, Tensor], at: str
 ) -> None:
+    """Raise an error for a parameter without a gradient, or with one that is not finite."""
     for name, gradient in _gradients(prediction, coordinates).items():
         if gradient is None:
             raise PhysicsError(
@@ -79,20 +84,20 @@ def _check_gradients(
 
 
 def _gradients(prediction: Tensor, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
-    """Return the gradient of the summed prediction by parameter, None where there is none."""
+    """Return the gradient of the summed prediction for every parameter; None if there is none."""
     if not (coordinates and prediction.requires_grad):
         return dict.fromkeys(coordinates)
     gradients = torch.autograd.grad(prediction.sum(), list(coordinates.values()), allow_unused=True)
     return dict(zip(coordinates, gradients, strict=True))
 
 
-def check_structure(hybrid: Hybrid, x: Tensor) -> None:
-    """Evaluate the whole model once, with gradients, and say what is wrong with it.
+def check_structure(hybrid: Hybrid, x: Tensor | Windows) -> None:
+    """Evaluate the whole model once, with gradients; raise an error that names its fault.
 
     Raises
     ------
     NetworkError
-        If there is nothing to learn, the network fails or its output does not fit the target.
+        If there is nothing to learn, the network fails, or its output does not fit the target.
     ValueError
         If the structure's output does not fit, or does not depend on the physics.
     """
@@ -100,9 +105,7 @@ def check_structure(hybrid: Hybrid, x: Tensor) -> None:
     if network is not None and not hybrid.space.shapes:
         if not any(parameter.requires_grad for parameter in network.parameters()):
             raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
-    coordinates = {
-        name: z.requires_grad_() for name, z in hybrid.space.initial_coordinates().items()
-    }
+    coordinates = _differentiable_coordinates(hybrid)
     with torch.enable_grad():
         values = hybrid.space.values(coordinates)
         prediction = hybrid.join(x, values, _guarded_network(hybrid))
@@ -120,7 +123,7 @@ def check_structure(hybrid: Hybrid, x: Tensor) -> None:
 
 
 def _guarded_network(hybrid: Hybrid) -> Callable[..., Tensor]:
-    """Return the bound network, whose own errors are raised as NetworkError."""
+    """Return the bound network; its own errors become NetworkErrors."""
     network = hybrid.bind_network()
 
     def guarded(*inputs: Tensor, **options: float) -> Tensor:
@@ -141,7 +144,7 @@ def _guarded_network(hybrid: Hybrid) -> Callable[..., Tensor]:
 def _check_rate_gradients(
     hybrid: Dynamics, x: Windows, coordinates: Mapping[str, Tensor], at: str
 ) -> None:
-    """Say in which step the right-hand side has a gradient that is not finite."""
+    """Raise an error that names the step in which the right-hand side has no finite gradient."""
     with torch.no_grad():
         physics = hybrid.bind_physics(hybrid.space.values(coordinates))
         states = hybrid.rollout(x, hybrid.first_states(x, None), physics, hybrid.silent_network)
@@ -158,7 +161,7 @@ def _check_rate_gradients(
         for name, gradient in zip(leaves, gradients, strict=True):
             if gradient is None or bool(torch.isfinite(gradient).all()):
                 continue
-            what = "the state" if name == "state" else f"parameter {name!r}"
+            variable = "the state" if name == "state" else f"parameter {name!r}"
             where = ""
             if name == "state":
                 window = int(
@@ -168,7 +171,7 @@ def _check_rate_gradients(
                     f" (window {window}, t = {float(t[window]):g}, state = {_short(state[window])})"
                 )
             raise PhysicsError(
-                f"The gradient of physics {hybrid.physics.name!r} with respect to {what} is not "
+                f"The gradient of physics {hybrid.physics.name!r} with respect to {variable} is not "
                 f"finite in step {step} of the windows{where} {at}. Functions such as sqrt, log "
                 "and powers have infinite slopes at zero: guard them with torch.clamp or "
                 "torch.where."
@@ -176,7 +179,7 @@ def _check_rate_gradients(
 
 
 def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: str) -> str:
-    """Say when a rollout of the physics became non-finite, and what may help."""
+    """Return an error message: when the rollout became non-finite, and what may help."""
     finite = torch.isfinite(prediction).reshape(*prediction.shape[:2], -1).all(dim=2)
     window = int((~finite.all(dim=1)).nonzero()[0])
     step = int((~finite[window]).nonzero()[0]) + (not hybrid.layout.with_first)
@@ -207,14 +210,17 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
 
 
 def _short(values: Tensor) -> str:
+    """Return numbers as a short text."""
     return np.array2string(values.detach().cpu().numpy(), precision=4, threshold=6)
 
 
 def _tensors(x: Tensor | Windows) -> list[Tensor]:
+    """Return the tensors of the rows."""
     return [x] if isinstance(x, Tensor) else [part for part in x if part is not None]
 
 
 def _failure(physics: Physics, error: Exception, at: str) -> str:
+    """Return an error message for an exception inside the physics."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     if "numpy()" in text:
         text = "it hands a tensor to numpy, which cannot differentiate."
@@ -225,6 +231,7 @@ def _failure(physics: Physics, error: Exception, at: str) -> str:
 
 
 def _described(values: Mapping[str, np.ndarray]) -> str:
+    """Return parameters and their values as text."""
     if not values:
         return "on the training rows"
     shown = [f"{name}={np.array2string(value, precision=4)}" for name, value in values.items()]
@@ -232,6 +239,7 @@ def _described(values: Mapping[str, np.ndarray]) -> str:
 
 
 def _described_row(hybrid: Hybrid, row: Tensor) -> str:
+    """Return the features of a row that the physics reads as text."""
     if hybrid.physics_columns is None:
         return f"X = {row.tolist()}"
     return ", ".join(

@@ -1,4 +1,4 @@
-"""Warnings about a finished fit."""
+"""Warn about a finished fit."""
 
 from __future__ import annotations
 
@@ -9,27 +9,20 @@ from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.explained_variance import ExplainedVariance
 from skhybrid.training.result import FitResult, Status
 
-# A part of the model whose variance is below this part of the target's explains nothing.
+# A part of the model explains nothing below this fraction of the target's variance.
 NOTHING = 1e-6
-
-
-# A residual above this part of the target's variance leaves something to explain.
+# A residual above this fraction of the target's variance leaves something to explain.
 SOMETHING = 1e-4
-
-
-# With fewer rows than this a variance over rows says nothing.
+# With fewer rows, a variance over rows says nothing.
 MIN_SHARE_ROWS = 10
-
-
-# Below this share of the explained variance the physics is not what explains the data.
+# With a smaller share of the explained variance, the physics does not explain the data.
 SMALL_SHARE = 0.01
-
 
 RESTORED = "its last good parameters were restored"
 
 
 def warn_of_non_finite(result: FitResult) -> None:
-    """Warn of every restart whose loss became non-finite, and of a refinement whose did."""
+    """Warn about restarts, and about a refinement, whose loss became non-finite."""
     first, second = result.restarts, result.refinement
     for member, (status, epoch) in enumerate(zip(first.status, first.stopped_epoch, strict=True)):
         if status is Status.NON_FINITE:
@@ -40,9 +33,10 @@ def warn_of_non_finite(result: FitResult) -> None:
         _warn_of_epoch("Refinement", second.stopped_epoch[0], f"it stopped there; {RESTORED}")
 
 
-def _warn_of_epoch(what: str, epoch: int, consequence: str) -> None:
+def _warn_of_epoch(run: str, epoch: int, consequence: str) -> None:
+    """Warn about a loss that became non-finite in this epoch."""
     warn(
-        f"{what}: the loss became non-finite in epoch {epoch}, so {consequence}. Likely causes: "
+        f"{run}: the loss became non-finite in epoch {epoch}, so {consequence}. Likely causes: "
         "physics parameters that left the region where the physics is finite (give bounds with "
         "Param), or a learning_rate or rho that is too large.",
         NonFiniteLossWarning,
@@ -52,7 +46,10 @@ def _warn_of_epoch(what: str, epoch: int, consequence: str) -> None:
 def warn_of_collapse(
     hybrid: Hybrid, explained: ExplainedVariance, n_rows: int, settings: FitSettings
 ) -> None:
-    """Warn if one part explained nothing when θ was settled, whatever the refinement made of it."""
+    """Warn if one part explained nothing at the end of the first phase.
+
+    The refinement does not count: it can revive a network that vanished while θ was estimated.
+    """
     if hybrid.physics is None or n_rows < MIN_SHARE_ROWS:
         return
     if (

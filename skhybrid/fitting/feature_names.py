@@ -1,4 +1,4 @@
-"""Feature names that validation notes on an estimator."""
+"""Feature names that scikit-learn's validation notes on an estimator."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ NOTED_FEATURES = ("n_features_in_", "feature_names_in_")
 
 
 def noted_features(estimator: Any) -> dict[str, Any]:
-    """Return what validation noted about the features."""
+    """Return the attributes in which validation noted the features."""
     return {name: vars(estimator)[name] for name in NOTED_FEATURES if name in vars(estimator)}
 
 
 @contextlib.contextmanager
 def features_restored_on_failure(estimator: Any) -> Iterator[None]:
-    """Undo what validation notes about the features if what follows fails."""
+    """Restore the noted features if the block raises an error."""
     before = noted_features(estimator)
     try:
         yield

@@ -1,4 +1,4 @@
-"""A fit: read and assemble (prepare), train, finish."""
+"""A fit of physics and network: prepare, train, finish."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from skhybrid.fitting.training_config import make_training_configs
 from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.scales import Scales
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.multistart import Observer, train_together
@@ -45,22 +46,22 @@ def fit_hybrid(
     settings, inputs, previous
         As for :func:`prepare`.
     observe : callable, default=None
-        From the assembled model, its training rows and the number of epochs of every phase to
-        the observer of its training.
+        Function of the assembled model, its training rows and the number of epochs of every
+        phase; it returns the observer of the training.
     """
     prepared = prepare(settings, inputs, previous=previous)
     fit = make_fit(prepared, settings)
     observer = None
     if observe is not None:
         observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
-    with seeded(fit.config.seed):  # for dropout, where a network has it
+    with seeded(fit.config.seed):  # for networks with dropout
         (result,) = train_together([fit], observer=observer)
     return finish_fit(prepared, fit, result, settings)
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A complete model at its start and its rows, for any rates, radii and penalties.
+    """A complete model at its start, with its rows, for any rates, radii and penalties.
 
     Attributes
     ----------
@@ -73,7 +74,7 @@ class Prepared:
     validation : Batch or None
         Rows held out for early stopping.
     earlier : list of Batch
-        Shorter windows of the same trajectories.
+        Shorter windows of the same trajectories, for the stages before.
     starts : list of Start
         One for every restart.
     seed : int
@@ -93,7 +94,7 @@ class Prepared:
 def prepare(
     settings: FitSettings, inputs: FitInputs, *, previous: Fitted | None = None
 ) -> Prepared:
-    """Hold rows out, find where θ starts, and assemble the model.
+    """Hold out rows, find the start of θ, and assemble the model.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def prepare(
     if settings.early_stopping:
         rows, held_out = rows.split(settings.validation_fraction, split_seed)
         earlier = [each.without(held_out.groups) for each in earlier]
-    # Windows of the first stage, from which the start and the scales come.
+    # The windows of the first stage give the start and the scales.
     first = earlier[0] if earlier else rows
     start = _physics_start(settings, assemble_physics(settings, inputs, rows), first, previous)
     first, rows = start.rows, rows if earlier else start.rows
@@ -126,7 +127,7 @@ def prepare(
         seed=network_seeds[0],
         scales=_earlier_scales(settings, previous),
     )
-    if start.failure is not None:  # and not the model itself, which has just been checked
+    if start.failure is not None:  # not a fault of the model: the check above found none
         warn(
             "The least-squares start of the physics parameters failed, so training starts from "
             f"the given values. The reason: {start.failure} To do so without this warning, set "
@@ -159,7 +160,7 @@ def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
     settings : FitSettings
         Only rates, radii, penalties and epochs are used.
     """
-    # Training writes into the network of a single member.
+    # Training with a single member writes into its network.
     hybrid = prepared.hybrid.with_network(copy.deepcopy(prepared.hybrid.network))
 
     def configs(data: Batch, validates: bool) -> tuple[TrainingConfig, TrainingConfig | None]:
@@ -185,7 +186,7 @@ def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
 
 
 def finish_fit(prepared: Prepared, fit: Fit, result: FitResult, settings: FitSettings) -> Fitted:
-    """Return the fitted model, or raise an error that says why there is none."""
+    """Return the fitted model, or raise an error that says why training failed."""
     if result.status is Status.ERROR:
         raise result.error
     if result.status is Status.FAILED:
@@ -216,6 +217,7 @@ def finish_fit(prepared: Prepared, fit: Fit, result: FitResult, settings: FitSet
 def _physics_start(
     settings: FitSettings, physical: Hybrid, rows: Rows, previous: Fitted | None
 ) -> PhysicsStart:
+    """Return the start of θ: of an earlier fit, of least squares, or as given."""
     if previous is not None:
         start = earlier_start(previous.hybrid, previous.coordinates, physical)
         return PhysicsStart(start, rows, physical)
@@ -224,8 +226,8 @@ def _physics_start(
     return PhysicsStart(physical.space.start, rows, physical)
 
 
-def _earlier_scales(settings: FitSettings, previous: Fitted | None):
-    """Return the scales of an earlier fit with a network, to continue from, or None."""
+def _earlier_scales(settings: FitSettings, previous: Fitted | None) -> Scales | None:
+    """Return the scales of an earlier fit with a network, or None."""
     if previous is None or previous.hybrid.network is None:
         return None
     return previous.hybrid.scales.to(settings.device, settings.dtype)
@@ -243,11 +245,12 @@ def _n_epochs(fit: Fit) -> dict[str, int]:
 
 
 def _draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:
+    """Draw seeds for torch's generators."""
     return random_state.randint(np.iinfo(np.int32).max, size=n_seeds).tolist()
 
 
 def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
-    """Give both weights if one has them: the loss is set up once for both."""
+    """Give weights to both if one has weights: one loss function serves both."""
     if (data.weight is None) == (validation.weight is None):
         return data, validation
     return tuple(
@@ -257,6 +260,7 @@ def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
 
 
 def _restarts(hybrid: Hybrid, result: FitResult) -> list[dict]:
+    """Return the attribute ``restarts_``."""
     first = result.restarts
     return [
         {

@@ -1,4 +1,4 @@
-"""The physics alone, fitted by least squares."""
+"""A fit of the physics alone, by least squares."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.runtime.user_warnings import warn
 
-# Solvers are not exact enough for more digits, and rollouts too slow for more evaluations.
+# Solvers are not exact enough for more digits; rollouts are too slow for more evaluations.
 TRAJECTORY_LIMITS = {"tolerance": 1e-8, "max_evaluations": 200}
 
 
@@ -51,7 +51,7 @@ def fit_physics(
             f"{fit.message} Other initial values or bounds may help.",
             ConvergenceWarning,
         )
-    # The smooth transforms reach a bound in the limit only; least squares may end on one.
+    # Least squares may end on a bound, which the smooth transforms reach only in the limit.
     space = ParameterSpace(physics, fit.values, device=device, held=True)
     model = model.at(space, model.scales)
     coordinates = {}

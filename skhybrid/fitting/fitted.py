@@ -22,7 +22,7 @@ from skhybrid.model.layout import FIRST_STATES
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted model and how it came about.
+    """A fitted model and the record of its fit.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Fitted:
     trajectory_info : TrajectoryInfo or None
         For a differential equation.
     physics_share : float
-        Part of the explained variance that the physics explains, when θ was settled.
+        Part of the explained variance that the physics explains, at the end of the first phase.
     n_rows : int
         Number of training rows.
     learned_states : array of shape (n, *state_shape) or None
@@ -110,7 +110,7 @@ def learned_states(
 
 
 def with_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> Hybrid:
-    """Return the model with trained network parameters, written into its network module."""
+    """Return the model after writing trained parameters into its network."""
     for name, parameter in hybrid.network.named_parameters():
         if name in weights:
             parameter.data = weights[name].detach().clone()
@@ -120,7 +120,7 @@ def with_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> Hybrid:
 
 
 def with_range_of(hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor]) -> Hybrid:
-    """Return the model with the range of the network's inputs at these physics parameters."""
+    """Return the model with the range of its network's inputs for these physics parameters."""
     return hybrid.with_input_range(record_network_inputs(hybrid, x, coordinates))
 
 
@@ -132,9 +132,9 @@ def snapshot(
     loss_curve: list[float],
     trajectory_info: TrajectoryInfo | None,
 ) -> Fitted:
-    """Return a fit with copies of these parameters, to predict with while training continues.
+    """Return a fit with copies of these parameters; training does not change it.
 
-    ``x`` are rows that tell the range of the network's inputs.
+    The rows ``x`` give the range of the network's inputs.
     """
     copied = with_weights(hybrid.with_network(copy.deepcopy(hybrid.network)), weights)
     copied = with_range_of(copied, x, coordinates)

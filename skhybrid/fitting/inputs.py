@@ -1,4 +1,4 @@
-"""Read what the user gave to fit: rows of a table, or windows of trajectories."""
+"""Read the data given to fit: rows of a table, or windows of trajectories."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
+from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.read_images import read_images
 from skhybrid.data.read_trajectories import read_trajectories
 from skhybrid.data.rows import Rows
@@ -28,7 +29,7 @@ class FitInputs:
     rows : Rows
         Rows of a table, or windows of trajectories.
     earlier : tuple of Rows
-        Shorter windows of the same trajectories, to train on before.
+        Shorter windows of the same trajectories, for the stages before.
     feature_names : sequence of str or None
         Column names of a table.
     trajectory_info : TrajectoryInfo or None
@@ -44,13 +45,13 @@ class FitInputs:
 def read_inputs(
     settings: FitSettings, estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
 ) -> FitInputs:
-    """Check the data.
+    """Check the data and return them as rows.
 
     Parameters
     ----------
     settings : FitSettings
     estimator : HybridRegressor
-        Notes the features of X, or compares them if it continues from an earlier fit.
+        It notes the features of X, or compares them if the fit continues from an earlier one.
     X, y, sample_weight
         As given to ``fit``.
     """
@@ -65,7 +66,7 @@ def read_inputs(
 def _table(
     estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, masked: bool, reset: bool
 ) -> Rows:
-    """Check the data of a table and return them as float64 rows."""
+    """Check a table and return its rows in float64."""
     if masked:
         check_x = {"dtype": np.float64}
         check_y = {**check_x, "ensure_2d": False, "ensure_all_finite": "allow-nan"}
@@ -80,7 +81,7 @@ def _table(
         raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
     if sample_weight is not None:
         sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    return Rows.of(X, y, sample_weight)
+    return mask_missing(X, y, sample_weight)
 
 
 def _trajectories(
@@ -92,7 +93,7 @@ def _trajectories(
     masked: bool,
     reset: bool,
 ) -> FitInputs:
-    """Check the data of a differential equation and cut them into windows."""
+    """Check the trajectories of a differential equation and cut them into windows."""
     ode = settings.structure
     if settings.orthogonality > 0 and ode.method not in FIXED_STEP:
         raise ValueError(

@@ -15,21 +15,13 @@ from skhybrid.model.derivatives import directional
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
 
-# At this tolerance the certified values of the NIST problems are reached to six digits or more.
+# This tolerance reaches the certified values of the NIST problems to six digits or more.
 TIGHT_TOLERANCE = 1e-15
-
-
 LOOSE_TOLERANCE = 1e-6
-
-
 MAX_EVALUATIONS = 2000
-
-
-# Relative, where a solver has no derivatives: well above the noise of its tolerances.
+# Relative step if a solver has no derivatives: well above the noise of its tolerances.
 DIFFERENCE_STEP = 1e-3
-
-
-# With more first states than this their Jacobian is kept sparse.
+# With more first states, the Jacobian is sparse.
 MANY_STATES = 300
 
 
@@ -40,15 +32,15 @@ class LeastSquaresFit:
     Attributes
     ----------
     values : dict of str to array
-        Parameters in the user's units, the fixed ones included.
+        Parameters in the user's units, fixed ones included.
     loss : float
-        Mean weighted squared error in units of the target's spread.
+        Mean weighted squared error in units of the target's variance.
     loss_curve : list of float
-        The same, at every evaluation.
+        The same at every evaluation.
     converged : bool
     message : str
     states : Tensor or None
-        Learned first states, as coordinates of the model, where it has any.
+        Learned first states as coordinates of the model, if it has any.
     """
 
     values: dict[str, np.ndarray]
@@ -66,10 +58,10 @@ def fit_least_squares(
     tolerance: float = TIGHT_TOLERANCE,
     max_evaluations: int = MAX_EVALUATIONS,
 ) -> LeastSquaresFit:
-    """Fit the physics parameters with a silent network, from the start of the parameter space.
+    """Fit the physics parameters without the network, from the start of the parameter space.
 
-    First states that are learned are fitted with them, and the gaps between windows are residuals
-    like those of the data. Uses the trust-region reflective method of
+    Learned first states are fitted with them; the gaps between windows are residuals like the data.
+    Uses the trust-region reflective method of
     :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt
     method that respects bounds, in float64 and in the user's units, with forward-mode Jacobians.
 
@@ -81,7 +73,7 @@ def fit_least_squares(
     tolerance : float
         Relative change of the cost, the step and the gradient at which to stop.
     max_evaluations : int
-        Most evaluations of the physics.
+        Largest number of evaluations of the physics.
 
     Returns
     -------
@@ -90,7 +82,7 @@ def fit_least_squares(
     Raises
     ------
     ValueError, RuntimeError
-        Whatever the physics raises, or scipy for residuals that are not finite at the start.
+        An error of the physics, or of scipy if residuals are not finite at the start.
     """
     residuals = _Residuals(hybrid, data)
     if not len(residuals.start):
@@ -110,7 +102,7 @@ def fit_least_squares(
         max_nfev=max_evaluations,
         tr_solver="lsmr" if sparse else None,
     )
-    # The method stays strictly inside the bounds, by a rounding error where one is active.
+    # The method stays strictly inside the bounds, by a rounding error at an active bound.
     low, high = residuals.bounds
     on_bound = np.where(solution.active_mask < 0, low, high)
     vector = np.where(solution.active_mask == 0, solution.x, on_bound)
@@ -137,7 +129,7 @@ class _Residuals:
         flatten = lambda values: np.concatenate([np.ravel(v) for v in values] or [[]])  # noqa: E731
         low = flatten([params[name].limits()[0] for name in self.names])
         high = flatten([params[name].limits()[1] for name in self.names])
-        # scipy wants the start strictly inside the bounds.
+        # scipy needs a start strictly inside the bounds.
         start = np.clip(
             flatten([hybrid.space.start[name] for name in self.names]),
             np.nextafter(low, np.inf),
@@ -160,12 +152,13 @@ class _Residuals:
         return residuals
 
     def loss(self, residuals: np.ndarray) -> float:
+        """Return the mean squared residual of the data, without gaps."""
         residuals = residuals[: self.data.y.numel()]
         with np.errstate(over="ignore"):
             return float(np.mean(residuals**2))
 
     def jacobian(self, vector: np.ndarray) -> np.ndarray | scipy.sparse.csr_array:
-        """Return the Jacobian, a column for each parameter element by forward differentiation."""
+        """Return the Jacobian by forward differentiation, a column for each parameter element."""
         point, learned = self._split(vector)
         columns = [
             directional(lambda p: self._evaluate(p, learned), point, tangent)
@@ -173,10 +166,10 @@ class _Residuals:
         ]
         blocks = [np.stack(columns, axis=1)] if columns else []
         if self.n_states:
-            by_state = self._state_jacobian(point, learned)
+            state_columns = self._state_jacobian(point, learned)
             if self.n_states <= MANY_STATES:
-                by_state = by_state.toarray()
-            blocks.append(by_state)
+                state_columns = state_columns.toarray()
+            blocks.append(state_columns)
         if self.n_states > MANY_STATES:
             return scipy.sparse.hstack([scipy.sparse.csr_array(b) for b in blocks], format="csr")
         return np.concatenate(blocks, axis=1)
@@ -184,8 +177,8 @@ class _Residuals:
     def _state_jacobian(self, point: Tensor, learned: Tensor) -> scipy.sparse.csr_array:
         """Return the columns of the first states.
 
-        A window depends on its own first state alone, so that one derivative serves the same
-        component of all windows; its gap also depends, linearly, on the next one's first state.
+        A window depends only on its own first state, so one derivative serves the same component
+        of all windows. Its gap also depends, linearly, on the first state of the next window.
         """
         x, n_rows = self.data.x, self.data.y.numel()
         size = learned[0].numel()
@@ -202,21 +195,21 @@ class _Residuals:
                 learned,
                 tangent.reshape(learned.shape),
             )
-            there = np.flatnonzero(column)
-            parts.append((column[there], there, index[window[there]] * size + component))
-        exists = np.flatnonzero(next_index >= 0)
+            nonzero = np.flatnonzero(column)
+            parts.append((column[nonzero], nonzero, index[window[nonzero]] * size + component))
+        has_next = np.flatnonzero(next_index >= 0)
         unit = (x.next_unit / self.hybrid.scales.state_scale).reshape(n_windows, size)
         for component in range(size):
-            slope = -self._gap_unit * unit[:, component].cpu().numpy()[exists]
-            at = n_rows + exists * size + component
-            parts.append((slope, at, next_index[exists] * size + component))
+            slope = -self._gap_unit * unit[:, component].cpu().numpy()[has_next]
+            gap_rows = n_rows + has_next * size + component
+            parts.append((slope, gap_rows, next_index[has_next] * size + component))
         values, rows, columns = (np.concatenate(each) for each in zip(*parts, strict=True))
         shape = (len(window), self.n_states)
         return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
 
     @property
     def _gap_unit(self) -> float:
-        """Factor with which a gap counts beside the data as it does in training."""
+        """Factor that gives a gap the same weight beside the data as in training."""
         n_gaps = len(self.data.y) * self._first_states[0].numel()
         return float(np.sqrt(self.hybrid.structure.continuity * self.data.y.numel() / n_gaps))
 
@@ -236,6 +229,7 @@ class _Residuals:
         )
 
     def unflatten(self, vector: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the physics parameters of a flat vector by name."""
         pieces = np.split(vector[: self.n_values], np.cumsum(self.sizes)[:-1])
         return {
             name: piece.reshape(shape)
@@ -245,7 +239,7 @@ class _Residuals:
     def _evaluate(
         self, point: Tensor, learned: Tensor | None, next_states: Tensor | None = None
     ) -> Tensor:
-        """Return residuals; ``next_states`` are the learned states at which windows must end."""
+        """Return the residuals; windows must end at ``next_states``, by default at ``learned``."""
         values = {name: value.double() for name, value in self.hybrid.space.fixed.items()}
         pieces = point.split(self.sizes)
         for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True):

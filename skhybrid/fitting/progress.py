@@ -1,4 +1,4 @@
-"""Lines that a verbose fit prints."""
+"""Lines that a fit with ``verbose`` prints."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LINES_PER_PHASE = 20
 
 
 def is_due(epoch: int, n_epochs: int) -> bool:
-    """Whether a line is printed after this epoch: about twenty times in a phase."""
+    """Whether to print a line after this epoch: about twenty times in a phase."""
     return epoch in (1, n_epochs) or epoch % math.ceil(n_epochs / LINES_PER_PHASE) == 0
 
 
@@ -23,7 +23,7 @@ def progress_line(
     physics_share: float | None,
     values: Mapping[str, float | np.ndarray],
 ) -> str:
-    """Return one readable line: phase, epoch, loss, the physics' share and the parameters."""
+    """Return one line: phase, epoch, loss, the physics' share and the parameters."""
     width = len(str(n_epochs))
     columns = [f"{phase:<8} epoch {epoch:>{width}}/{n_epochs}", f"loss {loss:.3e}"]
     if physics_share is not None:
@@ -33,7 +33,7 @@ def progress_line(
 
 
 def _shown(value: float | np.ndarray) -> str:
-    """Return four digits of a number, or of the numbers of an array, on one line."""
+    """Return a number, or an array on one line, with four digits."""
     return np.array2string(
         np.asarray(value),
         formatter={"float_kind": lambda number: f"{number:.4g}"},

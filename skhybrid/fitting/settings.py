@@ -23,14 +23,14 @@ NetworkSpec = int | Sequence[int] | torch.nn.Module
 class FitSettings:
     """The parameters of :class:`~skhybrid.HybridRegressor` as plain values.
 
-    No value is "auto" any more, except ``max_epochs`` and ``batch_size``, which depend on the rows.
+    Only ``max_epochs`` and ``batch_size`` may still be "auto": they depend on the rows.
 
     Attributes
     ----------
     physics : Physics or None
     nn : int, sequence of int, torch.nn.Module or None
     structure : callable or ODE
-        A named structure is its function; an ODE is a clone of the user's.
+        A structure's name is replaced by its function, the user's ODE by a clone.
     dtype, device : torch.dtype, torch.device
     """
 
@@ -74,12 +74,12 @@ class FitSettings:
         ----------
         estimator : HybridRegressor
         **chosen
-            Values of parameters that are "auto".
+            Chosen values of parameters that are "auto".
 
         Raises
         ------
         ValueError
-            If physics and network are both missing, or a part cannot be used.
+            If physics and network are both None, or one of them cannot be used.
         """
         given = {each.name: getattr(estimator, each.name) for each in fields(cls)} | chosen
         structure, nn = given["structure"], given["nn"]
@@ -104,5 +104,5 @@ class FitSettings:
 
     @property
     def uses_sam(self) -> bool:
-        """Whether the first phase perturbs the network."""
+        """Whether the first phase uses sharpness-aware minimisation."""
         return self.optimizer == "sam" and self.rho > 0

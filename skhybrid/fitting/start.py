@@ -24,18 +24,18 @@ INIT_EVALUATIONS = 100
 
 @dataclass(frozen=True)
 class PhysicsStart:
-    """Where θ starts.
+    """The start of θ, with the rows and the model that belong to it.
 
     Attributes
     ----------
     values : mapping of str to array
         Physics parameters in the user's units.
     rows : Rows
-        The rows; windows begin at the fitted states where states are not observed.
+        The rows. If states are not observed, their windows begin at the fitted states.
     physical : Hybrid
-        The physics alone; with the scales of the fitted states where states are not observed.
+        The physics alone. If states are not observed, it has the scales of the fitted states.
     failure : str or None
-        Why least squares failed, so that the given values are used.
+        Why least squares failed; then the given values are used.
     """
 
     values: Mapping[str, np.ndarray]
@@ -45,7 +45,7 @@ class PhysicsStart:
 
 
 def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> PhysicsStart:
-    """Fit the physics parameters without a network; where that fails, return the given ones."""
+    """Fit the physics parameters without a network; return the given ones if this fails."""
     given = PhysicsStart(physical.space.start, rows, physical)
     if physical.has_hidden_encoder:
         return given
@@ -73,7 +73,7 @@ def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> 
 def at_fitted_states(physical: Dynamics, fit: LeastSquaresFit, rows: Rows) -> tuple[Rows, Dynamics]:
     """Return windows at the states of a least-squares fit, and the model with their scales.
 
-    Where states are not observed, the fit gives means and standard deviations of states and rates.
+    If states are not observed, the fit gives means and standard deviations of states and rates.
     """
     device = physical.scales.state_scale.device
     x = rows.tensors(torch.float64, device).x
@@ -88,7 +88,7 @@ def at_fitted_states(physical: Dynamics, fit: LeastSquaresFit, rows: Rows) -> tu
 def restart_starts(
     settings: FitSettings, hybrid: Hybrid, seeds: list[int], random_state: np.random.RandomState
 ) -> list[Start]:
-    """Return the start of every restart; after the first they differ in network and θ."""
+    """Return the start of every restart; all but the first draw another network and other θ."""
     starts = []
     for restart, seed in enumerate(seeds):
         network, coordinates = hybrid.network, hybrid.initial_coordinates()

@@ -1,4 +1,4 @@
-"""From settings to the training configuration of both phases."""
+"""Make the training configurations of both phases from the settings."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from skhybrid.training.penalties import Penalties
 from skhybrid.training.problem import TrainingConfig
 from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS, Schedule
 
-# θ learns this much faster than the network. With equal rates it stays near its start for thousands
-# of steps, while the network explains the data.
+# θ learns faster than the network by this factor. With equal rates θ stays near its start for
+# thousands of steps, while the network explains the data.
 PHYSICS_RATE_FACTOR = 10.0
 # Behind an encoder θ means little until the encoder has learned (benchmarks/bench_images.py).
 LATENT_RATE_FACTOR = 3.0
@@ -32,7 +32,7 @@ def make_training_configs(
     validates: bool,
     n_stages: int = 1,
 ) -> tuple[TrainingConfig, TrainingConfig | None]:
-    """Return the configurations of both phases; the second is None if there is one phase.
+    """Return the configurations of both phases; the second is None if there is no second phase.
 
     Parameters
     ----------

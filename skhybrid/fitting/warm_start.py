@@ -21,14 +21,14 @@ def earlier_start(
     ----------
     earlier : Hybrid
     coordinates : mapping of str to Tensor
-        Its scaled physics parameters.
+        Scaled physics parameters of the earlier fit.
     physical : Hybrid
-        The next model, its network still missing.
+        The next model, still without its network.
 
     Raises
     ------
     ValueError
-        If the two have other parameters, targets, network features or structures.
+        If the two differ in parameters, targets, network features or structure.
     """
     values = {
         name: value.detach().double().cpu().numpy()
@@ -42,17 +42,17 @@ def earlier_start(
     _require_same("the shape of one target", physical.target_shape, earlier.target_shape)
     _require_same("nn_features", *(_columns(model) for model in (physical, earlier)))
     _require_same("structure", *(_structure_key(model.structure) for model in (physical, earlier)))
-    # A parameter fixed by now has the value that it is fixed at.
+    # A parameter that is fixed now keeps its fixed value.
     return physical.space.start | {name: values[name] for name in physical.space.shapes}
 
 
 def load_earlier_network(earlier: Hybrid, hybrid: Hybrid) -> None:
-    """Give the next model's network the parameters of an earlier fit's.
+    """Load the network parameters of an earlier fit into the next model.
 
     Raises
     ------
     ValueError
-        If the networks have parameters of other names or shapes.
+        If the names or shapes of the networks' parameters differ.
     """
     _require_same("nn", _shapes(hybrid), _shapes(earlier))
     hybrid.network.load_state_dict(earlier.network.state_dict())
@@ -64,21 +64,25 @@ def require_no_network(earlier: Hybrid) -> None:
 
 
 def _shapes(hybrid: Hybrid) -> dict[str, tuple[int, ...]]:
+    """Return names and shapes of the network's parameters."""
     state = {} if hybrid.network is None else hybrid.network.state_dict()
     return {name: tuple(value.shape) for name, value in state.items()}
 
 
 def _structure_key(structure: Any) -> Any:
+    """Return a value that is equal for structures that can continue from each other."""
     return structure.warm_start_key() if isinstance(structure, ODE) else structure
 
 
 def _columns(hybrid: Hybrid) -> list[int] | None:
+    """Return the columns that the network reads."""
     return None if hybrid.network_columns is None else hybrid.network_columns.tolist()
 
 
 def _require_same(what: str, now: Any, then: Any) -> None:
+    """Raise a ValueError if a part of the model changed since the last fit."""
     if now != then:
         raise ValueError(
-            f"warm_start=True goes on from the last fit, but {what} changed since: now {now}, "
+            f"warm_start=True continues from the last fit, but {what} changed since: now {now}, "
             f"then {then}. Undo the change, or set warm_start=False to start anew."
         )

@@ -1,4 +1,4 @@
-"""Look at fits: how θ depends on a parameter."""
+"""Look at fits: how θ depends on a parameter of the estimator."""
 
 from __future__ import annotations
 

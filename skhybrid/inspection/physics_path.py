@@ -1,4 +1,4 @@
-"""θ, the score and the physics' share along a parameter."""
+"""Follow θ, the score and the physics' share along a parameter of the estimator."""
 
 from __future__ import annotations
 
@@ -38,29 +38,29 @@ def physics_path(
 ) -> Bunch:
     """Follow the physics parameters along a parameter of the estimator, on folds and restarts.
 
-    All values, folds and restarts are trained side by side. The second phase, which does not touch
-    θ, is left out unless the parameter belongs to it.
+    All values, folds and restarts are trained in batches. The second phase does not change θ, so it
+    is left out unless the parameter belongs to it.
 
     Parameters
     ----------
     estimator : HybridRegressor
-        Cloned; it is not fitted itself.
+        Estimator to clone; it is not fitted itself.
     X, y : array-like
         As for ``fit``.
     param_name : str, default="rho"
         A numeric parameter, such as "rho", "l2", "functional_norm" or "learning_rate".
     param_range : sequence of float
-        Values to look at. The default is the range of radii in which θ is settled on every task
-        measured, from none to far too large.
+        Values to compare. The default radii go from zero to far too large; on every task
+        measured, θ settles within this range.
     cv : int, cross-validation generator or iterable, default=None
-        Folds; None are five.
+        Folds; None is five folds.
     groups : array-like of shape (n_samples,), default=None
-        For the splitter.
+        Groups for the splitter.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows.
     n_restarts : int, default=3
-        Restarts of every fit, from different networks and different θ. They tell whether θ depends
-        on where a fit began.
+        Number of restarts of every fit, from different networks and different θ. They show whether
+        θ depends on where training starts.
     n_jobs, max_members : int, default=None
         As for :class:`~skhybrid.HybridSearchCV`.
 
@@ -68,19 +68,19 @@ def physics_path(
     -------
     Bunch
         ``param_name``, ``param_range`` of shape (n_values,);
-        ``physics_params``: every free parameter, one column for each element of an array, as a
+        ``physics_params``: every free parameter, one entry for each element of an array, as a
         dict of name to array of shape (n_values, n_folds);
-        ``restart_spread``: its standard deviation over restarts that fit equally well, of the
-        same shape;
-        ``spread``: that over folds and restarts together, of shape (n_values,), see
-        :class:`~skhybrid.model_selection.stable`;
+        ``restart_spread``: standard deviation of each parameter over the restarts that fit the
+        data equally well, of the same shape;
+        ``spread``: spread of each parameter over folds and restarts together, of shape
+        (n_values,), see :class:`~skhybrid.model_selection.stable`;
         ``score`` and ``physics_share``, of shape (n_values, n_folds);
-        ``plateau``: whether θ is about as reproducible as it gets, while the network has a part,
-        of shape (n_values,).
+        ``plateau``: whether θ is about as reproducible as at the best value, and the network has
+        not vanished, of shape (n_values,).
 
     See Also
     --------
-    PhysicsPathDisplay : The same as a figure.
+    PhysicsPathDisplay : Figure of a path.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def physics_path(
     X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
     values = [float(value) for value in param_range]
     if not values:
-        raise ValueError("param_range is empty: give it the values to look at.")
+        raise ValueError("param_range is empty: give it the values to compare.")
     if param_name not in estimator.get_params():
         raise ValueError(
             f"{type(estimator).__name__} has no parameter {param_name!r}; it has "

@@ -1,4 +1,4 @@
-"""Figure of a physics path."""
+"""Draw a physics path."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COLOURS = {"theta": "#0072B2", "loss": "#D55E00", "share": "#009E73", "plateau":
 
 
 class PhysicsPathDisplay:
-    """Figure of a :func:`physics_path`: where θ is a plateau and where it is not.
+    """Draw a :func:`physics_path`: where θ is on a plateau and where it is not.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class PhysicsPathDisplay:
     ----------
     figure_ : matplotlib Figure
     axes_ : ndarray of matplotlib Axes
-        One for every parameter, then the loss, then the physics' share.
+        One panel for every parameter, then the loss, then the physics' share.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class PhysicsPathDisplay:
         units : dict of str to str, default=None
             Units by parameter name; None takes those of the estimator's physics.
         truth : dict of str to float, default=None
-            True values, where they are known.
+            True values by parameter name, if known.
 
         Returns
         -------
@@ -88,14 +88,14 @@ class PhysicsPathDisplay:
         Parameters
         ----------
         axes : sequence of matplotlib Axes, default=None
-            As many as there are parameters, and two more; None makes a figure.
+            One for every parameter and two more; None makes a new figure.
         truth : dict of str to float, default=None
-            True values, drawn as lines.
+            True values by parameter name, drawn as lines.
 
         Returns
         -------
         PhysicsPathDisplay
-            Itself.
+            The display itself.
         """
         check_matplotlib_support(f"{type(self).__name__}.plot")
         import matplotlib.pyplot as plt
@@ -127,36 +127,41 @@ class PhysicsPathDisplay:
         if (path.score < 1.0).all():
             axes[-2].set_yscale("log")
         axes[-2].set_title("Loss")
-        self._plot_folds(axes[-1], path.physics_share, "share", "part of what is explained")
+        self._plot_folds(axes[-1], path.physics_share, "share", "share of the explained variance")
         axes[-1].set_title("The physics' share")
         return self
 
     def _plot_parameter(self, panel: Any, name: str, truth: float | None) -> None:
+        """Plot a physics parameter: every fold, mean and spread, and the plateau."""
         path = self.path
-        places = np.arange(len(path.param_range))
+        positions = np.arange(len(path.param_range))
         theta = path.physics_params[name]
         middle, around = theta.mean(axis=1), path.spread[name]
-        for place, on_plateau in zip(places, path.plateau, strict=True):
+        for position, on_plateau in zip(positions, path.plateau, strict=True):
             if on_plateau:
-                panel.axvspan(place - 0.5, place + 0.5, color=COLOURS["plateau"], alpha=0.25, lw=0)
-        panel.plot(places, theta, ".", color=COLOURS["theta"], alpha=0.5, markersize=4)
-        panel.errorbar(places, middle, around, fmt="o-", color=COLOURS["theta"], capsize=4)
+                panel.axvspan(
+                    position - 0.5, position + 0.5, color=COLOURS["plateau"], alpha=0.25, lw=0
+                )
+        panel.plot(positions, theta, ".", color=COLOURS["theta"], alpha=0.5, markersize=4)
+        panel.errorbar(positions, middle, around, fmt="o-", color=COLOURS["theta"], capsize=4)
         if truth is not None:
             panel.axhline(truth, color="black", linewidth=0.8)
-            panel.annotate("truth", (places[0] - 0.4, truth), va="bottom", ha="left", fontsize=8)
+            panel.annotate("truth", (positions[0] - 0.4, truth), va="bottom", ha="left", fontsize=8)
         unit = self.units.get(name.split("[")[0])
         panel.set_ylabel(name if unit is None else f"{name} ({unit})")
         panel.set_title(f"{name}: mean, folds and spread")
         self._label(panel)
 
     def _plot_folds(self, panel: Any, values: np.ndarray, colour: str, label: str) -> None:
-        places = np.arange(len(values))
-        panel.plot(places, values, ".", color=COLOURS[colour], alpha=0.5, markersize=4)
-        panel.plot(places, values.mean(axis=1), "o-", color=COLOURS[colour])
+        """Plot every fold and the mean."""
+        positions = np.arange(len(values))
+        panel.plot(positions, values, ".", color=COLOURS[colour], alpha=0.5, markersize=4)
+        panel.plot(positions, values.mean(axis=1), "o-", color=COLOURS[colour])
         panel.set_ylabel(label)
         self._label(panel)
 
     def _label(self, panel: Any) -> None:
+        """Label the axis of the values."""
         path = self.path
         panel.set_xticks(np.arange(len(path.param_range)), [f"{v:g}" for v in path.param_range])
         panel.set_xlim(-0.5, len(path.param_range) - 0.5)

@@ -1,1 +1,1 @@
-"""The model: physics and network, how they are joined, and the forward maps."""
+"""The model: physics, network, how they are joined, and the forward maps."""

@@ -1,4 +1,4 @@
-"""Rows as tensors: tables and windows of trajectories."""
+"""Rows as tensors: rows of a table, or windows of trajectories."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor
 
 
 class Windows(NamedTuple):
-    """Some consecutive steps of each of many trajectories, all with the same number of steps.
+    """Windows of trajectories: consecutive steps, the same number in each window.
 
-    Shapes are for n windows of w steps. A step of length zero is padding: the state stays.
+    The shapes are for n windows of w steps. A step of length zero is padding: the state stays.
 
     Attributes
     ----------
     first_state : Tensor of shape (n, *state_shape)
-        State at the begin of the window: observed, given, or the guess that learning starts from.
-        For images, the images that tell it.
+        State at the beginning of the window: observed, given, or the guess at which learning
+        starts. For images: the images from which the encoder finds the state.
     first_time : Tensor of shape (n,)
         Time of the first state.
     steps : Tensor of shape (n, w)
@@ -24,9 +24,9 @@ class Windows(NamedTuple):
     inputs : Tensor of shape (n, w + 1, n_inputs) or None
         Inputs of the system at every observation.
     index : Tensor of int, shape (n,), or None
-        Index of the window among the learned first states; None if they are not learned.
+        Index of the window's first state among the learned ones; None if they are not learned.
     unit : Tensor of shape (n, *state_shape) or None
-        Change of the first state per unit of its learned coordinate; zero keeps it as it is.
+        Change of the first state per unit of its learned coordinate; zero keeps it constant.
     next_index : Tensor of int, shape (n,), or None
         Index of the window that begins where this one ends; -1 if there is none.
     next_state : Tensor of shape (n, *state_shape) or None
@@ -54,8 +54,8 @@ class Batch(NamedTuple):
     x : Tensor of shape (n, n_features), or a named tuple of tensors with n rows
     y : Tensor of shape (n,) or (n, n_targets), or with more dimensions
     weight : Tensor or None
-        Weight of every target, of the shape of y or with a leading member axis, and of mean one
-        over the training data. None is one everywhere.
+        Weight of every target: in the shape of y, or with a leading member axis. The mean over the
+        training data is one. None means equal weights.
     """
 
     x: Tensor | tuple
@@ -69,7 +69,7 @@ class Batch(NamedTuple):
 
 
 def select_rows(x: Any, rows: Any) -> Any:
-    """Return some rows of a tensor or array, or of each field of a named tuple."""
+    """Select rows of a tensor or an array, or of each field of a named tuple."""
     if not isinstance(x, tuple):
         return x[rows]
     return type(x)(*(None if part is None else part[rows] for part in x))

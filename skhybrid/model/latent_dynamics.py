@@ -15,7 +15,7 @@ from skhybrid.model.hybrid import Weights
 from skhybrid.model.networks import as_function, build_network
 
 # Added to the spread of the states, in whose units gaps are measured.
-LEAST_SPREAD = 1e-3
+MIN_STD = 1e-3
 
 
 class LatentNetwork(nn.Module):
@@ -106,7 +106,7 @@ class LatentDynamics(Dynamics):
         if x.next_state is None:
             return 0.0
         found = self._encoded(x.next_state, weights)
-        spread = found.std(dim=0, correction=0) + LEAST_SPREAD
+        spread = found.std(dim=0, correction=0) + MIN_STD
         gaps = (last - found) / spread * (x.next_index >= 0)[:, None]
         return self.structure.continuity * gaps.square().mean()
 

@@ -12,26 +12,26 @@ FIRST_STATES = "first states"
 
 @dataclass(frozen=True)
 class Layout:
-    """What the trajectories look like.
+    """Shapes and times of the trajectories.
 
     Attributes
     ----------
     state_shape : tuple
         (n_states,) for vectors, (n_channels, ...) for fields.
     output_shape : tuple
-        Shape of what is observed of one state.
+        Shape of the observation of one state.
     n_inputs : int
     reads_inputs : bool
         Whether the physics takes the inputs as its third argument.
     uniform_step : float or None
-        Time between two observations if it is the same everywhere.
+        Time between two observations; None if it varies.
     with_first : bool
-        Whether predictions begin with the first state, as they do where outputs are recorded
-        together with inputs, and not one step after it.
+        Whether predictions begin with the first state, as for outputs recorded together with
+        inputs. Otherwise they begin one step later.
     learned : bool
         Whether the first state of every window is learned.
     states_observed : bool
-        Whether outputs are states.
+        Whether the outputs are the states.
     """
 
     state_shape: tuple[int, ...]
@@ -50,13 +50,13 @@ class Layout:
 
     @property
     def channel_axis(self) -> int:
-        """Axis of the components of a batch of states, from the right."""
+        """Axis of the components in a batch of states, counted from the right."""
         return -len(self.state_shape)
 
     def other_axes(self, values: Tensor) -> list[int]:
-        """Return all axes of a batch but that of the components."""
+        """Return all axes of a batch except the component axis."""
         return [axis for axis in range(values.ndim) if axis != values.ndim + self.channel_axis]
 
     def per_channel(self, values: Tensor) -> Tensor:
-        """Return one number for each component in a shape that broadcasts with states."""
+        """Reshape one number per component so that it broadcasts with states."""
         return values.reshape(-1, *[1] * (len(self.state_shape) - 1))

@@ -1,4 +1,4 @@
-"""Means and standard deviations that standardise what the network reads and answers."""
+"""Means and standard deviations that standardise the network's inputs and outputs."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Scales:
-    """What standardises the network's inputs and gives its answers the units of the target.
+    """Scales that standardise the network's inputs and give its outputs the target's unit.
 
     Attributes
     ----------
     feature_offset, feature_factor : Tensor of shape (n_nn_inputs,)
-        Standardised input = offset + factor · input; factor is one over the weighted standard
-        deviation. The inputs a structure adds to the features come last.
+        Standardised input = offset + factor · input. The factor is one over the weighted standard
+        deviation. Inputs that a structure adds to the features come last.
     feature_low, feature_high : Tensor of shape (n_nn_inputs,)
-        Range of the standardised inputs in the training rows, to which they are held at
-        prediction.
+        Range of the standardised inputs in the training rows. Predictions clamp the inputs to it.
     target_mean, target_scale : Tensor of shape () or (n_targets,)
         Weighted mean and standard deviation of the target.
     """
@@ -43,9 +42,9 @@ class RateScales(Scales):
     Attributes
     ----------
     state_mean, state_scale : Tensor of shape (n_states,) or (n_channels, 1, ...)
-        Mean and spread of the states.
+        Mean and standard deviation of the states.
     rate_scale : Tensor of the same shape
-        Spread of the states' rates of change, in which the network answers.
+        Root mean square of the states' rates of change: the unit of the network's outputs.
     """
 
     state_mean: Tensor
@@ -63,7 +62,8 @@ class LatentScales(RateScales):
     slow_factor : Tensor of shape (n_pixels, n_slow)
         Slow features = offset + standardised image · factor.
     first_guess : Tensor of shape (n_context * n_slow, n_states)
-        What the encoder adds to: states as a linear function of slow features.
+        First guess of the states as a linear function of the slow features. The encoder adds a
+        correction.
     """
 
     slow_offset: Tensor

@@ -1,4 +1,4 @@
-"""Solvers of differential equations: fixed steps of our own, other methods by torchdiffeq."""
+"""Solvers of differential equations: own methods with fixed steps, others from torchdiffeq."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-# rate(t, state, part) with the part of the step that lies behind, between 0 and 1
+# rate(t, state, fraction), where fraction, between 0 and 1, of the interval has passed
 Rate = Callable[[Tensor, Tensor, float], Tensor]
-
-
 Length = float | Tensor
 
 
@@ -44,19 +42,11 @@ def rk4(rate: Rate, t: Tensor, state: Tensor, length: Length, begin: float, end:
 
 
 FIXED_STEP = {"euler": euler, "midpoint": midpoint, "rk4": rk4}
-
-
-# torchdiffeq's, without those that are fixed-step methods of the same name.
+# Methods of torchdiffeq, without its fixed-step methods of the names above.
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
-
-
-# scipy's, which torchdiffeq hands over to. Gradients come from the adjoint equation.
+# Methods of scipy, which torchdiffeq calls. Gradients come from the adjoint equation.
 STIFF = {"bdf": "BDF", "radau": "Radau"}
-
-
 IMPLICIT = ("implicit_adams", *STIFF)
-
-
 METHODS = (*FIXED_STEP, *ADAPTIVE, *IMPLICIT)
 
 
@@ -64,33 +54,35 @@ def solve_fixed(
     step: Callable,
     rate_in_interval: Callable[[int], Rate],
     state: Tensor,
-    origin: Tensor,
+    first_time: Tensor,
     lengths: Sequence[Length],
     substeps: int,
 ) -> list[Tensor]:
-    """Return the states at the start and after every interval, by steps of fixed length.
+    """Return the first states and the states after every interval, by steps of fixed length.
 
     Parameters
     ----------
     step : callable
-        One of :data:`FIXED_STEP`, or the like.
+        One of :data:`FIXED_STEP`, or a function with the same arguments.
     rate_in_interval : callable
-        From the number of an interval to the right-hand side in it.
+        Returns the right-hand side in the interval of a given number.
     state : Tensor of shape (n, *state_shape)
-    origin : Tensor of shape (n,)
-        Time of the first state.
+        First states.
+    first_time : Tensor of shape (n,)
+        Times of the first states.
     lengths : sequence of float or Tensor of shape (n, 1, ...)
         Lengths of the intervals.
     substeps : int
         Steps in each interval.
     """
-    states, t = [state], origin
+    states, t = [state], first_time
     for interval, length in enumerate(lengths):
         rate = rate_in_interval(interval)
-        part = length / substeps
+        substep_length = length / substeps
         for substep in range(substeps):
-            state = step(rate, t, state, part, substep / substeps, (substep + 1) / substeps)
-            t = _later(t, part)
+            begin, end = substep / substeps, (substep + 1) / substeps
+            state = step(rate, t, state, substep_length, begin, end)
+            t = _later(t, substep_length)
         states.append(state)
     return states
 
@@ -99,7 +91,7 @@ def solve_adaptive(
     method: str,
     rate_in_interval: Callable[[int], Rate],
     state: Tensor,
-    origin: Tensor,
+    first_time: Tensor,
     lengths: Sequence[Length],
     *,
     rtol: float,
@@ -108,28 +100,28 @@ def solve_adaptive(
     adjoint: Sequence[Tensor] | None,
     substeps: int = 1,
 ) -> list[Tensor]:
-    """Return the states at the start and after every interval, by torchdiffeq.
+    """Return the first states and the states after every interval, by torchdiffeq.
 
-    Time is counted in intervals, so that intervals of different lengths are solved together.
+    The unit of time is the interval, so that one call solves intervals of different lengths.
 
     Parameters
     ----------
     method : str
         One of :data:`ADAPTIVE` or :data:`IMPLICIT`.
-    rate_in_interval, state, origin, lengths
+    rate_in_interval, state, first_time, lengths
         As for :func:`solve_fixed`.
     rtol, atol : float
         Tolerances of one step.
     smooth : bool
-        Whether the right-hand side is smooth across intervals that are equally long, so that the
-        solver need not stop and start at each.
+        Whether the right-hand side is smooth across intervals and all intervals have the same
+        length, so that the solver need not restart at each.
     adjoint : sequence of Tensor or None
-        Tensors to which gradients go by the adjoint equation; None differentiates through the
+        Tensors that get gradients from the adjoint equation; None differentiates through the
         solver.
     substeps : int, default=1
         Steps of "implicit_adams" in each interval.
     """
-    import torchdiffeq  # here, because it takes a second and few need it
+    import torchdiffeq  # here, because the import takes a second and few models need it
 
     settings = {"method": method, "rtol": rtol, "atol": atol}
     if method in STIFF:
@@ -147,18 +139,18 @@ def solve_adaptive(
     if smooth:
         rate, length = rate_in_interval(0), lengths[0]
         whole = odeint(
-            lambda s, y: rate(origin + s * length, y, 0.0) * length,
+            lambda s, y: rate(first_time + s * length, y, 0.0) * length,
             state,
             clock(len(lengths)),
             **settings,
         )
         return list(whole.unbind(0))
-    states, t = [state], origin
+    states, t = [state], first_time
     for interval, length in enumerate(lengths):
         rate = rate_in_interval(interval)
 
         def scaled(s, y, rate=rate, t=t, length=length):
-            return rate(t + s * _plain(length), y, s) * length
+            return rate(t + s * _per_window(length), y, s) * length
 
         states.append(odeint(scaled, states[-1], clock(1), **settings)[-1])
         t = _later(t, length)
@@ -166,15 +158,17 @@ def solve_adaptive(
 
 
 def _moved(state: Tensor, slope: Tensor, length: Length) -> Tensor:
+    """Return state + length · slope."""
     if isinstance(length, Tensor):
         return torch.addcmul(state, slope, length)
     return torch.add(state, slope, alpha=length)
 
 
 def _later(t: Tensor, length: Length) -> Tensor:
-    return t + _plain(length)
+    """Return t + length."""
+    return t + _per_window(length)
 
 
-def _plain(length: Length) -> Length:
-    """Return a length in the shape of the times, one for each window."""
+def _per_window(length: Length) -> Length:
+    """Return a length in the shape of the times: one per window."""
     return length.flatten() if isinstance(length, Tensor) else length

@@ -1,4 +1,4 @@
-"""Structures for tables: how the prediction joins physics and network."""
+"""Structures for tables: how a prediction joins physics and network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def additive(x: Tensor, physics, nn) -> Tensor:
-    """Return f_S(x; θ) + σ_y f_N(x), where σ_y is the spread of the target."""
+    """Return f_S(x; θ) + σ_y f_N(x), where σ_y is the standard deviation of the target."""
     return physics(x) + nn(x)
 
 
@@ -20,9 +20,9 @@ def multiplicative(x: Tensor, physics, nn) -> Tensor:
 def serial(x: Tensor, physics, nn) -> Tensor:
     """Return f_S(x; θ) + σ_y f_N(x, f_S(x; θ)).
 
-    The physics' output passes through beside the network, so that a network that does nothing
-    leaves the physics as it is and "flat" keeps its meaning for θ. For a network that answers
-    alone, pass ``structure=lambda x, physics, nn: nn(x, physics(x))``.
+    The network corrects the physics' output. A network that answers zero therefore leaves the
+    physics unchanged, and "flat" keeps its meaning for θ. If the network alone should give the
+    prediction, pass ``structure=lambda x, physics, nn: nn(x, physics(x))``.
     """
     known = physics(x)
     return known + nn(x, known)
@@ -36,5 +36,5 @@ STRUCTURES: dict[str, Callable] = {
 
 
 def get_structure(structure: str | Callable) -> Callable:
-    """Return the function ``(x, physics, nn) -> y`` that a name stands for."""
+    """Return the function ``(x, physics, nn) -> y`` for a name; return a function unchanged."""
     return STRUCTURES[structure] if isinstance(structure, str) else structure

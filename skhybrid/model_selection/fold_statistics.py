@@ -1,4 +1,4 @@
-"""Losses and physics parameters of candidates, compared over cross-validation folds."""
+"""Compare losses and physics parameters of candidates over cross-validation folds."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from skhybrid.model_selection.scoring import RESTARTS, VALUE
+from skhybrid.model_selection.scoring import RESTART_SPREAD, THETA
 
 
 def spread(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
-    """Return how much parameters vary over folds and restarts.
+    """Return how much physics parameters vary over folds and restarts.
 
     Parameters
     ----------
@@ -27,19 +27,19 @@ def spread(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
 
 
 def log_spread(spreads: np.ndarray) -> np.ndarray:
-    """Return the mean logarithm of the spread, infinite for candidates without one.
+    """Return the mean logarithm of the spread, infinite for candidates without a finite spread.
 
-    Parameters that have no spread for some candidate, at a bound in all folds, are not looked at.
+    Parameters whose spread is zero for some candidate, at a bound in all folds, are left out.
 
     Parameters
     ----------
     spreads : array of shape (n_candidates, n_parameters)
     """
     finite = np.isfinite(spreads).all(axis=1)
-    told = (spreads[finite] > 0).all(axis=0)
+    varies = (spreads[finite] > 0).all(axis=0)
     logs = np.where(finite, 0.0, np.inf)
-    if finite.any() and told.any():
-        logs[finite] = np.log(spreads[finite][:, told]).mean(axis=1)
+    if finite.any() and varies.any():
+        logs[finite] = np.log(spreads[finite][:, varies]).mean(axis=1)
     return logs
 
 
@@ -78,7 +78,7 @@ def within_one_standard_error(losses: np.ndarray) -> np.ndarray:
 
 
 def excess(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return how much worse candidates are than the best, and the paired standard error of that.
+    """Return how much worse candidates are than the best, and its paired standard error.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def excess(losses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     best, n_folds = lowest(losses), losses.shape[1]
     with np.errstate(invalid="ignore"):
         differences = losses - losses[best]
-        spreads = differences.std(axis=1, ddof=1) if n_folds > 1 else np.zeros(len(losses))
-        return differences.mean(axis=1), spreads / np.sqrt(n_folds)
+        deviation = differences.std(axis=1, ddof=1) if n_folds > 1 else np.zeros(len(losses))
+        return differences.mean(axis=1), deviation / np.sqrt(n_folds)
 
 
 def lowest(losses: np.ndarray) -> int:
@@ -100,16 +100,19 @@ def lowest(losses: np.ndarray) -> int:
 
 
 def simplest(chosen: np.ndarray, sizes: Sequence[float], losses: np.ndarray) -> int:
-    """Return the index of the smallest of the chosen candidates, of equally small ones the best."""
+    """Return the index of the smallest chosen candidate; of equally small ones, the best."""
     return int(next(i for i in np.lexsort((losses, sizes)) if chosen[i]))
 
 
 def theta_columns(results: Mapping[str, Any]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return every parameter and its spread over restarts, of shape (n_candidates, n_folds)."""
-    prefix = f"mean_test_{VALUE}"
+    """Return values and restart spreads by parameter, of shape (n_candidates, n_folds)."""
+    prefix = f"mean_test_{THETA}"
     names = [key.removeprefix(prefix) for key in results if key.startswith(prefix)]
     return {
-        name: tuple(fold_columns(results, f"test_{kind}{name}") for kind in (VALUE, RESTARTS))
+        name: (
+            fold_columns(results, f"test_{THETA}{name}"),
+            fold_columns(results, f"test_{RESTART_SPREAD}{name}"),
+        )
         for name in names
     }
 
@@ -123,7 +126,7 @@ def stacked(
 
 
 def fold_columns(results: Mapping[str, Any], column: str) -> np.ndarray:
-    """Return a column of ``cv_results_`` for every fold, of shape (n_candidates, n_folds)."""
+    """Return a column of ``cv_results_`` on every fold, of shape (n_candidates, n_folds)."""
     folds = []
     while f"split{len(folds)}_{column}" in results:
         folds.append(results[f"split{len(folds)}_{column}"])
@@ -132,13 +135,13 @@ def fold_columns(results: Mapping[str, Any], column: str) -> np.ndarray:
             name.removeprefix("mean_test_") for name in results if name.startswith("mean_test_")
         ]
         raise ValueError(
-            f"cv_results_ has no {column!r} of the folds; its scores are {', '.join(known)}."
+            f"cv_results_ has no {column!r} for single folds; its scores are {', '.join(known)}."
         )
     return np.stack(folds, axis=1).astype(float)
 
 
 def parameter_values(results: Mapping[str, Any], name: str) -> np.ndarray:
-    """Return the values of a parameter; None is minus infinity, less than any number."""
+    """Return the values of a parameter; None becomes minus infinity, less than any number."""
     found: Sequence[str] = [f"param_{name}"] if f"param_{name}" in results else []
     if not found:
         found = [column for column in results if column.startswith("param_")]

@@ -29,24 +29,25 @@ class one_standard_error:
         \bar d_i \le s_i / \sqrt{K}, \quad d_{ik} = L_{ik} - L_{bk},
 
     with :math:`s_i` the standard deviation of the K differences. The differences are paired by
-    fold: what all candidates find hard on a fold says nothing about them, and the unpaired rule of
-    Breiman et al. [1]_ lets it drown what does; see [2]_.
+    fold: a fold that is hard for all candidates does not distinguish them. In the unpaired rule of
+    Breiman et al. [1]_, differences between folds can hide differences between candidates; see
+    [2]_.
 
     Parameters
     ----------
     name : str
-        Parameter whose value is to be as large as possible, such as "rho". In a pipeline the last
-        part of its name is enough.
+        Parameter whose value should be as large as possible, such as "rho". In a pipeline the
+        last part of its name is enough.
     smallest : bool, default=False
-        Whether the smallest value is the simplest.
+        Whether the smallest value is the simplest, and not the largest.
     score : str, default="score"
-        Which score, where there are several.
+        Name of the score that decides, if there are several.
 
     Returns
     -------
     callable
-        From ``cv_results_`` to the index of the candidate. Of several with the same value it is
-        the one with the best score.
+        From ``cv_results_`` to the index of the candidate. If several candidates have the same
+        value, the one with the best score is chosen.
 
     References
     ----------
@@ -87,29 +88,29 @@ class one_standard_error:
 
 
 class stable:
-    r"""Choose the smallest value at which θ is as reproducible as it gets.
+    r"""Choose the smallest value at which θ is about as reproducible as at the best value.
 
-    Small radii leave θ to chance: it depends on where the fit began and on the rows. Large ones
-    leave the network so little that θ has to make up for it, differently on every part of the
-    rows. With :math:`\theta_k` a parameter as fitted without fold k, and :math:`b_k^2` its variance
-    over the restarts of that fit whose training losses cannot be told apart, its spread is
+    With a small radius, θ depends on where training starts and on the rows. With a large radius,
+    the network can explain so little that θ compensates for it, differently on other rows. Let
+    :math:`\theta_k` be a parameter fitted without fold k, and :math:`b_k^2` its variance over the
+    restarts of that fit that fit the data equally well. Then its spread is
 
     .. math::
 
         u^2 = \frac{1}{K - 1} \sum_k (\theta_k - \bar\theta)^2 + \frac{1}{K} \sum_k b_k^2 .
 
-    Chosen is the smallest value whose :math:`\log u`, averaged over all parameters, exceeds the
-    lowest one by no more than the standard error of their difference. That is the jackknife's [3]_:
-    both are computed again without each fold in turn, so that they are paired, as the losses are in
-    :class:`one_standard_error`. To look at the variation of estimates over folds, and not at the
-    loss alone, is the idea of [1]_; to compare runs from different starts with the variation that
-    they should have anyhow, that of [2]_.
+    The rule chooses the smallest value whose :math:`\log u`, averaged over all parameters, exceeds
+    the lowest one by no more than the standard error of their difference. The standard error is
+    the jackknife's [3]_: both values are computed again without each fold in turn. So they are
+    paired, as the losses are in :class:`one_standard_error`. The variation of estimates over folds
+    as a criterion, and not the loss alone, is the idea of [1]_; the comparison of runs from
+    different starts with the variation that they should have anyhow is the idea of [2]_.
 
     Parameters
     ----------
     name : str
-        Parameter whose value is to be as small as possible, such as "rho". In a pipeline the last
-        part of its name is enough.
+        Parameter whose value should be as small as possible, such as "rho". In a pipeline the
+        last part of its name is enough.
 
     Returns
     -------
@@ -119,9 +120,9 @@ class stable:
 
     Notes
     -----
-    Give the estimator ``n_restarts=3`` or so: with one, dependence on the start shows only as far
-    as it differs between folds. A parameter that is at a bound in all folds, and therefore has no
-    spread, is not looked at.
+    Give the estimator ``n_restarts=3`` or so. With one restart, the dependence on the start shows
+    only in the differences between folds. The rule leaves out a parameter that is at a bound in
+    all folds and therefore has no spread.
 
     References
     ----------
@@ -159,9 +160,9 @@ class stable:
         columns = theta_columns(results)
         if not columns:
             raise ValueError(
-                f"stable({self.name!r}) looks at the physics parameters of every fold, which "
-                "cv_results_ does not have. Search with scoring=score_and_physics_params (from "
-                "skhybrid.model_selection)."
+                f"stable({self.name!r}) needs the physics parameters on every fold, and "
+                "cv_results_ does not have them. Search with scoring=score_and_physics_params "
+                "(from skhybrid.model_selection)."
             )
         values, restarts = stacked(columns)
         as_stable = about_as_stable(values, restarts)

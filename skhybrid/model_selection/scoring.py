@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-# Columns of cv_results_ in which score_and_physics_params puts what it finds.
-VALUE = "theta "
-
-
-RESTARTS = "spread "
+# Prefixes of the columns of cv_results_ with physics parameters.
+THETA = "theta "
+# ... and with their standard deviations over restarts.
+RESTART_SPREAD = "spread "
 
 
 def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict:
@@ -25,13 +24,13 @@ def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any 
     X, y : array-like
         Rows to score.
     sample_weight : array-like, default=None
-        Their weights.
+        Weights of the rows.
 
     Returns
     -------
     dict of str to float
         "score"; "theta <name>", a physics parameter; "spread <name>", its standard deviation over
-        the restarts whose training losses cannot be told apart. Elements of an array are numbered:
+        the restarts that fit the data equally well. Elements of an array have numbers:
         "theta gain[0]".
     """
     weight = {} if sample_weight is None else {"sample_weight": sample_weight}
@@ -40,13 +39,13 @@ def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any 
     values = free_elements(model.physics_params_, model)
     spreads = restart_spread(model)
     for name, value in values.items():
-        found[f"{VALUE}{name}"] = value
-        found[f"{RESTARTS}{name}"] = spreads[name]
+        found[f"{THETA}{name}"] = value
+        found[f"{RESTART_SPREAD}{name}"] = spreads[name]
     return found
 
 
 def free_elements(physics_params: Mapping[str, Any], model: Any) -> dict[str, float]:
-    """Return the elements of the physics parameters that are not fixed, by name and number."""
+    """Return the elements of the free physics parameters by name and number."""
     elements = {}
     for name in model._fitted.free_names:
         value = np.asarray(physics_params[name])
@@ -60,7 +59,7 @@ def restart_spread(model: Any) -> dict[str, float]:
     """Return the standard deviation of θ over restarts that fit the data equally well.
 
     The mean of n squared errors has a relative standard error of √(2/n). Restarts whose training
-    loss exceeds the lowest by more than that have ended in a worse place, and do not count.
+    loss exceeds the lowest loss by more than that ended in a worse minimum and do not count.
     """
     usable = [each for each in model.restarts_ if np.isfinite(each["loss"])]
     lowest = min(each["loss"] for each in usable)

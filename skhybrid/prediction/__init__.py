@@ -1,1 +1,1 @@
-"""Predictions of trajectories: rollouts, initial states, scores."""
+"""Predict rows of tables and trajectories: rollouts, rates, initial states, scores."""

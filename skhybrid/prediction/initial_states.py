@@ -1,4 +1,4 @@
-"""Initial states of new trajectories, estimated from their first outputs."""
+"""Estimate initial states of new trajectories from their first outputs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from skhybrid.model.derivatives import directional
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.prediction.new_trajectories import NewTrajectories
 
-# A weak prior draws an estimated initial state towards those of the training: as one observation
-# with this many times their standard deviation. It settles what the outputs leave open.
+# A weak prior pulls an estimated initial state towards the mean initial state of training. It
+# counts as one observation whose standard deviation is this many times that of the states. It
+# determines the components that the outputs do not determine.
 PRIOR_STDS = 10.0
 
 
@@ -27,17 +28,22 @@ def with_estimated_states(
 ) -> NewTrajectories:
     """Return the trajectories with initial states that fit their first outputs best.
 
-    Nonlinear least squares with a weak prior at the training trajectories' initial states.
+    The method is nonlinear least squares with a weak prior at the mean initial state of training.
 
     Parameters
     ----------
     fitted : Fitted
     model : Dynamics
-        For the times of the new trajectories.
+        Model at the time step of the new trajectories.
     new : NewTrajectories
     first_outputs : array-like of shape (n, k, ...)
     hold : bool
         Whether the network's inputs are clamped to the training range.
+
+    Raises
+    ------
+    ValueError
+        If first_outputs does not match the trajectories.
     """
     outputs = np.asarray(first_outputs, dtype=np.float64)
     if fitted.trajectory_info.scalar:
@@ -60,14 +66,14 @@ def with_estimated_states(
 def _observed_times(
     new: NewTrajectories, outputs: np.ndarray, shape: tuple[int, ...], model: Dynamics
 ) -> tuple[int, np.ndarray]:
-    """Return how many times to simulate, and which of them are observed, from the end."""
+    """Return the number of times to simulate, and the observed ones as indices from the end."""
     n_times = outputs.shape[1]
     offset = 0 if model.structure.inputs is not None else 1
-    most = new.times.shape[1] - offset if new.wanted is None else len(new.wanted)
-    if outputs.shape[0] != len(new.times) or n_times > most:
+    n_available = new.times.shape[1] - offset if new.wanted is None else len(new.wanted)
+    if outputs.shape[0] != len(new.times) or n_times > n_available:
         raise ValueError(
             f"first_outputs has shape {shape}; it must have the first "
-            f"outputs of {len(new.times)} trajectories, at most {most} of them."
+            f"outputs of {len(new.times)} trajectories, at most {n_available} of them."
         )
     if new.wanted is None:
         return n_times + offset, np.arange(-n_times, 0)
@@ -85,22 +91,23 @@ class _InitialStateFit:
         part: Any,
         outputs: np.ndarray,
         at: np.ndarray,
-        centre: np.ndarray,
+        mean_state: np.ndarray,
         *,
         hold: bool,
     ) -> None:
         dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
-        self.model, self.hold, self.at, self.centre = model, hold, at, centre
+        self.model, self.hold, self.at, self.mean_state = model, hold, at, mean_state
         self.coordinates = physics_coordinates(fitted)
         self.x = as_tensors(part, dtype, device)
         self.scale = model.scales.target_scale.cpu()
         std = model.scales.state_scale.cpu().double().expand(model.layout.state_shape)
         self.prior_std = PRIOR_STDS * std.reshape(-1).numpy()
-        there = ~np.isnan(outputs)
-        self.observed = torch.tensor(np.where(there, outputs, 0.0), dtype=dtype)
-        self.weight = torch.tensor(there, dtype=dtype)
+        known = ~np.isnan(outputs)
+        self.observed = torch.tensor(np.where(known, outputs, 0.0), dtype=dtype)
+        self.weight = torch.tensor(known, dtype=dtype)
 
     def errors(self, states: Tensor) -> Tensor:
+        """Return scaled errors of the observed outputs, of shape (n, n_observed)."""
         first = states.to(self.x.first_state).reshape(self.x.first_state.shape)
         x = self.x._replace(first_state=first)
         prediction = self.model(x, self.coordinates, hold=self.hold)
@@ -108,13 +115,15 @@ class _InitialStateFit:
         return error.double().flatten(1)
 
     def residuals(self, states: np.ndarray) -> np.ndarray:
-        states = states.reshape(-1, len(self.centre))
+        """Return all residuals as one vector."""
+        states = states.reshape(-1, len(self.mean_state))
         with torch.no_grad():
             error = self.errors(torch.tensor(states)).numpy()
-        return np.concatenate([error, (states - self.centre) / self.prior_std], axis=1).ravel()
+        return np.concatenate([error, (states - self.mean_state) / self.prior_std], axis=1).ravel()
 
     def jacobian(self, states: np.ndarray) -> scipy.sparse.csr_array | np.ndarray:
-        n_states = len(self.centre)
+        """Return the Jacobian of the residuals; it is sparse for several trajectories."""
+        n_states = len(self.mean_state)
         states = torch.tensor(states.reshape(-1, n_states))
         columns = []
         for component in range(n_states):
@@ -124,8 +133,8 @@ class _InitialStateFit:
         slopes = np.stack(columns, axis=2)
         prior = np.broadcast_to(np.diag(1.0 / self.prior_std), (len(states), n_states, n_states))
         blocks = np.concatenate([slopes, prior], axis=1)
-        whole = scipy.sparse.block_diag(list(blocks), format="csr")
-        return whole if len(states) > 1 else whole.toarray()
+        jacobian = scipy.sparse.block_diag(list(blocks), format="csr")
+        return jacobian if len(states) > 1 else jacobian.toarray()
 
 
 def physics_coordinates(fitted: Fitted) -> dict[str, Tensor]:

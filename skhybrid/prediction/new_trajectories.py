@@ -1,4 +1,4 @@
-"""New trajectories to predict: initial states, times and inputs."""
+"""Read new trajectories to predict: initial states, times and inputs."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class NewTrajectories:
     Attributes
     ----------
     x : Windows
-        Whole trajectories, as arrays.
+        Arrays of whole trajectories.
     times : array of shape (n, n_times)
         Times of the states.
     lengths : array of int, shape (n,)
     wanted : array of int or None
-        Which of the times the user asked for; None is all.
+        Indices of the times that the user asked for; None is all.
     """
 
     x: Windows
@@ -41,7 +41,7 @@ class NewTrajectories:
 def read_new_trajectories(
     estimator: Any, X: Any, *, times: Any = None, initial_states: Any = None
 ) -> NewTrajectories:
-    """Check what the user gave to ``predict``.
+    """Check the arguments of ``predict``.
 
     Parameters
     ----------
@@ -50,8 +50,13 @@ def read_new_trajectories(
     X : array-like or list of array-like
         Initial states, or inputs over time.
     times : array-like of shape (n_times,) or None
-        Times to predict at; None is those of the training trajectories.
+        Times to predict at; None is the times of the training trajectories.
     initial_states : array-like of shape (n, *state_shape) or None
+
+    Raises
+    ------
+    ValueError
+        If an argument does not match the fit.
     """
     read = _from_states if estimator._fitted.hybrid.structure.inputs is None else _from_records
     new = read(estimator, X, times)
@@ -87,13 +92,13 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
 
 
 def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return times with enough steps between those wanted, and which are wanted."""
+    """Return times with enough steps between the wanted ones, and indices of the wanted ones."""
     times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
     begin = info.times[0]
     whole = np.concatenate([[begin], times])
     if not np.all(np.diff(whole) > 0):
         raise ValueError(
-            f"times must increase, and be after the initial states' ({begin:g}); got "
+            f"times must increase, and be after the initial states' time ({begin:g}); got "
             f"{np.array2string(times, threshold=6)}."
         )
     # Fixed-step methods take steps no longer than in training.
@@ -106,11 +111,11 @@ def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray
 
 
 def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
-    """Read inputs over time; trajectories begin at the mean initial state of the training."""
+    """Read inputs over time; trajectories begin at the mean initial state of training."""
     if times is not None:
         raise ValueError(
-            "times is for models whose X holds initial states; here X holds the inputs at "
-            "all times, and ODE says when they are."
+            "times is for models whose X holds initial states; here X holds inputs over time, and "
+            "ODE gives their times. Leave times out."
         )
     fitted = estimator._fitted
     info, ode = fitted.trajectory_info, fitted.hybrid.structure
@@ -120,8 +125,8 @@ def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
     records, column = without_times(records, info.time_column)
     if ode.dt is None and info.time_column is None and np.ndim(ode.times[0]) > 0:
         raise ValueError(
-            "ODE has the times of each training trajectory, which say nothing of new ones. Put "
-            "the times into X and name their column (times=0)."
+            "ODE has the times of each training trajectory, but not of new trajectories. Put the "
+            "times into X and name their column (times=0)."
         )
     all_times = read_times(ode, len(records), lengths, True, column)
     inputs = padded(records, 0.0) if info.layout.n_inputs else None

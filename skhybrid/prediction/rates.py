@@ -1,4 +1,4 @@
-"""Rates of change: what each part of the right-hand side contributes."""
+"""Predict rates of change that physics and network contribute."""
 
 from __future__ import annotations
 
@@ -15,7 +15,21 @@ from skhybrid.model.dynamics import Dynamics
 def predict_rates(
     estimator: Any, states: Any, times: Any, inputs: Any
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the physics' rates of states, and the rates that the network adds."""
+    """Return the rates of change from the physics, and the rates that the network adds.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted, with an :class:`~skhybrid.ODE`.
+    states : array-like of shape (n, *state_shape)
+    times : float or array-like of shape (n,)
+    inputs : array-like of shape (n, n_inputs) or None
+
+    Returns
+    -------
+    physics, network : arrays of shape (n, *state_shape)
+        In units of the states per unit of time.
+    """
     fitted = estimator._fitted
     model: Dynamics = fitted.hybrid
     scale = model.scales.target_scale
@@ -36,6 +50,7 @@ def predict_rates(
     with torch.no_grad():
         physics = model.bind_physics(model.space.values(fitted.coordinates))
         network = model.bind_network(hold=estimator.nn_extrapolation == "hold")
-        known = physics(t, x, u)
-        whole = model.rate(physics, network)(t, x, u)
-    return tuple(each.cpu().double().numpy() for each in (known, whole - known))
+        physics_rate = physics(t, x, u)
+        total_rate = model.rate(physics, network)(t, x, u)
+    rates = (physics_rate, total_rate - physics_rate)
+    return tuple(each.cpu().double().numpy() for each in rates)

@@ -1,4 +1,4 @@
-"""Whole rollouts of new trajectories."""
+"""Predict new trajectories by whole rollouts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from skhybrid.prediction.initial_states import physics_coordinates, with_estimat
 from skhybrid.prediction.new_trajectories import NewTrajectories, read_new_trajectories
 from skhybrid.runtime.user_warnings import warn
 
-# Numbers predicted at once.
+# Size of a chunk: numbers that are predicted at once.
 PREDICTION_NUMBERS = 2**22
 
 
@@ -30,7 +30,7 @@ def predict_trajectories(
     initial_states: Any = None,
     first_outputs: Any = None,
 ) -> tuple[Any, ...]:
-    """Return arrays in the shape of y; lists of arrays for trajectories of different lengths.
+    """Return arrays in the shape of y; lists of arrays if trajectories have different lengths.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def predict_trajectories(
     X : array-like or list of array-like
         Initial states, or inputs over time.
     outputs : callable
-        From (model, windows, coordinates, hold) to tensors; the last is the prediction.
+        From (model, windows, coordinates, hold) to tensors; the last one is the prediction.
     times : array-like of shape (n_times,) or None
-        Times to predict at; None is those of the training trajectories.
+        Times to predict at; None is the times of the training trajectories.
     initial_states : array-like of shape (n, *state_shape) or None
     first_outputs : array-like of shape (n, k, ...) or None
         Outputs at the first times, from which the initial states are estimated.
@@ -68,14 +68,15 @@ def predict_trajectories(
 
 
 def _warn_of_divergence(outputs: np.ndarray, new: NewTrajectories) -> None:
+    """Warn of trajectories that are not finite."""
     finite = np.isfinite(outputs).reshape(*outputs.shape[:2], -1).all(axis=2)
-    broken = np.flatnonzero(~finite.all(axis=1))
-    if len(broken) == 0:
+    diverged = np.flatnonzero(~finite.all(axis=1))
+    if len(diverged) == 0:
         return
-    first = broken[0]
+    first = diverged[0]
     since = np.flatnonzero(~finite[first])[0] + new.times.shape[1] - finite.shape[1]
     warn(
-        f"The rollouts of {len(broken)} of {len(outputs)} trajectories diverge; that of "
+        f"The rollouts of {len(diverged)} of {len(outputs)} trajectories diverge; that of "
         f"trajectory {first} is not finite from t = {new.times[first, since]:g} on. If these "
         "are like the training trajectories, train with longer windows, or use more substeps "
         "or an adaptive method.",
@@ -84,6 +85,7 @@ def _warn_of_divergence(outputs: np.ndarray, new: NewTrajectories) -> None:
 
 
 def _in_shape(outputs: np.ndarray, new: NewTrajectories, *, drop_first: bool, scalar: bool) -> Any:
+    """Return outputs at the wanted times, in the shape of y."""
     if drop_first:
         outputs = outputs[:, 1:]
     if new.wanted is not None:

@@ -1,4 +1,4 @@
-"""R² of trajectories."""
+"""Score trajectories by R²."""
 
 from __future__ import annotations
 
@@ -14,9 +14,18 @@ from skhybrid.prediction.rollouts import predict_trajectories
 
 
 def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
-    """Return the mean over outputs of R², with all times of all trajectories as rows.
+    """Return R² over all times of all trajectories, as the mean over outputs.
 
-    For images, all pixels are one output.
+    Missing values do not count. With inputs over time, the first ``n_initial`` outputs estimate the
+    initial state and do not count. For images, all pixels are one output.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted, with an :class:`~skhybrid.ODE`.
+    X, y
+        As given to ``score``.
+    sample_weight : array-like of shape (n_trajectories,) or None
     """
     info: TrajectoryInfo = estimator._fitted.trajectory_info
     ode: ODE = estimator._fitted.hybrid.structure
@@ -34,27 +43,30 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     )
     if scalar:
         prediction = [each[..., None] for each in prediction]
-    truth, guess, weight = [], [], []
+    observed, predicted, weight = [], [], []
     weights = np.ones(len(outputs)) if sample_weight is None else np.asarray(sample_weight)
-    for each, predicted, w in zip(outputs, prediction, weights, strict=True):
-        predicted = predicted[: len(each)]
-        columns = np.moveaxis(each[n_first:], 1, -1).reshape(-1, each.shape[1])
-        truth.append(columns)
-        guess.append(np.moveaxis(predicted[n_first:], 1, -1).reshape(-1, each.shape[1]))
-        weight.append(np.full(len(columns), w))
-    truth, guess, weight = (np.concatenate(each) for each in (truth, guess, weight))
-    if ode.reads_images:  # a pixel that never changes has no R² of its own
-        weight = np.repeat(weight, truth.shape[1])
-        truth, guess = truth.reshape(-1, 1), guess.reshape(-1, 1)
+    for each, rollout, w in zip(outputs, prediction, weights, strict=True):
+        observed.append(_as_columns(each[n_first:]))
+        predicted.append(_as_columns(rollout[n_first : len(each)]))
+        weight.append(np.full(len(observed[-1]), w))
+    observed, predicted, weight = (np.concatenate(each) for each in (observed, predicted, weight))
+    if ode.reads_images:  # R² of one pixel is undefined if it never changes
+        weight = np.repeat(weight, observed.shape[1])
+        observed, predicted = observed.reshape(-1, 1), predicted.reshape(-1, 1)
     scores = []
-    for column, predicted in zip(truth.T, guess.T, strict=True):
-        there = ~np.isnan(column)
-        scores.append(r2_score(column[there], predicted[there], sample_weight=weight[there]))
+    for true, guess in zip(observed.T, predicted.T, strict=True):
+        known = ~np.isnan(true)
+        scores.append(r2_score(true[known], guess[known], sample_weight=weight[known]))
     return float(np.mean(scores))
 
 
+def _as_columns(outputs: np.ndarray) -> np.ndarray:
+    """Return outputs of one trajectory with one column per output or channel."""
+    return np.moveaxis(outputs, 1, -1).reshape(-1, outputs.shape[1])
+
+
 def _times_of(ode: ODE, info: TrajectoryInfo, n_times: int) -> np.ndarray | None:
-    """Return the times of ``n_times`` outputs; None if they are the times of training."""
+    """Return the times of ``n_times`` outputs; None if they are the training times."""
     known = info.times[1:]
     if n_times == len(known):
         return None

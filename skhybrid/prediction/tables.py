@@ -1,4 +1,4 @@
-"""Predictions for the rows of a table."""
+"""Predict the rows of a table."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from torch import Tensor
 
 from skhybrid.data.rows import as_tensor
 
-# Rows predicted at once.
+# Size of a chunk: rows that are predicted at once.
 PREDICTION_ROWS = 8192
 
 
 def predict_table(
     estimator: Any, X: Any, outputs: Callable[..., tuple[Tensor, ...]]
 ) -> tuple[np.ndarray, ...]:
-    """Return arrays with one value or row for every row of X.
+    """Return arrays with one value or one row for every row of X.
 
     Parameters
     ----------

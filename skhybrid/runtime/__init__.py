@@ -1,1 +1,1 @@
-"""Threads, device, seeds and warnings: what a computation finds around it."""
+"""Threads, devices, seeds and warnings: the surroundings of a computation."""

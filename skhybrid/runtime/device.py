@@ -7,14 +7,25 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 
 def usable_device(name: str | torch.device, estimator: str) -> torch.device:
-    """Return a device of torch, or raise an error that says why it cannot be used.
+    """Return the torch device, or raise an error that says why it cannot be used.
 
     Parameters
     ----------
     name : str or torch.device
-        "auto" is a graphics processor if torch can use one, otherwise the main processor.
+        "auto" is a GPU if torch can use one, otherwise the CPU.
     estimator : str
-        Name of the class whose parameter it is, for the message.
+        Name of the class that has the ``device`` parameter, for the message.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    InvalidParameterError
+        If torch knows no device of this name.
+    ValueError
+        If this computer cannot use the device.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

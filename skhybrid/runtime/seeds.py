@@ -8,49 +8,47 @@ from collections.abc import Iterator
 
 import torch
 
-# Torch has one generator for every device, and all threads draw from it.
+# Torch has one generator for each device, and all threads draw from it.
 _lock = threading.RLock()
-
-
-# The states that were found by those who have seeded and are not done, in the order they came.
-_found: list[list[torch.Tensor]] = []
+# For every open ``seeded`` block, in the order of entry: the generators' states before it.
+_states_before: list[list[torch.Tensor]] = []
 
 
 @contextlib.contextmanager
 def seeded(seed: int, *, alone: bool = False) -> Iterator[None]:
-    """Seed torch's generators of all devices in use, and put back their states afterwards.
+    """Seed torch's generators of all devices in use, and restore their states afterwards.
 
     Parameters
     ----------
     seed : int
     alone : bool, default=False
-        Whether other threads that want to seed have to wait, so that what is drawn here depends on
-        the seed alone. It is for what is done in no time. Without it, fits that run at the same
-        time in threads of their own, as under joblib's threading backend, draw from the same
-        generators (for dropout, where a network has it), and the last of them to end puts back what
-        the first found.
+        Whether other threads wait before they seed, so that the numbers drawn here depend on the
+        seed alone. Use it for short blocks only. Without it, fits that run at the same time in
+        several threads, as with joblib's threading backend, draw from the same generators (for
+        dropout, if a network has it). The last of them to end restores the states that the first
+        one found.
     """
     with _lock if alone else contextlib.nullcontext():
         with _lock:
             generators = _generators()
-            found = [generator.get_state() for generator in generators]
-            _found.append(found)
+            before = [generator.get_state() for generator in generators]
+            _states_before.append(before)
             for generator in generators:
                 generator.manual_seed(seed)
         try:
             yield
         finally:
             with _lock:
-                place = next(i for i, each in enumerate(_found) if each is found)
-                del _found[place]
-                if place < len(_found):  # somebody found what was seeded here
-                    _found[place][: len(found)] = found
+                place = next(i for i, each in enumerate(_states_before) if each is before)
+                del _states_before[place]
+                if place < len(_states_before):  # a later block, still open, restores these states
+                    _states_before[place][: len(before)] = before
                 else:
-                    for generator, state in zip(generators, found, strict=True):
+                    for generator, state in zip(generators, before, strict=True):
                         generator.set_state(state)
 
 
 def _generators() -> list[torch.Generator]:
-    """Return those of the processor and of graphics processors, unless nobody has used them yet."""
+    """Return the generators of the CPU and of all GPUs; no GPU's if none has been used yet."""
     in_use = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
     return [torch.default_generator, *in_use]

@@ -1,50 +1,51 @@
-"""Threads of torch: set while a fit or a prediction runs, restored afterwards."""
+"""Torch's number of threads: set during a fit or a prediction, restored afterwards."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 
 
-class _Shared:
-    """What is set for the whole process while it is needed by anybody."""
+class _OpenBlocks:
+    """The open ``threads`` blocks of all Python threads: how many, and torch's number before."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.n_users = 0
-        self.before: Any = None
+        self.count = 0
+        self.n_threads_before = 0
 
 
-_threads = _Shared()
-
-
-_here = threading.local()
+_open_blocks = _OpenBlocks()
+_this_thread = threading.local()
 
 
 @contextlib.contextmanager
 def threads(n_threads: int | None) -> Iterator[None]:
-    """Use so many torch threads here (None: one), and as many as before afterwards.
+    """Set torch's number of threads (None: one), and restore the earlier number afterwards.
 
-    Torch has a number for every thread of Python, and a new one begins with the number that was set
-    last, wherever that was. Of fits that run at the same time in threads of their own, as under
-    joblib's threading backend, all therefore put back what the first of them found.
+    Torch keeps one number for each Python thread, and a new Python thread begins with the number
+    that any thread set last. Fits that run at the same time in several threads, as with joblib's
+    threading backend, therefore all restore the number that the first of them found.
+
+    Parameters
+    ----------
+    n_threads : int or None
     """
-    with _threads.lock:
-        if _threads.n_users == 0:
-            _threads.before = torch.get_num_threads()
-        _threads.n_users += 1
-        inside = getattr(_here, "inside", False)
-        before = torch.get_num_threads() if inside else _threads.before
-        _here.inside = True
+    with _open_blocks.lock:
+        if _open_blocks.count == 0:
+            _open_blocks.n_threads_before = torch.get_num_threads()
+        _open_blocks.count += 1
+        inside = getattr(_this_thread, "inside", False)
+        before = torch.get_num_threads() if inside else _open_blocks.n_threads_before
+        _this_thread.inside = True
         torch.set_num_threads(n_threads or 1)
     try:
         yield
     finally:
-        with _threads.lock:
-            _threads.n_users -= 1
-            _here.inside = inside
+        with _open_blocks.lock:
+            _open_blocks.count -= 1
+            _this_thread.inside = inside
             torch.set_num_threads(before)

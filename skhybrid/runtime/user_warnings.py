@@ -1,8 +1,9 @@
-"""Warnings: located at the user's line, or caught to be given later."""
+"""Warnings: shown at the user's line, or caught to be shown later."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 import warnings
@@ -12,15 +13,15 @@ from pathlib import Path
 import joblib
 import sklearn
 
-# Frames in these folders are never the user's line.
+# Lines of files in these folders are never the user's line.
 _LIBRARIES = tuple(
-    str(Path(folder).resolve()) + "/"
+    str(Path(folder)) + os.sep
     for folder in (Path(__file__).parents[1], *sklearn.__path__, *joblib.__path__)
 )
 
 
 def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
-    """Warn at the innermost line outside skhybrid, scikit-learn and joblib: the user's own.
+    """Warn at the user's line: the innermost one outside skhybrid, scikit-learn and joblib.
 
     Parameters
     ----------
@@ -35,14 +36,21 @@ def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
 
 
 def _is_library(filename: str) -> bool:
+    """Whether a file belongs to a library between the user and a warning."""
     return filename.startswith(_LIBRARIES) or filename == contextlib.__file__
 
 
 @contextlib.contextmanager
 def warnings_caught() -> Iterator[list[warnings.WarningMessage]]:
-    """Catch warnings, to be given once and by the search, or not at all.
+    """Catch warnings, so that the caller can show each once, or none.
 
-    Threads other than the main one let them pass: warning filters belong to the whole process.
+    Only the main thread catches warnings. Other threads let them pass, because warning filters
+    belong to the whole process.
+
+    Yields
+    ------
+    list of warnings.WarningMessage
+        The caught warnings; it stays empty in other threads.
     """
     if threading.current_thread() is not threading.main_thread():
         yield []

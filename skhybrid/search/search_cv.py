@@ -23,39 +23,39 @@ from skhybrid.runtime.user_warnings import warn
 
 
 class HybridSearchCV(BaseSearchCV):
-    """Exhaustive search that trains all candidates, folds and restarts side by side.
+    """Search a grid of parameters, and train candidates, folds and restarts in batches.
 
-    It is used as :class:`~sklearn.model_selection.GridSearchCV`, and finds the same scores, to the
-    accuracy of the arithmetic, if the estimator's ``random_state`` is an integer. What differs is
-    the time: fits that differ in radii, penalties, learning rates, seeds or ``nn_features`` are
-    members of one batch, trained in one run. Candidates that differ in anything else (the network,
-    the structure, the physics, other steps of a pipeline) make batches of their own.
+    It is used like :class:`~sklearn.model_selection.GridSearchCV`. It finds the same scores, to the
+    accuracy of the arithmetic, if the estimator's ``random_state`` is an integer, in less time:
+    fits that differ in radii, penalties, learning rates, seeds or ``nn_features`` are members of
+    one batch, trained in one run. Candidates that differ in anything else (the network, the
+    structure, the physics, other steps of a pipeline) are in different batches.
 
     Parameters
     ----------
     estimator : estimator
-        A :class:`HybridRegressor`, or a pipeline or another meta-estimator with one in it. What is
-        no HybridRegressor is fitted one by one.
+        A :class:`HybridRegressor`, or a pipeline or another meta-estimator with one in it. Other
+        estimators are fitted one by one.
     param_grid : dict or list of dict
         Lists of values by parameter name, as for GridSearchCV.
     scoring : str, callable, list, tuple or dict, default=None
         As for GridSearchCV; None is the estimator's ``score``.
     cv : int, cross-validation generator or iterable, default=None
-        Folds; None are five.
+        Folds, as for GridSearchCV; None is five folds.
     refit : bool, str or callable, default=True
         Whether to fit the best candidate on all rows; the name of the score that decides; or a
-        rule from ``cv_results_`` to the index of the best, such as
+        rule from ``cv_results_`` to the index of the best candidate, such as
         :func:`skhybrid.model_selection.one_standard_error`.
     n_jobs : int, default=None
-        Processes over which joblib spreads the batches; None is one, unless a joblib backend is
-        active.
+        Number of processes in which joblib trains the batches; None is one, unless a joblib
+        backend is active.
     random_state : int, RandomState instance or None, default=None
         Seed for estimators whose own ``random_state`` is None.
     verbose : int, default=0
-        Whether to print how many fits there are and how long their training took.
+        Whether to print the number of fits and the time of their training.
     max_members : int, default=None
-        Most members (fits times restarts) to train at once. None is as many as are fastest and fit
-        into a gigabyte. What an interrupted search has finished, it has finished in such portions.
+        Largest number of members (fits times restarts) in a batch. None is as many as are fastest
+        and fit into a gigabyte. An interrupted search keeps the batches that it has finished.
     error_score : "raise" or float, default=nan
         Score of a fit that fails, or whether to raise its error.
     return_train_score : bool, default=False
@@ -64,7 +64,7 @@ class HybridSearchCV(BaseSearchCV):
     Attributes
     ----------
     cv_results_ : dict of str to ndarray
-        As of GridSearchCV. ``fit_time`` is a fit's share of the time of its batch.
+        As in GridSearchCV. ``fit_time`` is a fit's share of the time of its batch.
     best_estimator_ : estimator
         Fitted on all rows with the best parameters.
     best_score_ : float
@@ -72,9 +72,9 @@ class HybridSearchCV(BaseSearchCV):
     best_params_ : dict
         Parameters of the best candidate.
     best_index_ : int
-        Its index in ``cv_results_``.
+        Index of the best candidate in ``cv_results_``.
     scorer_ : callable or dict
-        What was used to score.
+        The scorer, or several scorers by name.
     n_splits_ : int
         Number of folds.
     refit_time_ : float
@@ -85,10 +85,10 @@ class HybridSearchCV(BaseSearchCV):
     Warns
     -----
     SearchInterruptedWarning
-        If the search is interrupted from the keyboard. ``cv_results_`` has what was finished, NaN
-        for the rest, and the interrupt is raised.
+        If the user interrupts the search from the keyboard. ``cv_results_`` then has the scores of
+        the finished fits and NaN for the others, and the interrupt is raised.
     SerialMembersWarning
-        If the model cannot be vectorised over members, which are then trained one after the other.
+        If the model cannot be vectorised over members. They are then trained one after the other.
 
     See Also
     --------
@@ -97,9 +97,9 @@ class HybridSearchCV(BaseSearchCV):
 
     Notes
     -----
-    With dropout in a network, its random numbers differ from those of GridSearchCV.
+    The random numbers of dropout in a network differ from GridSearchCV's.
 
-    Estimators with callbacks or ``verbose``, and those that go on from an earlier fit
+    Estimators with callbacks or ``verbose``, and estimators that continue an earlier fit
     (``warm_start``), are trained one by one.
 
     Examples
@@ -159,24 +159,24 @@ class HybridSearchCV(BaseSearchCV):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            As the estimator takes them.
+            Rows, as for the estimator's ``fit``.
         y : array-like of shape (n_samples,) or (n_samples, n_targets), default=None
             Targets.
         **params : dict of str to object
-            Handed to the estimator, the scorer and the splitter; ``groups`` to the splitter.
+            Passed to the estimator, the scorer and the splitter; ``groups`` to the splitter.
 
         Returns
         -------
         self : HybridSearchCV
-            Fitted.
+            The fitted search.
         """
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
-        shown = {"X": X, "y": y, "metadata": _weight_of(params)}
+        callback_data = {"X": X, "y": y, "metadata": _weight_of(params)}
         context = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
-        context.call_on_fit_task_begin(estimator=self, **shown)
+        context.call_on_fit_task_begin(estimator=self, **callback_data)
         candidates, splits = self._candidates_and_splits(X, y, routed)
         base = _seeded(clone(self.estimator), self.random_state)
         validation = self._cross_validate(base, candidates, splits, X, y, routed)
@@ -205,13 +205,13 @@ class HybridSearchCV(BaseSearchCV):
         self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
         if validation.interrupt is not None:
             for name in [name for name in vars(self) if name.startswith("best_")]:
-                delattr(self, name)  # of an earlier search
+                delattr(self, name)  # from an earlier search
             self._warn_of_missing(validation)
             raise validation.interrupt
         self._choose(results, refit_metric)
         if self.refit:
-            self._refit(base, X, y, routed.estimator.fit, context, shown)
-        context.call_on_fit_task_end(estimator=self, **shown)
+            self._refit(base, X, y, routed.estimator.fit, context, callback_data)
+        context.call_on_fit_task_end(estimator=self, **callback_data)
         return self
 
     def _candidates_and_splits(self, X: Any, y: Any, routed: Any) -> tuple[list, list]:
@@ -261,34 +261,41 @@ class HybridSearchCV(BaseSearchCV):
         self.best_params_ = results["params"][self.best_index_]
 
     def _refit(
-        self, base: Any, X: Any, y: Any, fit_params: Mapping[str, Any], context: Any, shown: dict
+        self,
+        base: Any,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        context: Any,
+        callback_data: dict,
     ) -> None:
         """Fit the best candidate on all rows."""
         self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
         refit_context = context.subcontext(task_name="refit-with-best-params")
         began = time.perf_counter()
         with refit_context.propagate_callback_context(self.best_estimator_):
-            refit_context.call_on_fit_task_begin(estimator=self, **shown)
+            refit_context.call_on_fit_task_begin(estimator=self, **callback_data)
             targets = () if y is None else (y,)
             self.best_estimator_.fit(X, *targets, **fit_params)
         self.refit_time_ = time.perf_counter() - began
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
-        refit_context.call_on_fit_task_end(estimator=self, **shown)
+        refit_context.call_on_fit_task_end(estimator=self, **callback_data)
 
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
-        """Search all candidates of the grid, as scikit-learn's own searches do, one by one."""
+        """Search all candidates of the grid one by one, as scikit-learn's own searches do."""
         evaluate_candidates(ParameterGrid(self.param_grid), callback_ctx=callback_ctx)
 
     def _warn_of_missing(self, validation: CrossValidation) -> None:
+        """Say which candidates lack fits after an interrupt."""
         trials = validation.trials
         missing = [trial for trial in trials if not trial.finished]
         candidates = sorted({trial.number // self.n_splits_ for trial in missing})
         shown = ", ".join(map(str, candidates[:20])) + (", ..." if len(candidates) > 20 else "")
         warn(
             f"The search was interrupted: {len(trials) - len(missing)} of {len(trials)} fits are "
-            "finished, and their scores are in cv_results_. NaN stands for those of candidates "
-            f"{shown}, which lack {len(missing)} fits. Nothing was refitted.",
+            "finished, and their scores are in cv_results_. There are NaNs in the scores of "
+            f"candidates {shown}, which lack {len(missing)} fits. Nothing was refitted.",
             SearchInterruptedWarning,
         )
 
@@ -300,7 +307,7 @@ def _weight_of(params: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _seeded(estimator: Any, random_state: Any) -> Any:
-    """Give hybrid regressors without a seed one, all the same."""
+    """Give all hybrid regressors without a seed the same seed."""
     if random_state is None:
         return estimator
     seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))

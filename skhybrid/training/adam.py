@@ -1,4 +1,4 @@
-"""Adam with a learning rate for every parameter."""
+"""Adam with a learning rate for every element."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from torch import Tensor
 class Adam:
     """Adam (Kingma and Ba, 2015, algorithm 1) on one flat vector.
 
-    ``torch.optim.Adam`` takes one learning rate for a group of tensors; here every element has
-    its own, because members differ in theirs, physics parameters learn faster than the network,
-    and a member that stopped has none. With one rate for all it takes torch's steps.
+    Here every element has its own learning rate, while ``torch.optim.Adam`` has one for a group of
+    tensors. Members differ in their rates, physics parameters learn faster than the network, and a
+    stopped member has a rate of zero. With one rate for all elements, the steps equal torch's.
 
     Parameters
     ----------
     parameters : Tensor of shape (n_parameters,)
         Updated in place.
     learning_rate : Tensor of shape (n_parameters,)
+        Learning rate of every element.
     beta1, beta2, epsilon : float
-        The defaults of the paper.
+        Decay rates of the two moments, and the constant in the denominator. The defaults are those
+        in the paper.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class Adam:
 
     @torch.no_grad()
     def step(self, gradient: Tensor, decay: float = 1.0) -> None:
-        """Move the parameters against the gradient, with rates times ``decay``."""
+        """Move the parameters against the gradient; ``decay`` multiplies the learning rates."""
         self.n_steps += 1
         mean_correction = 1.0 - self.beta1**self.n_steps
         square_correction = 1.0 - self.beta2**self.n_steps
@@ -57,6 +59,6 @@ class Adam:
 
     @torch.no_grad()
     def forget(self, chosen: Tensor) -> None:
-        """Set the rates and the moments of the chosen elements to zero."""
+        """Set the learning rates and the moments of the chosen elements to zero."""
         for state in (self._mean, self._square, self.learning_rate):
             state.masked_fill_(chosen, 0.0)

@@ -14,7 +14,7 @@ from skhybrid.training.problem import Fit, Problem, TrainingConfig
 
 
 def fit_key(fit: Fit) -> Hashable:
-    """Return the batching key of a fit: that of all its stages and phases."""
+    """Return the batching key of a fit: the keys of all its stages and phases."""
     stages = (*fit.earlier, (fit.problem, fit.config))
     if fit.refinement is not None:
         stages = (*stages, (fit.problem, fit.refinement))
@@ -22,21 +22,32 @@ def fit_key(fit: Fit) -> Hashable:
 
 
 def problem_key(problem: Problem, config: TrainingConfig) -> tuple:
-    """Return the batching key of a problem: what members of one batch must have in common.
+    """Return the batching key of a problem.
 
-    It compares shapes of tensors and the untrained part of the network. The caller knows whether
-    physics, structure and architecture are the same.
+    Members of one batch must have the same key. The key holds shapes of tensors, the untrained part
+    of the network and the settings that all members share. The caller must know that physics,
+    structure and architecture are the same.
+
+    Parameters
+    ----------
+    problem : Problem
+    config : TrainingConfig
+
+    Returns
+    -------
+    tuple
+        Hashable.
     """
     hybrid, batch = problem.hybrid, problem.data
-    wide = first_layer_weight(hybrid.network) if can_pad(hybrid) else None
-    columns = None if wide is not None else tuple(network_columns_of(problem))
+    padded = first_layer_weight(hybrid.network) if can_pad(hybrid) else None
+    columns = None if padded is not None else tuple(network_columns_of(problem))
     weights = {
-        name: parameter.shape if name != wide else parameter.shape[:1]
+        name: parameter.shape if name != padded else parameter.shape[:1]
         for name, parameter in hybrid.network.named_parameters()
         if parameter.requires_grad
     }
     constants = _shapes(hybrid.member_constants())
-    if wide is not None:
+    if padded is not None:
         constants = [each for each in constants if each[0][-1] not in FEATURE_SCALES]
     penalties = config.penalties
     return (
@@ -58,7 +69,7 @@ def problem_key(problem: Problem, config: TrainingConfig) -> tuple:
 
 
 def _untrained(network: nn.Module) -> str:
-    """Return a digest of a network's frozen parameters and buffers, of which there is one set."""
+    """Return a hash of a network's frozen parameters and buffers, which all members share."""
     digest = hashlib.sha256()
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
         if not tensor.requires_grad:
@@ -68,6 +79,7 @@ def _untrained(network: nn.Module) -> str:
 
 
 def _shapes(constants: dict, path: tuple[str, ...] = ()) -> list[tuple]:
+    """Return the path and the shape of every tensor in nested dicts."""
     found = []
     for name, value in constants.items():
         if isinstance(value, dict):
@@ -78,6 +90,7 @@ def _shapes(constants: dict, path: tuple[str, ...] = ()) -> list[tuple]:
 
 
 def _row_shapes(batch: Batch) -> tuple:
+    """Return the shapes of one row of the features and of the target."""
     parts = batch.x if isinstance(batch.x, tuple) else (batch.x,)
     shapes = [None if part is None else tuple(part.shape[1:]) for part in parts]
     return (*shapes, tuple(batch.y.shape[1:]))

@@ -1,4 +1,4 @@
-"""Combine several problems into one, so that their members are trained together."""
+"""Combine several problems into one, so that one batch trains all their members."""
 
 from __future__ import annotations
 
@@ -19,23 +19,28 @@ from skhybrid.training.result import MemberResults
 def combine_problems(
     problems: Sequence[Problem], seeds: Sequence[int], n_members: Sequence[int]
 ) -> Problem:
-    """Return one problem whose members are those of all the problems, one after the other.
+    """Return one problem with the members of all problems, one problem after the other.
 
     Parameters
     ----------
     problems : sequence of Problem
         With the same :func:`~skhybrid.training.batching_key.problem_key`.
     seeds : sequence of int
-        Seeds of the minibatches.
+        Seed of the minibatches of every problem.
     n_members : sequence of int
-        Number of members of each.
+        Number of members of every problem.
+
+    Returns
+    -------
+    Problem
+        A single problem is returned unchanged.
     """
     if len(problems) == 1:
         return problems[0]
     first = problems[0]
     data = [problem.data for problem in problems]
     held_out = [problem.validation for problem in problems if problem.validation is not None]
-    # The loss is set up once for both, so both have weights if one has them.
+    # Training and validation rows share one loss, so both have weights if one of them has.
     weighted = need_weights(data) or need_weights(held_out)
     validation = None
     if held_out:
@@ -52,25 +57,25 @@ def combine_problems(
 
 
 def member_slices(n_members: Sequence[int]) -> list[slice]:
-    """Return which members belong to which fit, if they come one after the other."""
+    """Return the slice of members of every fit, one fit after the other."""
     ends = itertools.accumulate(n_members)
     return [slice(end - count, end) for end, count in zip(ends, n_members, strict=True)]
 
 
 def combine_configs(configs: Sequence[TrainingConfig]) -> TrainingConfig:
-    """Return one configuration with the values of every member."""
+    """Return one configuration with the values of the members of all configurations."""
     if len(configs) == 1:
         return configs[0]
     first = configs[0]
 
-    def together(name: str) -> Tensor:
+    def combined(name: str) -> Tensor:
         return torch.cat([getattr(config, name) for config in configs])
 
     return replace(
         first,
-        rho=None if first.rho is None else together("rho"),
-        learning_rate=together("learning_rate"),
-        physics_learning_rate=together("physics_learning_rate"),
+        rho=None if first.rho is None else combined("rho"),
+        learning_rate=combined("learning_rate"),
+        physics_learning_rate=combined("physics_learning_rate"),
         penalties=Penalties(
             *(
                 torch.cat([getattr(config.penalties, field.name) for config in configs])
@@ -81,13 +86,13 @@ def combine_configs(configs: Sequence[TrainingConfig]) -> TrainingConfig:
 
 
 def results_of_fit(results: MemberResults, fit: slice) -> MemberResults:
-    """Return the results of the members of one fit, as if they had been trained alone."""
+    """Return the results of the members of one fit, as from training this fit alone."""
     stopped = results.stopped_epoch[fit]
     n_epochs = min(results.n_epochs, max(stopped))
     validation = results.validation_losses
     return MemberResults(
         status=results.status[fit],
-        # Copies: to pickle a view is to pickle all that it looks at.
+        # Copies, because pickling a view would pickle the whole tensor.
         losses=results.losses[fit].clone(),
         validation_losses=None if validation is None else validation[fit].clone(),
         curve=results.curve[:n_epochs, fit].clone(),
@@ -98,7 +103,7 @@ def results_of_fit(results: MemberResults, fit: slice) -> MemberResults:
 
 
 def _stacked(constants: Sequence[dict], n_members: Sequence[int]) -> dict[str, Any]:
-    """Stack nested dicts of tensors, repeated for every member of a fit."""
+    """Stack nested dicts of tensors; every member of a fit gets a copy."""
     return {
         name: _stacked([each[name] for each in constants], n_members)
         if isinstance(value, dict)

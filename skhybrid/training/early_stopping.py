@@ -1,4 +1,4 @@
-"""Which parameters to keep, and when to stop, by held-out losses."""
+"""Choose by held-out losses which parameters to keep and when to stop."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from torch import Tensor
 
 from skhybrid.training.members import Members
 
-# The validation loss is looked at about so many times in a run, however many epochs it has.
+# Training computes the validation loss about this many times, for any number of epochs.
 EVALUATIONS = 100
 
 
 class BestKeeper:
-    """Remembers the parameters with the lowest validation loss.
+    """Remember the parameters with the lowest validation loss.
 
     Parameters
     ----------
     members : Members
     mode : {None, "each", "together"}
-        None remembers nothing. "each": every member's own best. "together": those of all members
-        of a fit at the epoch with the lowest mean loss over the members that hold rows out (the
-        loss of the others is NaN); but the last ones where several hold rows out and their losses
-        rose since by no more than one standard error, paired by member. Late parameters are those
-        of a small learning rate, and the minimum over many noisy epochs flatters itself.
+        None remembers nothing. "each" keeps every member's own best parameters. "together" keeps
+        the parameters of all members of a fit at one epoch: the epoch with the lowest mean loss
+        over the members that hold rows out (the other members have a loss of NaN). It keeps the
+        last epoch instead if several members hold rows out and their losses have since risen by at
+        most one standard error, paired by member. Late parameters have a small learning rate, and
+        the minimum over many noisy epochs is optimistic.
     fits : sequence of slice, default=None
-        Which members belong to which fit; None: all to one.
+        Members of every fit. None means that all members belong to one fit.
     """
 
     def __init__(
@@ -44,11 +45,11 @@ class BestKeeper:
 
     @staticmethod
     def due(epoch: int, n_epochs: int) -> bool:
-        """Whether the validation loss is to be computed after this epoch."""
+        """Whether to compute the validation loss after this epoch."""
         return epoch % max(1, n_epochs // EVALUATIONS) == 0 or epoch == n_epochs
 
     def update(self, epoch: int, losses: Tensor) -> None:
-        """Keep the parameters of the members whose validation loss is the lowest so far."""
+        """Keep the parameters of members with their lowest validation loss so far."""
         if self.mode is None:
             return
         self._last_losses = losses = losses.double().cpu()
@@ -65,10 +66,10 @@ class BestKeeper:
         self.members.copy_where(self._kept, self.members.flat, better)
 
     def restore(self, current: list[int]) -> list[int]:
-        """Put the kept parameters back and return the epoch each member's come from.
+        """Restore the kept parameters and return the epoch of every member's parameters.
 
-        ``current`` are the epochs of the members' present parameters, which stay where no
-        validation loss was finite.
+        Members without a finite validation loss keep their current parameters, from the epochs
+        ``current``.
         """
         if self.mode is None:
             return current
@@ -79,7 +80,7 @@ class BestKeeper:
         return [kept if found[m] else current[m] for m, kept in enumerate(self.epochs)]
 
     def _last_is_as_good(self, fit: slice) -> bool:
-        """Whether the last losses exceed the best ones by one paired standard error at the most."""
+        """Whether the last losses exceed the best ones by at most one paired standard error."""
         rise = self._last_losses[fit] - self._best_losses[fit]
         rise = rise[torch.isfinite(rise)]
         return len(rise) > 1 and bool(rise.mean() <= rise.std() / math.sqrt(len(rise)))
@@ -87,11 +88,12 @@ class BestKeeper:
 
 @dataclass(frozen=True)
 class Patience:
-    """Stop after some epochs in which no member of a fit improved its validation loss enough.
+    """When to stop: after some epochs in which no member of a fit improves its validation loss.
 
     Attributes
     ----------
     n_epochs : int
+        Number of epochs without an improvement.
     tolerance : float
         Smallest improvement of the validation loss that counts.
     """
@@ -100,14 +102,14 @@ class Patience:
     tolerance: float
 
 
-class Waiting:
-    """How long every fit has been without an improvement.
+class PatienceCounter:
+    """Count for every fit the epochs without an improvement.
 
     Parameters
     ----------
     patience : Patience
     fits : sequence of slice
-        Which members belong to which fit.
+        Members of every fit.
     """
 
     def __init__(self, patience: Patience, fits: Sequence[slice]) -> None:
@@ -117,7 +119,7 @@ class Waiting:
         self._since = [0] * len(fits)
 
     def exhausted(self, epoch: int, losses: Tensor) -> list[bool]:
-        """Take note of the losses after an epoch and say which fits should stop."""
+        """Note the losses after an epoch and return for every fit whether it should stop."""
         losses = losses.double().cpu()
         for number, fit in enumerate(self.fits):
             if bool((losses[fit] < self._reference[fit] - self.patience.tolerance).any()):

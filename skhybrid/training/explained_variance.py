@@ -1,4 +1,4 @@
-"""How much of the prediction each half of the model explains."""
+"""How much variance the physics and the network explain."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from torch import Tensor
 from skhybrid.model.batch import select_rows
 from skhybrid.model.hybrid import Hybrid
 
-# Rows looked at: enough for a share to a per cent.
+# This many rows give the physics' share to within one per cent.
 MAX_ROWS = 2000
 
 
 @dataclass(frozen=True)
 class ExplainedVariance:
-    """Variances over rows, averaged over targets in units of the target's spread.
+    """Variances over rows, averaged over targets, in units of the target's standard deviation.
 
     Attributes
     ----------
     physics : float
-        Of what the physics alone predicts; of trajectories, beyond where they start.
+        Variance of the physics' prediction; for trajectories, of its change from the first state.
     network : float
-        Of what the network contributes, which is the prediction less the physics' part.
+        Variance of the network's contribution: the prediction minus the physics' prediction.
     residual : float
         Mean squared error of the prediction.
     """
@@ -36,7 +36,7 @@ class ExplainedVariance:
 
     @property
     def physics_share(self) -> float:
-        """Part of the explained variance that is the physics', between 0 and 1."""
+        """The physics' share of the explained variance, between 0 and 1."""
         explained = self.physics + self.network
         return self.physics / explained if explained > 0.0 else float("nan")
 
@@ -50,9 +50,23 @@ def measure_explained_variance(
     weights: Mapping[str, Tensor] | None = None,
     target_weight: Tensor | None = None,
 ) -> ExplainedVariance:
-    """Measure the shares on at most :data:`MAX_ROWS` evenly spaced rows.
+    """Measure the explained variance on at most :data:`MAX_ROWS` evenly spaced rows.
 
-    ``target_weight``, of the shape of y, counts for the residual: a missing target has none.
+    Parameters
+    ----------
+    hybrid : Hybrid
+    x, y : Tensor or Windows, and Tensor
+        Rows and targets.
+    coordinates : mapping of str to Tensor
+        Scaled physics parameters.
+    weights : mapping of str to Tensor, default=None
+        The network's parameters; None uses those in the module.
+    target_weight : Tensor, default=None
+        Weights of the shape of y, for the residual; a missing target has a weight of zero.
+
+    Returns
+    -------
+    ExplainedVariance
     """
     rows = slice(None, None, math.ceil(len(y) / MAX_ROWS))
     x, y = select_rows(x, rows), y[rows]

@@ -1,29 +1,47 @@
-"""Held-out rows: their losses, the parameters kept, and when a fit stops."""
+"""Held-out rows: their losses, the parameters to keep, and when a fit stops."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from skhybrid.training.early_stopping import BestKeeper, Waiting
+from skhybrid.training.early_stopping import BestKeeper, PatienceCounter
 from skhybrid.training.members import Members
 from skhybrid.training.minibatches import PerMemberBatches
 from skhybrid.training.objective import Objective
 from skhybrid.training.problem import Problem, TrainingConfig
 
 
-class _HeldOut:
-    """The validation rows: what to keep, and when to stop."""
+class HeldOut:
+    """The held-out rows during training.
+
+    They decide which parameters to keep and when a fit stops.
+
+    Parameters
+    ----------
+    objective : Objective
+    problem : Problem
+        With validation rows.
+    members : Members
+        At their start.
+    config : TrainingConfig
+
+    Attributes
+    ----------
+    exhausted : Tensor of bool, shape (n_members,)
+        Which members belong to a fit whose patience is exhausted.
+    keeper : BestKeeper
+    """
 
     def __init__(
         self, objective: Objective, problem: Problem, members: Members, config: TrainingConfig
     ) -> None:
         self.objective = objective
         validation = problem.validation
-        self.validation = objective.without_others(validation)
+        self.validation = objective.weighted_rows(validation)
         fits = problem.fits or [slice(0, members.n_members)]
         self.exhausted = torch.zeros_like(members.flat[: members.n_members], dtype=torch.bool)
-        self._waiting = None if config.patience is None else Waiting(config.patience, fits)
+        self._counter = None if config.patience is None else PatienceCounter(config.patience, fits)
         self._idle = None
         if isinstance(validation, PerMemberBatches):
             self._idle = validation.idle()
@@ -33,24 +51,24 @@ class _HeldOut:
         self.keeper.update(0, self.losses())
 
     def losses(self) -> Tensor:
-        """Return the held-out loss of every member, NaN for those that hold nothing out."""
+        """Return the held-out loss of every member; NaN for members that hold no rows out."""
         losses = self.objective.data_losses(self.validation)
         return losses if self._idle is None else losses.masked_fill(self._idle, torch.nan)
 
-    def look(self, epoch: int, n_epochs: int) -> bool:
-        """Look at the held-out rows, if it is time, and say whether a fit has newly waited enough.
+    def check(self, epoch: int, n_epochs: int) -> bool:
+        """Compute the held-out losses if they are due, and keep the best parameters.
 
-        :attr:`exhausted` tells which members belong to those that have.
+        Returns whether the patience of a further fit is exhausted. Then :attr:`exhausted` holds the
+        members of all these fits.
         """
         if not self.keeper.due(epoch, n_epochs):
             return False
         losses = self.losses()
         self.keeper.update(epoch, losses)
-        if self._waiting is None:
+        if self._counter is None:
             return False
         before = self.exhausted.clone()
-        for fit, done in zip(
-            self._waiting.fits, self._waiting.exhausted(epoch, losses), strict=True
-        ):
-            self.exhausted[fit] |= done
+        stopping = self._counter.exhausted(epoch, losses)
+        for fit, stops in zip(self._counter.fits, stopping, strict=True):
+            self.exhausted[fit] |= stops
         return bool((self.exhausted & ~before).any())

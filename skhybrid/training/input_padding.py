@@ -1,4 +1,4 @@
-"""Networks that read different inputs, padded to read the same ones."""
+"""Pad networks that read different inputs, so that they read the same ones."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ FEATURE_SCALES = ("feature_offset", "feature_factor", "feature_low", "feature_hi
 
 @dataclass(frozen=True)
 class InputPadding:
-    """Where the inputs that one network reads are among those that any network of a batch reads.
+    """Positions of one network's inputs among the inputs of all networks in a batch.
 
-    A network that reads some inputs is one that reads them all with weights of zero for the
-    others: these inputs are zero too, so that neither a gradient nor a perturbation moves the
-    weights.
+    A padded network reads all inputs. The inputs that are not its own are zero, and so are their
+    weights. Neither a gradient nor a perturbation moves these weights.
 
     Attributes
     ----------
     weight : str
         Name of the first layer's weights.
     position : Tensor of int
+        Position of each of the network's own inputs.
     width : int
+        Number of all inputs.
     """
 
     weight: str
@@ -38,29 +39,39 @@ class InputPadding:
 
     def pad(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return a network's parameters with a first layer that reads all inputs."""
-        narrow = weights[self.weight]
-        wide = narrow.new_zeros((len(narrow), self.width))
-        wide[:, self.position] = narrow
-        return {**weights, self.weight: wide}
+        own = weights[self.weight]
+        padded = own.new_zeros((len(own), self.width))
+        padded[:, self.position] = own
+        return {**weights, self.weight: padded}
 
     def unpad(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the parameters with a first layer that reads the network's own inputs."""
+        """Return a network's parameters with a first layer that reads only its own inputs."""
         return {**weights, self.weight: weights[self.weight][:, self.position].clone()}
 
     def pad_model(self, hybrid: Hybrid, columns: Sequence[int]) -> Hybrid:
-        """Return the model with the scales of all inputs; inputs that it does not read are zero."""
-        wide = {}
+        """Return the model with scales for all inputs; they turn padded inputs into zeros."""
+        padded = {}
         for name in FEATURE_SCALES:
-            narrow = getattr(hybrid.scales, name)
-            wide[name] = narrow.new_zeros((self.width, *narrow.shape[1:]))
-            wide[name][self.position] = narrow
-        return hybrid.with_network_columns(columns).at(hybrid.space, replace(hybrid.scales, **wide))
+            own = getattr(hybrid.scales, name)
+            padded[name] = own.new_zeros((self.width, *own.shape[1:]))
+            padded[name][self.position] = own
+        scales = replace(hybrid.scales, **padded)
+        return hybrid.with_network_columns(columns).at(hybrid.space, scales)
 
 
 def input_paddings(problems: Sequence[Problem]) -> tuple[list[InputPadding] | None, list[int]]:
-    """Return how networks that read different inputs come to read the same, and which these are.
+    """Return the padding for the network of every problem.
 
-    None is returned where they do so already.
+    Parameters
+    ----------
+    problems : sequence of Problem
+
+    Returns
+    -------
+    paddings : list of InputPadding or None
+        None if all networks already read the same columns.
+    columns : list of int
+        The columns that the padded networks read; empty if there is no padding.
     """
     columns = [network_columns_of(problem) for problem in problems]
     if all(each == columns[0] for each in columns):
@@ -83,6 +94,7 @@ def input_paddings(problems: Sequence[Problem]) -> tuple[list[InputPadding] | No
 
 
 def network_columns_of(problem: Problem) -> list[int]:
+    """Return the columns that the network of a problem reads."""
     hybrid = problem.hybrid
     if hybrid.network_columns is None:
         return hybrid.unrestricted_columns(problem.data.x)
@@ -90,13 +102,14 @@ def network_columns_of(problem: Problem) -> list[int]:
 
 
 def can_pad(hybrid: Hybrid) -> bool:
+    """Whether the network can be padded: it has a first layer and reads no column twice."""
     columns = hybrid.network_columns
     repeats = columns is not None and len(set(columns.tolist())) < len(columns)
     return first_layer_weight(hybrid.network) is not None and not repeats
 
 
 def pad_fit(fit: Fit, padding: InputPadding, columns: Sequence[int]) -> Fit:
-    """Return a fit whose network reads the inputs of all fits in the batch."""
+    """Return the fit with a network that reads the inputs of all fits in the batch."""
     hybrid = padding.pad_model(fit.problem.hybrid, columns)
     return replace(
         fit,
@@ -107,7 +120,7 @@ def pad_fit(fit: Fit, padding: InputPadding, columns: Sequence[int]) -> Fit:
 
 
 def unpad_result(result: FitResult, padding: InputPadding) -> FitResult:
-    """Return the result of a padded fit for its own network."""
+    """Return the result of a padded fit with its own network's parameters."""
     if not result.status.usable:
         return result
     return replace(result, weights=padding.unpad(result.weights))

@@ -1,4 +1,4 @@
-"""The training loop: the only one, for one fit or many."""
+"""The training loop, the same for one fit and for many."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 from skhybrid.model.batch import Batch
 from skhybrid.training.adam import Adam
-from skhybrid.training.held_out import _HeldOut
+from skhybrid.training.held_out import HeldOut
 from skhybrid.training.members import BIAS, CODER, FIRST_STATE, PHYSICS, WEIGHT, Members
 from skhybrid.training.minibatches import PerMemberBatches, rows_of
-from skhybrid.training.non_finite import _Guard
+from skhybrid.training.non_finite import NonFiniteGuard
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import L2
 from skhybrid.training.problem import Problem, TrainingConfig
@@ -26,27 +26,27 @@ OnEpoch = Callable[[int, Tensor], bool]
 def train(
     problem: Problem, members: Members, config: TrainingConfig, on_epoch: OnEpoch | None = None
 ) -> MemberResults:
-    """Train all members side by side, in place.
+    """Train all members in one batch, in place.
 
     Parameters
     ----------
     problem : Problem
     members : Members
-        Where they start; at the end, what was kept.
-    recipe : Recipe
+        At their start; afterwards with the kept parameters.
+    config : TrainingConfig
     on_epoch : callable, default=None
         Called as ``on_epoch(epoch, losses)`` after every epoch; True stops training.
 
     Returns
     -------
-    Result
+    MemberResults
     """
     data, validation, schedule = problem.data, problem.validation, config.schedule
     objective = _objective(problem, members, config)
     objective.choose_evaluation(rows_of(data, slice(0, schedule.batch_size)))
     step = _Step(objective, members, config)
-    held_out = None if validation is None else _HeldOut(objective, problem, members, config)
-    guard = _Guard(objective, data, members, schedule.n_epochs)
+    held_out = None if validation is None else HeldOut(objective, problem, members, config)
+    guard = NonFiniteGuard(objective, data, members, schedule.n_epochs)
     shuffle = _shuffler(data, schedule, config.seed)
     curve: list[Tensor] = []
     ending = Status.FINISHED
@@ -57,7 +57,7 @@ def train(
             step.stop(guard.stopped)
             if guard.none_left:
                 break
-        if held_out is not None and held_out.look(epoch, schedule.n_epochs):
+        if held_out is not None and held_out.check(epoch, schedule.n_epochs):
             guard.stop_early(held_out.exhausted, epoch)
             step.stop(guard.stopped)
             if guard.none_left:
@@ -66,7 +66,7 @@ def train(
             ending = Status.CALLBACK_STOPPED
             break
     n_epochs = len(curve)
-    # The last step may have gone where the loss is not finite; the next epoch would see it.
+    # The last step may lead to a non-finite loss, which only a further epoch would show.
     losses = objective.data_losses(data)
     restored = guard.check(n_epochs + 1, losses)
     kept_epoch = [min(kept, n_epochs) for kept in guard.kept_epoch]
@@ -87,21 +87,22 @@ def train(
 
 
 def _objective(problem: Problem, members: Members, config: TrainingConfig) -> Objective:
+    """Return the loss of the members of a problem."""
     data = problem.data
-    several = isinstance(data, PerMemberBatches)
+    per_member = isinstance(data, PerMemberBatches)
     return Objective(
         problem.hybrid,
         members,
         config.penalties,
-        weight_per_member=data.weight is not None if several else data.weight_per_member,
-        row_axes=data.row_axes if several else None,
+        weight_per_member=data.weight is not None if per_member else data.weight_per_member,
+        row_axes=data.row_axes if per_member else None,
         member_constants=problem.member_constants,
         compile=config.compile,
     )
 
 
 class _Step:
-    """One optimiser step of all members, and what belongs to it."""
+    """Optimiser steps of all members: gradient, SAM, l2 penalty and Adam."""
 
     def __init__(self, objective: Objective, members: Members, config: TrainingConfig) -> None:
         self.objective = objective
@@ -117,8 +118,8 @@ class _Step:
     def epoch(self, data: Batch | PerMemberBatches, schedule: Schedule) -> Tensor:
         """Step through all minibatches; return the mean loss of each member, penalties included.
 
-        A minibatch whose gradient is not finite, as that of a rollout that diverges, moves nothing;
-        the mean is over the others, and not finite if there are none.
+        A minibatch with a non-finite gradient, for example from a diverging rollout, moves nothing.
+        The mean is over the other minibatches, and non-finite if there are none.
         """
         size, first = schedule.batch_size, self.adam.n_steps
         total = torch.zeros(self.members.n_members).to(self.members.flat)
@@ -132,7 +133,7 @@ class _Step:
         return total / n_finite + self.l2()
 
     def __call__(self, batch: Batch, decay: float) -> tuple[Tensor, Tensor]:
-        """Return the loss of every member, and whether its gradient was finite."""
+        """Make one step; return the loss of every member, and whether its gradient was finite."""
         losses = self.objective(batch)
         self.members.backward(losses)
         if self.sam is not None:
@@ -145,7 +146,7 @@ class _Step:
         return losses.detach(), finite
 
     def stop(self, stopped: Tensor) -> None:
-        """Leave the parameters of these members as they are from now on."""
+        """Hold the parameters of these members from now on."""
         self.members.stop(stopped)
         self.adam.forget(self.members.per_parameter(stopped).bool())
 
@@ -153,7 +154,7 @@ class _Step:
 def _shuffler(
     data: Batch | PerMemberBatches, schedule: Schedule, seed: int
 ) -> Callable[[], Batch | PerMemberBatches]:
-    """Return a function that returns the rows in a new order for every epoch."""
+    """Return a function that returns the rows in a new order at every call."""
     if isinstance(data, PerMemberBatches):
         generators = data.generators()
         return lambda: data.shuffled(schedule, generators)

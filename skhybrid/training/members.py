@@ -1,4 +1,4 @@
-"""Many fits in one batch: one flat vector of parameters, seen as tensors with a member axis."""
+"""Many fits in one batch: one flat vector of parameters, and its views with a member axis."""
 
 from __future__ import annotations
 
@@ -11,31 +11,21 @@ from torch import Tensor, nn
 
 from skhybrid.model.layout import FIRST_STATES
 
+# Roles of parameter tensors.
 PHYSICS = "physics"
-
-
 FIRST_STATE = "state"
-
-
 WEIGHT = "weight"
-
-
 BIAS = "bias"
-
-
 CODER = "coder"
-
-
 ALL = (PHYSICS, FIRST_STATE, WEIGHT, BIAS, CODER)
 
-
-# By how much parameters change where members are to differ, relative to what they are and one.
+# Standard deviation of a disturbance, relative to the parameter's size plus this number.
 DISTURBANCE = 0.1
 
 
 @dataclass(frozen=True)
 class Block:
-    """Where one parameter tensor of all members lies in the flat vector.
+    """The position of one parameter tensor of all members in the flat vector.
 
     ``role`` is "physics" (scaled physics parameters), "state" (learned first states of
     trajectories), "weight" (network tensors of two or more dimensions), "bias" (network tensors
@@ -56,24 +46,29 @@ class Block:
 class Members:
     """Parameters of one or many fits of the same model.
 
-    All values lie in one flat vector ordered by tensor, then by member. The tensors that autograd
-    sees are views of it: with several members they carry a leading member axis and the model is
-    evaluated by ``torch.vmap``; a single member goes without, since ``vmap`` would double its time.
+    All values lie in one flat vector, ordered by tensor, then by member. The tensors that autograd
+    sees are views of this vector. With several members they have a leading member axis, and
+    ``torch.vmap`` evaluates the model. A single member has no such axis, because ``vmap`` would
+    double its time.
 
     Parameters
     ----------
     network : torch.nn.Module or None
         The architecture. With a single member its own parameters become views of the flat vector.
     weights : sequence of mapping of str to Tensor
-        The network's parameters, a mapping for every member.
+        The network's parameters, one mapping for every member.
     coordinates : sequence of mapping of str to Tensor
-        The scaled physics parameters, and learned first states if there are any, a mapping for
+        The scaled physics parameters, and learned first states if there are any, one mapping for
         every member.
 
     Attributes
     ----------
     flat, gradient : Tensor of shape (n_members * n_parameters,)
+        All parameters, and the gradient of each member's loss.
     blocks : list of Block
+        One for every parameter tensor.
+    coordinates, weights : dict of str to Tensor
+        Views of ``flat``, with a leading member axis for several members.
     """
 
     def __init__(
@@ -126,7 +121,7 @@ class Members:
 
     @contextlib.contextmanager
     def disturbed(self) -> Iterator[None]:
-        """Let all parameters be a little different meanwhile, and every member's in its own way."""
+        """Disturb all parameters, differently for every member, and restore them at the end."""
         before = self.flat.clone()
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(self.flat.shape, generator=generator).to(self.flat)
@@ -141,8 +136,8 @@ class Members:
     def backward(self, losses: Tensor, *, keep: str | None = None) -> None:
         """Write the gradient of each member's loss into :attr:`gradient`.
 
-        The losses are summed first: a member's loss depends on its own parameters alone. Blocks of
-        the role ``keep`` keep the gradient that they have.
+        One backward pass of the summed losses is enough, because a member's loss depends only on
+        its own parameters. Blocks of the role ``keep`` keep their current gradient.
         """
         kept = [block.view(self.gradient).clone() for block in self.blocks if block.role == keep]
         gradients = torch.autograd.grad(
@@ -157,7 +152,7 @@ class Members:
 
     @torch.no_grad()
     def drop_non_finite(self) -> Tensor:
-        """Let gradients that are not finite be zero, and return which members have finite ones."""
+        """Set non-finite gradients of members to zero; return which members have finite ones."""
         finite = torch.isfinite(self.gradient.sum())
         if not bool(finite):
             finite = self._all_finite(self.gradient)
@@ -165,17 +160,18 @@ class Members:
         return finite
 
     def stop(self, stopped: Tensor) -> None:
-        """Let the gradients of these members be zero from now on, whatever their loss."""
+        """Set the gradients of these members to zero from now on, even for a non-finite loss."""
         self._stopped = self.per_parameter(stopped).bool()
 
     def finite(self) -> Tensor:
-        """Return which members have only finite parameters, of shape (n_members,)."""
+        """Return which members have only finite parameters: bool of shape (n_members,)."""
         return self._all_finite(self.flat)
 
     def _all_finite(self, flat: Tensor) -> Tensor:
+        """Return which members have only finite values in a flat vector."""
         finite = torch.ones(self.n_members, dtype=torch.bool, device=flat.device)
         for block in self.blocks:
-            finite &= torch.isfinite(block.view(flat).sum(dim=1))  # cheaper than one by one
+            finite &= torch.isfinite(block.view(flat).sum(dim=1))  # faster than each element
         return finite
 
     @torch.no_grad()
@@ -195,7 +191,7 @@ class Members:
         return flat
 
     def member_coordinates(self, member: int) -> dict[str, Tensor]:
-        """Return a detached copy of one member's scaled physics parameters."""
+        """Return a detached copy of one member's scaled physics parameters and first states."""
         return self._member(self.coordinates, member)
 
     def member_weights(self, member: int) -> dict[str, Tensor]:
@@ -203,12 +199,14 @@ class Members:
         return self._member(self.weights, member)
 
     def _member(self, tensors: Mapping[str, Tensor], member: int) -> dict[str, Tensor]:
+        """Return detached copies of one member's tensors."""
         if self.n_members == 1:
             return {name: tensor.detach().clone() for name, tensor in tensors.items()}
         return {name: tensor.detach()[member].clone() for name, tensor in tensors.items()}
 
 
 def _network_role(network: nn.Module, name: str, parameter: Tensor) -> str:
+    """Return the role of a network's parameter."""
     is_coder = getattr(network, "is_coder", None)
     if is_coder is not None and is_coder(name):
         return CODER

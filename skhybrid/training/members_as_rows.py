@@ -1,4 +1,4 @@
-"""All members' rows as one batch, evaluated without torch.vmap."""
+"""The rows of all members as one batch, evaluated without torch.vmap."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from skhybrid.training.members import Block
 class MembersAsRows:
     """The losses of all members, from a model that sees their rows as one batch.
 
-    Called with what :class:`~skhybrid.training.objective.Objective` would hand to ``torch.vmap``,
-    without penalties, and returns the same. Whether a model can be evaluated like this is for the
-    caller to find out: physics that mixes rows, say, answers wrongly.
+    Its arguments are the ones that :class:`~skhybrid.training.objective.Objective` would pass to
+    ``torch.vmap``. It returns the same losses, without penalties. The caller must check that a
+    model can be evaluated like this: physics that mixes rows, for example, gives wrong losses.
 
     Parameters
     ----------
     hybrid : Hybrid
     n_members : int
     rows_per_member : bool
-        Whether rows carry a leading member axis.
-    frames : dict or None
-        Scales and origins of every member, stacked.
-    physics_apart : bool
-        Whether the physics is evaluated by ``torch.vmap``, for each member's rows and parameters.
+        Whether rows have a leading member axis.
+    member_constants : dict or None
+        Scales and initial θ of every member, stacked, if they differ.
+    physics_per_member : bool
+        Whether ``torch.vmap`` evaluates the physics, with each member's rows and parameters.
     """
 
     def __init__(
@@ -42,14 +42,14 @@ class MembersAsRows:
         *,
         rows_per_member: bool,
         member_constants: dict | None,
-        physics_apart: bool,
+        physics_per_member: bool,
     ) -> None:
         self.n_members = n_members
         self._rows_per_member = rows_per_member
-        self._physics_apart = physics_apart
+        self._physics_per_member = physics_per_member
         model = hybrid.with_network(StackedNetworks(hybrid.network, n_members))
-        if physics_apart:
-            physics = _PhysicsApart(hybrid.physics, hybrid.space.shapes, n_members)
+        if physics_per_member:
+            physics = _PhysicsPerMember(hybrid.physics, hybrid.space.shapes, n_members)
             model = replace(model, physics=physics)
         self._has_constants = member_constants is not None
         if self._has_constants:
@@ -72,16 +72,16 @@ class MembersAsRows:
         Parameters
         ----------
         coordinates, weights : mapping of str to Tensor
-            Stacked, with a leading member axis.
+            Scaled physics parameters and network parameters, with a leading member axis.
         x, y : Tensor or tuple, and Tensor
-            Rows.
+            Rows and targets.
         weight : Tensor or None
-            Of the shape of y, or with a leading member axis.
+            Weights of the shape of y, or with a leading member axis.
         """
         n_rows = y.shape[1 if self._rows_per_member else 0]
-        as_rows = self._flattened if self._rows_per_member else self._repeated
-        x = type(x)(*map(as_rows, x)) if isinstance(x, tuple) else as_rows(x)
-        hybrid = self._of_rows(n_rows)
+        flatten = self._flattened if self._rows_per_member else self._repeated
+        x = type(x)(*map(flatten, x)) if isinstance(x, tuple) else flatten(x)
+        hybrid = self._rowwise_model(n_rows)
         prediction, _ = hybrid.evaluate(x, coordinates, weights, bounded=True)
         error = prediction.unflatten(0, (self.n_members, n_rows)) - y
         square = (error * self._inverse_unit(error)).square()
@@ -90,26 +90,26 @@ class MembersAsRows:
         return square.flatten(1).mean(dim=1)
 
     def for_rows_of_members(self) -> MembersAsRows:
-        """Return the same for rows that carry a leading member axis."""
+        """Return the same losses for rows with a leading member axis."""
         copied = copy.copy(self)
         copied._rows_per_member = True
         return copied
 
     def _inverse_unit(self, error: Tensor) -> Tensor:
-        """Return one over the spread of the target in a shape that broadcasts with errors."""
+        """Return the inverse standard deviation of the target, broadcastable with the errors."""
         scale = self._inverse_scale
         if not self._has_constants:
             return scale
         between = [1] * (error.ndim - scale.ndim)
         return scale.reshape(self.n_members, *between, *scale.shape[1:])
 
-    def _of_rows(self, n_rows: int) -> Hybrid:
-        """Return the model with a value for every row of what differs between members."""
+    def _rowwise_model(self, n_rows: int) -> Hybrid:
+        """Return the model with one value per row for everything that differs between members."""
         if n_rows not in self._with_rows:
             model = self._model
             space, scales = model.space, model.scales
-            if not self._physics_apart:
-                space = _SpaceOfRows(space, n_rows, model.n_field_axes)
+            if not self._physics_per_member:
+                space = _RowwiseSpace(space, n_rows, model.n_field_axes)
             if self._has_constants:
                 constants = vars(scales).items()
                 repeated = {name: each.repeat_interleave(n_rows, dim=0) for name, each in constants}
@@ -118,23 +118,25 @@ class MembersAsRows:
         return self._with_rows[n_rows]
 
     def _repeated(self, rows: Tensor | None) -> Tensor | None:
+        """Repeat the rows for every member."""
         if rows is None:
             return None
         return rows.expand(self.n_members, *rows.shape).flatten(0, 1)
 
     @staticmethod
     def _flattened(rows: Tensor | None) -> Tensor | None:
+        """Merge the member axis and the row axis."""
         return None if rows is None else rows.flatten(0, 1)
 
 
-class _PhysicsApart:
-    """The physics of all members, each for its own rows and parameters.
+class _PhysicsPerMember:
+    """The physics of all members, evaluated separately for each member's rows and parameters.
 
     Parameters
     ----------
     physics : Physics
     free : iterable of str
-        Names of the parameters that have a member axis.
+        Names of the free parameters, which have a member axis.
     n_members : int
     """
 
@@ -145,21 +147,21 @@ class _PhysicsApart:
         self.name = physics.name
 
     def __call__(self, *rows: Tensor, **values: Tensor) -> Tensor:
-        """Evaluate the rows of all members, one member after the other."""
+        """Evaluate the rows of all members, ordered by member."""
         free = {name: values.pop(name) for name in self._free}
 
-        def of_one(rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
+        def one_member(rows: Sequence[Tensor], own: Mapping[str, Tensor]) -> Tensor:
             return self._physics(*rows, **values, **own)
 
-        apart = [each.unflatten(0, (self._n_members, -1)) for each in rows]
-        return torch.vmap(of_one, randomness="different")(apart, free).flatten(0, 1)
+        by_member = [each.unflatten(0, (self._n_members, -1)) for each in rows]
+        return torch.vmap(one_member, randomness="different")(by_member, free).flatten(0, 1)
 
 
-class _SpaceOfRows:
-    """Physics parameters with a value for every row.
+class _RowwiseSpace:
+    """Physics parameters with one value for every row.
 
-    The rows are the last axis, so that an element of a vector is taken as from a vector alone, but
-    for axes of length one in place of those of a field.
+    The rows are the last axis, so physics indexes an element of a vector as usual. For fields, axes
+    of length one follow in place of the spatial axes.
     """
 
     def __init__(self, space: ParameterSpace, n_rows: int, n_field_axes: int) -> None:
@@ -168,14 +170,15 @@ class _SpaceOfRows:
         self._ones = (1,) * n_field_axes
 
     def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the fixed parameters as they are, and the free ones for every row."""
+        """Return fixed parameters unchanged, and free parameters with one value for every row."""
         values = self._space.values(coordinates)
         return {
-            name: self._of_rows(value) if name in coordinates else value
+            name: self._repeated(value) if name in coordinates else value
             for name, value in values.items()
         }
 
-    def _of_rows(self, values: Tensor) -> Tensor:
+    def _repeated(self, values: Tensor) -> Tensor:
+        """Repeat each member's value for its rows."""
         rows = values.movedim(0, -1).repeat_interleave(self._n_rows, dim=-1)
         return rows.reshape(*rows.shape, *self._ones) if self._ones else rows
 
@@ -183,14 +186,19 @@ class _SpaceOfRows:
 def agree(
     found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor], blocks: Sequence[Block]
 ) -> bool:
-    """Whether losses and gradients are the same, but for rounding, and tell anything.
+    """Whether two losses and gradients are the same up to rounding.
 
     Parameters
     ----------
     found, expected : (losses, gradient)
-        Of all members.
+        Losses and flat gradients of all members.
     blocks : sequence of Block
-        Where in the gradient the parameters lie.
+        Positions of the parameters in the gradient.
+
+    Returns
+    -------
+    bool
+        False also if fewer than two expected losses are finite: then the comparison says nothing.
     """
     if int(torch.isfinite(expected[0]).sum()) < 2:
         return False

@@ -1,4 +1,4 @@
-"""How much memory a member needs while it is trained."""
+"""Estimate how much memory the training of a member needs."""
 
 from __future__ import annotations
 
@@ -11,36 +11,37 @@ from skhybrid.training.penalties import Penalties
 from skhybrid.training.problem import Problem, TrainingConfig
 from skhybrid.training.result import Start
 
-# Vectors as long as the parameters that training keeps: gradients, moments, copies to go back to.
+# Vectors of the parameters' length that training keeps: gradients, moments, copies to restore.
 PARAMETER_COPIES = 12
 
-
-# What is kept for the backward pass, and as much again while that runs.
+# The tensors saved for the backward pass, and as much again while it runs.
 PASSES = 2
 
 
 def member_bytes(problem: Problem, start: Start, config: TrainingConfig) -> int:
-    """Return about how many bytes a member takes, from what one minibatch keeps for its gradient.
+    """Return about how many bytes a member needs, from the tensors that one minibatch saves.
 
     Parameters
     ----------
     problem : Problem
     start : Start
-    recipe : Recipe
+        Start of the member.
+    config : TrainingConfig
+        May be for several members; the penalties of the first one count.
     """
     member = Members(problem.hybrid.network, [start.weights], [start.coordinates])
     penalties = Penalties(*(values[:1] for values in vars(config.penalties).values()))
     objective = Objective(problem.hybrid, member, penalties)
     batch = rows_of(problem.data, slice(0, config.schedule.batch_size))
-    kept = 0
+    saved = 0
 
     def count(tensor: torch.Tensor) -> torch.Tensor:
-        nonlocal kept
-        kept += tensor.numel() * tensor.element_size()
+        nonlocal saved
+        saved += tensor.numel() * tensor.element_size()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         objective(batch)
     parts = batch.x if isinstance(batch.x, tuple) else (batch.x,)
     tensors = [member.flat] * PARAMETER_COPIES + [part for part in parts if part is not None]
-    return PASSES * kept + sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return PASSES * saved + sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -1,4 +1,4 @@
-"""Minibatches, the same for all members or their own for each."""
+"""Minibatches: the same for all members, or different for each."""
 
 from __future__ import annotations
 
@@ -13,27 +13,35 @@ from skhybrid.training.schedule import Schedule
 
 
 class PerMemberBatches:
-    """Training rows of several sources, of which every member sees one, with weights of its own.
+    """Rows of several sources; every member sees the rows of one source, with its own weights.
 
-    Members of the same source step through the same minibatches, as separate fits with the same
-    seed would.
+    Members with the same source step through the same minibatches, like separate fits with the same
+    seed.
 
     Parameters
     ----------
     data : sequence of Batch
-        The rows of every problem, with weights of the shape of y, with a leading axis for the
-        members of the problem, or None. Rows that several problems share are kept once.
+        The rows of every problem. Weights have the shape of y, optionally with a leading axis for
+        the members of the problem, or are None. Rows that several problems share are stored once.
     seeds : sequence of int
-        Of the minibatches of every problem.
+        Seed of the minibatches of every problem.
     n_members : sequence of int
         Number of members of every problem.
     weighted : bool, default=False
-        Whether there are to be weights even if :func:`need_weights` says that none are needed.
+        Whether to create weights even if :func:`need_weights` says that none are needed.
 
     Attributes
     ----------
     n_rows : int
-        Rows of the largest source; smaller ones are padded with rows without weight.
+        Number of rows of the largest source. Smaller sources are padded with rows without weight.
+    x, y : Tensor or tuple, and Tensor
+        Rows and targets, with a leading axis for the sources.
+    weight : Tensor or None
+        All different weights, stacked.
+    source_of, weight_of : Tensor of int, shape (n_members,)
+        Index of every member's source, and of its weights.
+    padding : Tensor of shape (n_members,) or None
+        Factor that corrects a mean over all rows for the padding; None without padding.
     """
 
     def __init__(
@@ -67,7 +75,7 @@ class PerMemberBatches:
                 known[at] = len(weights)
                 weight = torch.ones_like(each.y) if each.weight is None else each.weight
                 weight = weight if each.weight_per_member else weight[None]
-                weights += [_without_weight(row, self.n_rows) for row in weight]
+                weights += [_zero_padded(row, self.n_rows) for row in weight]
                 weight_sources += [number[key]] * len(weight)
             own = each.weight_per_member
             weight_of += [known[at] + (member if own else 0) for member in range(count)]
@@ -80,24 +88,24 @@ class PerMemberBatches:
 
     @property
     def n_sources(self) -> int:
-        """Number of different sets of rows."""
+        """Number of sources: different sets of rows, or the same rows with different seeds."""
         return len(self._lengths)
 
     @property
     def row_axes(self) -> int | tuple:
-        """Where the features have an axis for the members."""
+        """The member axis of the features, as ``in_dims`` of ``torch.vmap``."""
         if isinstance(self.x, Tensor):
             return 0
         return type(self.x)(*(None if part is None else 0 for part in self.x))
 
     def generators(self) -> list[torch.Generator]:
-        """Return a generator of minibatches for every source."""
+        """Return a random generator for the minibatches of every source."""
         return [torch.Generator().manual_seed(seed) for seed in self._seeds]
 
     def shuffled(
         self, schedule: Schedule, generators: Sequence[torch.Generator]
     ) -> PerMemberBatches:
-        """Return the rows of an epoch, without those that wait for the next one."""
+        """Return the rows of an epoch, without the rows left over for a later epoch."""
         if schedule.n_batches == 1:
             return self
         n_used = schedule.n_batches * schedule.batch_size
@@ -121,31 +129,30 @@ class PerMemberBatches:
         return Batch(select_rows(part, self.source_of), self.y[:, rows][self.source_of], weight)
 
     def idle(self) -> Tensor | None:
-        """Return which members see no row with a weight; None if that is not known."""
+        """Return which members see no row with a weight; None without weights."""
         if self.weight is None:
             return None
         return ~self.weight.flatten(1).any(dim=1)[self.weight_of]
 
 
-class OwnRows:
-    """The rows that have a weight for each member, without the others.
+class WeightedRows:
+    """For each member, only the rows with a weight.
 
-    Members that hold rows out have weights of zero for all others. These are most of the rows.
+    Members that hold rows out have weights of zero for all other rows, which are most of the rows.
 
     Parameters
     ----------
-    data : Batch or Streams
-        With weights of every member.
+    data : Batch or PerMemberBatches
+        With weights for every member.
 
     Attributes
     ----------
     n_rows : int
-        Most rows that a member has; those of members with fewer are followed by some without
-        weight.
+        Largest number of rows with a weight. Members with fewer rows get some without weight.
     n_all : int
-        Rows with and without weight.
+        Number of all rows, with and without weight.
     padding : Tensor or None
-        As of the streams.
+        The same as in ``data``.
     """
 
     def __init__(self, data: Batch | PerMemberBatches) -> None:
@@ -171,14 +178,14 @@ class OwnRows:
 
 
 def need_weights(data: Sequence[Batch]) -> bool:
-    """Whether streams of these rows have weights: if any of them have, or some are padded."""
+    """Whether rows of these sources need weights: if a source has weights or is padded."""
     lengths = {len(each.y) for each in data}
     return len(lengths) > 1 or any(each.weight is not None for each in data)
 
 
-def rows_of(data: Batch | PerMemberBatches | OwnRows, rows: slice | Tensor) -> Batch:
-    """Return some rows; of streams those of every member, with a leading axis for the members."""
-    if isinstance(data, (PerMemberBatches, OwnRows)):
+def rows_of(data: Batch | PerMemberBatches | WeightedRows, rows: slice | Tensor) -> Batch:
+    """Return some rows; per-member rows have a leading member axis."""
+    if isinstance(data, (PerMemberBatches, WeightedRows)):
         return data.rows(rows)
     weight = data.weight
     if weight is not None:
@@ -187,7 +194,7 @@ def rows_of(data: Batch | PerMemberBatches | OwnRows, rows: slice | Tensor) -> B
 
 
 def _stacked(parts: Sequence, n_rows: int) -> Tensor | tuple:
-    """Return tensors, or named tuples of tensors, one above the other and equally long."""
+    """Stack tensors, or named tuples of tensors, padded to the same number of rows."""
     first = parts[0]
     if isinstance(first, Tensor):
         return torch.stack([_padded(part, n_rows) for part in parts])
@@ -200,9 +207,9 @@ def _stacked(parts: Sequence, n_rows: int) -> Tensor | tuple:
 
 
 def _padded(values: Tensor, n_rows: int) -> Tensor:
-    """Return rows followed by copies of the last one, at which the physics is as good as there.
+    """Append copies of the last row, so the padding is as valid for the physics as the row.
 
-    Numbers that refer to other rows become -1, which refers to none.
+    Integers, which refer to other rows, become -1, which refers to none.
     """
     missing = n_rows - len(values)
     if missing == 0:
@@ -211,6 +218,6 @@ def _padded(values: Tensor, n_rows: int) -> Tensor:
     return torch.cat([values, last.expand(missing, *values.shape[1:])])
 
 
-def _without_weight(weight: Tensor, n_rows: int) -> Tensor:
-    """Return weights followed by zeros."""
+def _zero_padded(weight: Tensor, n_rows: int) -> Tensor:
+    """Append weights of zero."""
     return torch.cat([weight, weight.new_zeros((n_rows - len(weight), *weight.shape[1:]))])

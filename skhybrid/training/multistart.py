@@ -1,4 +1,4 @@
-"""Whole fits, one or many together: restarts, the best of them, and its refinement."""
+"""Whole fits, one or many in one batch: restarts, the best restart, and its refinement."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ def train_together(
     fits : sequence of Fit
         With the same batching key.
     max_members : int, default=None
-        Largest number of members that the second phase trains at once; None is no limit.
+        Largest number of members that the second phase trains at once; None means no limit.
     observer : callable, default=None
         For a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
-        with the phase "estimate" or "refine" (there member 0 is the fit, the others are its copies
-        for cross-validation). True stops training.
+        with the phase "estimate" or "refine". In "refine", member 0 is the fit, and the other
+        members are its copies for cross-validation. True stops training.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def train_together(
 
 
 class _Watch:
-    """Calls the observer and remembers whether it asked to stop."""
+    """Calls the observer, and remembers whether it stopped training."""
 
     def __init__(self, observer: Observer | None) -> None:
         self.observer = observer
@@ -71,6 +71,7 @@ class _Watch:
         self.n_before = 0
 
     def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
+        """Return the function that training calls after every epoch of a phase."""
         if self.observer is None:
             return None
         before = self.n_before if phase == "estimate" else 0
@@ -83,7 +84,7 @@ class _Watch:
 
 
 def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
-    """Train all restarts, on shorter windows first where there are any."""
+    """Train all restarts, first on shorter windows if there are any."""
     counts = [len(fit.starts) for fit in fits]
     starts = [start for fit in fits for start in fit.starts]
     members = Members(
@@ -113,6 +114,7 @@ def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
 def _combined(
     stages: Sequence[tuple[Problem, TrainingConfig]], counts: Sequence[int]
 ) -> tuple[Problem, TrainingConfig]:
+    """Combine one stage of all fits."""
     problems, configs = zip(*stages, strict=True)
     problem = combine_problems(problems, [config.seed for config in configs], counts)
     return problem, combine_configs(configs)
@@ -121,9 +123,9 @@ def _combined(
 def _best_restart(
     fit: Fit, part: slice, members: Members, results: MemberResults, earlier: Tensor
 ) -> FitResult:
-    """Return the first phase's result of a fit: that of the restart with the lowest loss.
+    """Return the first phase's result of a fit: the restart with the lowest loss.
 
-    ``earlier`` is the loss curve of the stages before.
+    ``earlier`` is the loss curve of the earlier stages.
     """
     results = results_of_fit(results, part)
     best = _lowest(results)
@@ -150,7 +152,7 @@ def _best_restart(
 
 
 def _lowest(results: MemberResults) -> int | None:
-    """Return the usable restart with the lowest validation loss, or training loss without one."""
+    """Return the usable restart with the lowest validation loss, or else training loss."""
     losses = results.losses if results.validation_losses is None else results.validation_losses
     usable = [
         member
@@ -164,7 +166,7 @@ def _lowest(results: MemberResults) -> int | None:
 def _second_phase(
     fits: Sequence[Fit], results: Sequence[FitResult], max_members: int | None, watch: _Watch
 ) -> list[FitResult]:
-    """Refine the fits that can be refined."""
+    """Refine the fits that can be refined, in batches of the same key."""
     results = list(results)
     groups: dict[Hashable, list[int]] = defaultdict(list)
     for number, (fit, result) in enumerate(zip(fits, results, strict=True)):

@@ -1,4 +1,4 @@
-"""Losses and parameters that become non-finite: notice them and go back."""
+"""Notice losses and parameters that become non-finite, and restore earlier parameters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,34 @@ from torch import Tensor
 
 from skhybrid.model.batch import Batch
 from skhybrid.training.members import Members
+from skhybrid.training.minibatches import PerMemberBatches
 from skhybrid.training.objective import Objective
 from skhybrid.training.result import Status
 
 
-class _Guard:
-    """Watches for losses and parameters that become non-finite."""
+class NonFiniteGuard:
+    """Stop members with non-finite losses or parameters, and restore earlier parameters.
 
-    def __init__(self, objective: Objective, data: Batch, members: Members, n_epochs: int) -> None:
+    Parameters
+    ----------
+    objective : Objective
+    data : Batch or PerMemberBatches
+        Training rows.
+    members : Members
+    n_epochs : int
+        Number of epochs that training is to run.
+
+    Attributes
+    ----------
+    status : list of Status
+    stopped : Tensor of bool, shape (n_members,)
+    stopped_epoch, kept_epoch : list of int
+        See :class:`~skhybrid.training.result.MemberResults`.
+    """
+
+    def __init__(
+        self, objective: Objective, data: Batch | PerMemberBatches, members: Members, n_epochs: int
+    ) -> None:
         self.objective = objective
         self.data = data
         self.members = members
@@ -26,11 +46,11 @@ class _Guard:
 
     @property
     def none_left(self) -> bool:
-        """Whether every member has been stopped."""
+        """Whether all members have stopped."""
         return all(status is not Status.FINISHED for status in self.status)
 
     def check(self, epoch: int, losses: Tensor) -> bool:
-        """Restore members that went wrong in this epoch, and say whether there are any."""
+        """Restore and stop members that became non-finite; return whether there are any."""
         broken = ~(torch.isfinite(losses) & self.members.finite()) & ~self.stopped
         any_broken = bool(broken.any())
         if any_broken:
@@ -41,16 +61,16 @@ class _Guard:
         return any_broken
 
     def stop_early(self, chosen: Tensor, epoch: int) -> None:
-        """Note which members' fits have waited long enough."""
+        """Stop members whose fits have exhausted their patience."""
         for member in (chosen & ~self.stopped).nonzero().flatten().tolist():
             self.status[member] = Status.EARLY_STOPPED
             self.stopped_epoch[member] = self.kept_epoch[member] = epoch
         self.stopped = self.stopped | chosen
 
     def _restore(self, broken: Tensor, epoch: int) -> None:
-        """Give broken members their newest parameters at which the loss is finite.
+        """Restore the latest parameters with a finite loss.
 
-        A step leads to finite parameters at which the loss is not; it is seen an epoch later.
+        A step may lead to finite parameters with a non-finite loss, which shows an epoch later.
         """
         self.members.copy_where(self.members.flat, self._last, broken)
         too_late = broken & ~torch.isfinite(self.objective.data_losses(self.data))

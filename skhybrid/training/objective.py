@@ -13,15 +13,17 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.members import Members
 from skhybrid.training.members_as_rows import MembersAsRows, agree
-from skhybrid.training.minibatches import OwnRows, PerMemberBatches, rows_of
+from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
 from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
 
-# Targets evaluated at once where no gradient is needed.
-EVALUATION_NUMBERS = 2**17
+# Largest number of targets evaluated at once without a gradient.
+MAX_TARGETS_AT_ONCE = 2**17
 
 
 class Objective:
-    """Mean weighted squared error in units of the target's spread, plus penalties, per member.
+    """The loss per member: the mean weighted squared error, plus penalties.
+
+    Errors are in units of the target's standard deviation.
 
     Parameters
     ----------
@@ -29,11 +31,11 @@ class Objective:
     members : Members
     penalties : Penalties
     weight_per_member : bool, default=False
-        Whether the weights of a batch carry a leading member axis.
+        Whether the weights of a batch have a leading member axis.
     row_axes : int, named tuple or None, default=None
-        Where the features of a batch have a member axis; None: nowhere.
+        Member axis of the features, as ``in_dims`` of ``torch.vmap``; None means no such axis.
     member_constants : dict, default=None
-        Scales and initial θ of every member, stacked, where they differ.
+        Scales and initial θ of every member, stacked, if they differ.
     compile : bool, default=False
         Whether to compile the loss and its gradient with ``torch.compile``.
     """
@@ -76,20 +78,22 @@ class Objective:
         """Return the loss of every member, of shape (n_members,), or () for a single one."""
         return self._training_loss(*self._arguments(batch))
 
-    def without_others(self, data: Batch | PerMemberBatches) -> Batch | PerMemberBatches | OwnRows:
-        """Return the rows that have a weight for each member, if these can be evaluated alone.
+    def weighted_rows(
+        self, data: Batch | PerMemberBatches
+    ) -> Batch | PerMemberBatches | WeightedRows:
+        """Return only the rows with a weight for each member, if they can be evaluated alone.
 
         Extra loss terms need all rows; models evaluated as rows have none.
         """
         weighted = data.weight is not None and self._weight_per_member
         if not weighted or not isinstance(self._evaluation_loss, MembersAsRows):
             return data
-        own = OwnRows(data)
+        own = WeightedRows(data)
         return own if own.n_rows <= own.n_all // 2 else data
 
     @torch.no_grad()
-    def data_losses(self, data: Batch | PerMemberBatches | OwnRows) -> Tensor:
-        """Return every member's loss over all rows, without penalties: shape (n_members,)."""
+    def data_losses(self, data: Batch | PerMemberBatches | WeightedRows) -> Tensor:
+        """Return every member's loss over all rows, without penalties, of shape (n_members,)."""
         total = 0.0
         evaluate = self._evaluation_loss
         n_rows = n_all = len(data.y)
@@ -97,10 +101,10 @@ class Objective:
         if self._rows_per_member:
             n_rows = n_all = data.n_rows
             numbers_in_row = data.y[0, 0].numel() * self.members.n_members
-        if isinstance(data, OwnRows):
+        if isinstance(data, WeightedRows):
             evaluate = evaluate.for_rows_of_members()
             n_rows, n_all = data.n_rows, data.n_all
-        chunk = max(1, EVALUATION_NUMBERS // max(1, numbers_in_row))
+        chunk = max(1, MAX_TARGETS_AT_ONCE // max(1, numbers_in_row))
         for start in range(0, n_rows, chunk):
             rows = slice(start, min(start + chunk, n_rows))
             losses = evaluate(*self._arguments(rows_of(data, rows)))
@@ -114,9 +118,19 @@ class Objective:
         """Choose how to evaluate the members: as rows, by ``torch.vmap``, or one by one.
 
         Physics that branches on its data, for example, cannot be vectorised over members, but each
-        member can be evaluated alone. Where ``torch.vmap`` works, its losses and gradients at
-        members that differ tell whether the members may be evaluated as rows (see
+        member can be evaluated alone. If ``torch.vmap`` works, its losses and gradients for
+        different members decide whether members may be evaluated as rows (see
         :class:`MembersAsRows`).
+
+        Parameters
+        ----------
+        batch : Batch
+            A minibatch to try the evaluations on.
+
+        Warns
+        -----
+        SerialMembersWarning
+            If ``torch.vmap`` fails.
         """
         if self.members.n_members == 1:
             return
@@ -142,20 +156,20 @@ class Objective:
             self._use_rows_if_same(batch, expected)
 
     def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
-        """Evaluate the members as one batch of rows from now on, if that gives what is expected."""
-        ways = [False] if self.hybrid.physics is None else [False, True]
+        """Evaluate the members as rows from now on, if that gives the expected losses."""
+        options = [False] if self.hybrid.physics is None else [False, True]
         with self.members.disturbed(), warnings_caught():
-            for physics_apart in ways:
+            for physics_per_member in options:
                 as_rows = MembersAsRows(
                     self.hybrid,
                     self.members.n_members,
                     rows_per_member=self._rows_per_member,
                     member_constants=self._constants,
-                    physics_apart=physics_apart,
+                    physics_per_member=physics_per_member,
                 )
                 try:
                     found = self._losses_and_gradient(as_rows, batch)
-                except Exception:  # whatever physics may raise that is handed rows of all members
+                except Exception:  # physics that gets the rows of all members may raise any error
                     continue
                 if agree(found, expected, self.members.blocks):
                     self._training_loss = self._evaluation_loss = as_rows
@@ -164,42 +178,40 @@ class Objective:
     def _losses_and_gradient(
         self, evaluate: Callable[..., Tensor], batch: Batch
     ) -> tuple[Tensor, Tensor]:
+        """Return the losses and the flat gradient of all members."""
         losses = evaluate(*self._arguments(batch))
         self.members.backward(losses)
         return losses.detach(), self.members.gradient.clone()
 
     def _go_one_by_one(self) -> None:
+        """Evaluate the members one by one from now on."""
         self._training_loss = self._one_by_one(self._loss)
         self._evaluation_loss = self._one_by_one(self._data_loss)
 
     def _arguments(self, batch: Batch) -> tuple:
+        """Return the arguments of the loss functions."""
         x, y, weight = batch
         if self.members.n_members > 1:
             weights = self.members.weights
         else:
-            weights = None  # the module holds them
+            weights = None  # the module's own parameters
             weight = weight[0] if self._weight_per_member else weight
-        member_constants = self._constants
-        return (
-            self.members.coordinates,
-            weights,
-            x,
-            y,
-            weight,
-            member_constants,
-            *self._penalty_weights,
-        )
+        coordinates = self.members.coordinates
+        return (coordinates, weights, x, y, weight, self._constants, *self._penalty_weights)
 
     def _over_members(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return the loss function of all members, by ``torch.vmap``."""
         if self.members.n_members == 1:
             return loss
         weight_axis = 0 if self._weight_per_member else None
         target_axis = 0 if self._rows_per_member else None
-        frame_axis = None if self._constants is None else 0
-        axes = (0, 0, self._row_axes, target_axis, weight_axis, frame_axis, 0, 0)
+        constants_axis = None if self._constants is None else 0
+        axes = (0, 0, self._row_axes, target_axis, weight_axis, constants_axis, 0, 0)
         return torch.vmap(loss, in_dims=axes, randomness="different")
 
     def _one_by_one(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        """Return the loss function of all members, evaluated one by one."""
+
         def losses(coordinates, weights, x, y, weight, member_constants, *penalty_weights):
             return torch.stack(
                 [
@@ -219,13 +231,14 @@ class Objective:
         return losses
 
     def _model_of(self, member_constants: dict | None) -> tuple[Hybrid, Tensor]:
-        """Return the model of a member, and one over the spread of its target."""
+        """Return the model of a member, and the inverse standard deviation of its target."""
         if member_constants is None:
             return self.hybrid, self._inverse_scale
         hybrid = self.hybrid.with_member_constants(member_constants)
         return hybrid, 1.0 / hybrid.scales.target_scale
 
     def _data_loss(self, coordinates, weights, x, y, weight, member_constants, *_) -> Tensor:
+        """Return one member's mean squared error, plus the model's extra loss."""
         hybrid, inverse_scale = self._model_of(member_constants)
         prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         return _mean_square(prediction - y, inverse_scale, weight) + extra
@@ -241,6 +254,7 @@ class Objective:
         functional_norm_weight: Tensor,
         orthogonality_weight: Tensor,
     ) -> Tensor:
+        """Return one member's loss with penalties."""
         hybrid, inverse_scale = self._model_of(member_constants)
         unit = inverse_scale if weight is None else inverse_scale * weight.sqrt()
 
@@ -259,7 +273,7 @@ class Objective:
 
 
 def _constants_of(member_constants: dict | None, member: int) -> dict | None:
-    """Return what a frame has of one member."""
+    """Return the constants of one member."""
     if member_constants is None:
         return None
     return {
@@ -269,5 +283,6 @@ def _constants_of(member_constants: dict | None, member: int) -> dict | None:
 
 
 def _mean_square(error: Tensor, inverse_scale: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean weighted squared error."""
     square = (error * inverse_scale).square()
     return square.mean() if weight is None else (square * weight).mean()

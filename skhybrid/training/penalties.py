@@ -1,4 +1,4 @@
-"""Penalties: small weights, a small correction, a correction that leaves the physics its part."""
+"""Penalties on the weights, on the correction, and on its overlap with the physics."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from skhybrid.training.members import WEIGHT, Members
 
 @dataclass(frozen=True)
 class Penalties:
-    """Weight of each penalty, one for every member.
+    """Strength of each penalty, one value for every member.
 
     Attributes
     ----------
     l2 : Tensor of shape (n_members,)
-        λ in λ Σ‖W‖² over the network's weight tensors (biases are free). Its gradient is taken at
-        the unperturbed weights (Foret et al., ICLR 2021, eq. 1: the penalty stands outside the
-        maximum).
+        λ in λ Σ‖W‖² over the network's weight tensors (there is no penalty on biases). Its gradient
+        is taken at the unperturbed weights (Foret et al., ICLR 2021, eq. 1: the penalty stands
+        outside the maximum).
     functional_norm : Tensor of shape (n_members,)
-        λ in λ · mean(c²), where c is what the network contributes to the prediction in units of
-        the target's spread (Yin et al., "Augmenting physical models with deep networks", ICLR
-        2021, eq. 3: the smallest augmentation that explains the data).
+        λ in λ · mean(c²), where c is the network's contribution to the prediction in units of the
+        target's standard deviation (Yin et al., "Augmenting physical models with deep networks",
+        ICLR 2021, eq. 3: the smallest augmentation that explains the data).
     orthogonality : Tensor of shape (n_members,)
-        λ in λ · mean((P c)²), where P projects on the span of the physics' sensitivities ∂f_S/∂θ
+        λ in λ · mean((P c)²), where P projects onto the span of the physics' sensitivities ∂f_S/∂θ
         in the minibatch (Györök et al., "Orthogonal projection-based regularization for efficient
         model augmentation", L4DC 2025, there with fixed θ).
     """
@@ -36,17 +36,17 @@ class Penalties:
     orthogonality: Tensor
 
     def expand(self, n_members: int) -> Penalties:
-        """Return the penalties of a single member for several."""
+        """Return the penalties of a single member, repeated for several members."""
         return Penalties(*(value.expand(n_members) for value in vars(self).values()))
 
     @property
     def has_functional_norm(self) -> bool:
-        """Whether any member has a functional norm."""
+        """Whether any member has a functional norm penalty."""
         return bool((self.functional_norm != 0).any())
 
     @property
     def has_orthogonality(self) -> bool:
-        """Whether any member has an orthogonality penalty, whose sensitivities cost most."""
+        """Whether any member has an orthogonality penalty; its sensitivities cost most time."""
         return bool((self.orthogonality != 0).any())
 
 
@@ -69,7 +69,7 @@ class L2:
 
     @torch.no_grad()
     def __call__(self) -> Tensor | float:
-        """Return λ Σ‖W‖² of every member, 0.0 where there is no penalty."""
+        """Return λ Σ‖W‖² of every member; 0.0 if no member has a penalty."""
         return sum(self._weight * values.square().sum(1) for values, _ in self._blocks)
 
 
@@ -81,22 +81,22 @@ def functional_norm(contribution: Tensor) -> Tensor:
 def orthogonality(
     contribution: Tensor, physics: Callable[[dict[str, Tensor]], Tensor], coordinates: dict
 ) -> Tensor:
-    """Return the mean square of the contribution's projection on the physics' sensitivities.
+    """Return the mean square of the contribution's projection onto the physics' sensitivities.
 
     Parameters
     ----------
     contribution : Tensor of shape (n,) or (n, n_targets)
-        What the network adds to the prediction, in units of the target's spread.
+        The network's contribution to the prediction, in units of the target's standard deviation.
     physics : callable
-        From scaled physics parameters to what the physics predicts, in the same units.
+        Maps scaled physics parameters to the prediction of the physics, in the same units.
     coordinates : dict of str to Tensor
         Scaled physics parameters at which the sensitivities are taken.
 
     Returns
     -------
     Tensor of shape ()
-        The sensitivities carry no gradient: they tell where the correction must not go, and are
-        not themselves to be turned away from it.
+        The sensitivities have no gradient. The penalty moves the correction away from them, but
+        does not move them away from the correction.
     """
     if not coordinates:
         return contribution.new_zeros(())
@@ -107,8 +107,8 @@ def orthogonality(
         [column.reshape(len(flat), -1) for column in columns.values()], dim=1
     ).detach()
     gram = sensitivities.T @ sensitivities
-    # A ridge far below the data's own precision, so that parameters which act alike, or not at
-    # all, leave the projection defined.
+    # A ridge far below the precision of the data defines the projection also for parameters with
+    # equal or no effect.
     ridge = 1e-6 * gram.diagonal().mean() + torch.finfo(gram.dtype).tiny
     gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     overlap = sensitivities.T @ flat

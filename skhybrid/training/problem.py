@@ -1,4 +1,4 @@
-"""What to fit, and how: the model with its data, and the training configuration."""
+"""A problem (model and data), its training configuration, and a whole fit."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Problem:
     ----------
     hybrid : Hybrid
     data : Batch or PerMemberBatches
-        Training rows, with weights of shape (n, ...) or (n_members, n, ...); for several problems,
-        the rows of each.
+        Training rows, with weights of shape (n, ...) or (n_members, n, ...). Several combined
+        problems have PerMemberBatches.
     validation : Batch, PerMemberBatches or None
         Held-out rows. Weights of shape (n_members, n, ...) tell which rows each member held out.
     groups : Tensor of int, shape (n,), or None
-        Rows of the same group are held out together; None: every row is a group.
+        Rows of the same group are held out together. None means that every row is a group.
     fits : sequence of slice or None
-        Which members belong to which fit; None: all to one.
+        Members of every fit. None means that all members belong to one fit.
     member_constants : dict or None
-        Tensors in which the members' models differ, stacked (see
+        The tensors that differ between the members' models, stacked (see
         :meth:`~skhybrid.model.hybrid.Hybrid.member_constants`).
     """
 
@@ -52,7 +52,7 @@ class TrainingConfig:
     Attributes
     ----------
     rho : Tensor of shape (n_members,) or None
-        Radius of sharpness-aware minimisation; None is plain Adam, one gradient per step.
+        Radius of sharpness-aware minimisation. None means plain Adam with one gradient per step.
     learning_rate, physics_learning_rate : Tensor of shape (n_members,)
         A physics learning rate of zero holds θ.
     penalties : Penalties
@@ -60,10 +60,11 @@ class TrainingConfig:
     perturbation, perturb : str
         See :class:`~skhybrid.training.sam.SAM`.
     patience : Patience or None
-        When to stop on the validation loss; None never stops.
+        When to stop by the validation loss; None means never.
     keep_best : {None, "each", "together"}
-        Which parameters to end with; see :class:`~skhybrid.training.early_stopping.BestKeeper`.
+        Which parameters to keep; see :class:`~skhybrid.training.early_stopping.BestKeeper`.
     compile : bool
+        Whether to compile the loss with ``torch.compile``.
     seed : int
         Seed of the minibatches.
     """
@@ -83,7 +84,7 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class Fit:
-    """All that the training of one fit needs.
+    """Everything that the training of one fit needs.
 
     Attributes
     ----------
@@ -91,11 +92,11 @@ class Fit:
     starts : sequence of Start
         One for every restart.
     config : TrainingConfig
-        For the first phase, with values for every restart.
+        Configuration of the first phase, with a value for every restart.
     refinement : TrainingConfig or None
-        For the second phase, for a single member; None leaves the phase out.
+        Configuration of the second phase, for a single member; None skips this phase.
     earlier : sequence of (Problem, TrainingConfig)
-        Problems with the same parameters to train on before, one after the other.
+        Problems with the same parameters, to train on first, in this order.
     """
 
     problem: Problem

@@ -1,4 +1,4 @@
-"""The second phase: θ is held and the network is trained on."""
+"""The second phase: hold θ and continue to train the network."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from skhybrid.training.result import MemberResults
 
 N_FOLDS = 5
 
-
-# With fewer rows than this in a fold, the held-out loss says nothing.
+# With fewer rows per fold, the held-out loss is not informative.
 MIN_FOLD_ROWS = 5
 
 
 def can_refine(n_rows: int, has_validation: bool = False) -> bool:
-    """Whether held-out rows, or rows enough for folds, can tell refining from overfitting."""
+    """Whether there are validation rows, or enough rows for folds, to detect overfitting."""
     return has_validation or n_rows >= N_FOLDS * MIN_FOLD_ROWS
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """One fit whose network is to be trained on.
+    """One fit whose network is to be refined.
 
     Attributes
     ----------
     problem : Problem
         With data weights of shape (n, ...) or None.
-    recipe : Recipe
+    config : TrainingConfig
         For a single member; its physics learning rate is not used.
     weights, coordinates : mapping of str to Tensor
-        Where it begins.
+        Start of the network parameters, and the scaled physics parameters to hold.
     """
 
     problem: Problem
@@ -48,43 +47,43 @@ class Refinement:
 
     @property
     def n_members(self) -> int:
-        """Number of members it takes: itself, and a copy for each fold."""
+        """Number of members that it needs: itself, and a copy for each fold."""
         return 1 if self.problem.validation is not None else N_FOLDS + 1
 
 
 def refine(
     fits: Sequence[Refinement], watch: Callable[[str, Members], OnEpoch | None]
 ) -> list[tuple[dict[str, Tensor], MemberResults]]:
-    """Train networks on with θ held, and end where held-out rows are fitted best.
+    """Continue to train networks with θ held, and keep the epoch that fits held-out rows best.
 
-    Beside the member that sees all rows, a copy is trained for each of five folds without the rows
-    of its fold. All start from the fit's network; the parameters kept are those of the epoch at
-    which the mean held-out loss of the copies is lowest, the start included, or the last ones if
-    these are as good within one standard error. Where the problem has validation rows, these decide
-    and no copies are trained.
+    One member sees all rows. For each of five folds, a copy is trained without the rows of its
+    fold. All start from the fit's network. The kept epoch, which may be the start, has the lowest
+    mean held-out loss of the copies; it is the last epoch if its loss is as low within one standard
+    error. If the problem has validation rows, these decide, and there are no copies.
 
     Parameters
     ----------
     fits : sequence of Refinement
-        Of the same signature.
+        With the same batching key.
     watch : callable
-        From the name of the phase and its members to what is called after every epoch.
+        Maps the name of the phase and its members to a function that is called after every epoch.
 
     Returns
     -------
-    list of (weights, Result), one for every fit
+    list of (dict of str to Tensor, MemberResults)
+        Network parameters and results of the fit, and of its copies, for every fit.
     """
     counts = [fit.n_members for fit in fits]
-    # Fits of the same rows share the folds too.
-    with_folds_of: dict[tuple, Problem] = {}
+    # Fits to the same rows also share the folds.
+    with_folds: dict[tuple, Problem] = {}
     problems = []
     for fit in fits:
         problem = fit.problem
         if problem.validation is None:
             key = (id(problem.data), fit.config.seed)
-            if key not in with_folds_of:
-                with_folds_of[key] = with_folds(problem, fit.config.seed)
-            shared = with_folds_of[key]
+            if key not in with_folds:
+                with_folds[key] = with_fold_weights(problem, fit.config.seed)
+            shared = with_folds[key]
             problem = replace(problem, data=shared.data, validation=shared.validation)
         problems.append(problem)
     configs = [_config_for(fit.config, count) for fit, count in zip(fits, counts, strict=True)]
@@ -94,11 +93,12 @@ def refine(
         problem.hybrid.network, [fit.weights for fit in starts], [fit.coordinates for fit in starts]
     )
     results = train(problem, members, combine_configs(configs), watch("refine", members))
-    parts = problem.fits or [slice(0, counts[0])]
-    return [(members.member_weights(part.start), results_of_fit(results, part)) for part in parts]
+    slices = problem.fits or [slice(0, counts[0])]
+    return [(members.member_weights(fit.start), results_of_fit(results, fit)) for fit in slices]
 
 
 def _config_for(config: TrainingConfig, n_members: int) -> TrainingConfig:
+    """Return the configuration for a fit and its copies, with θ held."""
     return replace(
         config,
         rho=None if config.rho is None else config.rho.expand(n_members),
@@ -109,26 +109,40 @@ def _config_for(config: TrainingConfig, n_members: int) -> TrainingConfig:
     )
 
 
-def with_folds(problem: Problem, seed: int) -> Problem:
-    """Give every member its weights: all rows, then all but one fold."""
+def with_fold_weights(problem: Problem, seed: int) -> Problem:
+    """Return the problem with weights for every member: all rows, then all rows but one fold.
+
+    Parameters
+    ----------
+    problem : Problem
+    seed : int
+        Seed of the folds.
+
+    Returns
+    -------
+    Problem
+        Training and validation rows with weights of shape (1 + N_FOLDS, n, ...). The first member
+        holds no rows out.
+    """
     x, y, weight = problem.data
     weight = torch.ones_like(y) if weight is None else weight
     generator = torch.Generator().manual_seed(seed)
     if problem.groups is None:
         fold = torch.randperm(len(y), generator=generator) % N_FOLDS
     else:
-        numbers, member_of = torch.unique(problem.groups.cpu(), return_inverse=True)
-        fold = (torch.randperm(len(numbers), generator=generator) % N_FOLDS)[member_of]
+        groups, group_of_row = torch.unique(problem.groups.cpu(), return_inverse=True)
+        fold = (torch.randperm(len(groups), generator=generator) % N_FOLDS)[group_of_row]
     fold = fold.to(y.device)
-    inside = [_mean_one(weight, fold != k) for k in range(N_FOLDS)]
-    outside = [_mean_one(weight, fold == k) for k in range(N_FOLDS)]
+    training = [_mean_one(weight, fold != k) for k in range(N_FOLDS)]
+    held_out = [_mean_one(weight, fold == k) for k in range(N_FOLDS)]
     return replace(
         problem,
-        data=Batch(x, y, torch.stack([weight, *inside])),
-        validation=Batch(x, y, torch.stack([torch.zeros_like(weight), *outside])),
+        data=Batch(x, y, torch.stack([weight, *training])),
+        validation=Batch(x, y, torch.stack([torch.zeros_like(weight), *held_out])),
     )
 
 
 def _mean_one(weight: Tensor, chosen: Tensor) -> Tensor:
+    """Return the weights of the chosen rows, scaled to a mean of one; zero for other rows."""
     weight = weight * chosen.reshape(-1, *[1] * (weight.ndim - 1))
     return weight / weight.mean()

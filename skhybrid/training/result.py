@@ -1,4 +1,4 @@
-"""Where training starts, and what it returns."""
+"""The start and the results of training."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from skhybrid.training.explained_variance import ExplainedVariance
 
 @dataclass(frozen=True)
 class Start:
-    """Where one restart begins: network parameters and scaled physics parameters."""
+    """The start of one restart: network parameters and scaled physics parameters."""
 
     weights: Mapping[str, Tensor]
     coordinates: Mapping[str, Tensor]
 
 
 class Status(enum.Enum):
-    """How training ended; the value is a message for people."""
+    """How training ended; the value is a readable message."""
 
     FINISHED = "ran for all of its epochs"
     EARLY_STOPPED = "the validation loss stopped improving"
@@ -32,29 +32,30 @@ class Status(enum.Enum):
 
     @property
     def usable(self) -> bool:
-        """Whether there are parameters worth keeping."""
+        """Whether the parameters can be used."""
         return self not in (Status.FAILED, Status.ERROR)
 
 
 @dataclass
 class MemberResults:
-    """Outcome of one run of the training loop, with a value per member.
+    """Results of one run of the training loop, with a value per member.
 
     Attributes
     ----------
     status : list of Status
     losses : Tensor of shape (n_members,)
-        Data loss over all training rows at the parameters kept.
+        Data loss over all training rows at the kept parameters.
     validation_losses : Tensor of shape (n_members,) or None
-        Data loss over the held-out rows at the parameters kept.
+        Data loss over the held-out rows at the kept parameters.
     curve : Tensor of shape (n_epochs, n_members)
         Mean minibatch loss, penalties included, of every epoch.
     stopped_epoch : list of int
-        Epoch (from 1) in which the member stopped; for a non-finite loss the epoch it appeared in.
+        Epoch (from 1) in which the member stopped; for a non-finite loss, the epoch in which it
+        appeared.
     n_epochs : int
-        Epochs run.
+        Number of epochs that were run.
     kept_epoch : list of int
-        Epoch (from 0, the start) whose parameters were kept.
+        Epoch of the kept parameters (0 is the start).
     """
 
     status: list[Status]
@@ -68,30 +69,30 @@ class MemberResults:
 
 @dataclass(frozen=True)
 class FitResult:
-    """Outcome of a whole fit, whatever it is.
+    """Result of a whole fit, also of a failed one.
 
     Attributes
     ----------
     status : Status
-        Without a usable status, all that follows but ``restarts`` and ``error`` is empty.
+        If it is not usable, all other attributes except ``restarts`` and ``error`` are empty.
     restarts : MemberResults or None
-        Outcome of the first phase, for every restart.
+        Results of the first phase, for every restart.
     coordinates, weights : dict of str to Tensor
-        Scaled physics parameters and network parameters of the restart that was kept.
+        Scaled physics parameters and network parameters of the best restart.
     loss : float
-        Its data loss over the training rows.
+        Data loss of the best restart over the training rows.
     loss_curve : list of float
         Its mean minibatch loss, penalties included, in every epoch of both phases.
     best : int or None
-        Which restart was kept.
+        Index of the best restart.
     restart_coordinates : list of dict
         Scaled physics parameters of every restart.
     refinement : MemberResults or None
-        Outcome of the second phase.
+        Results of the second phase.
     explained : ExplainedVariance or None
-        What each part explained when θ was settled, at the end of the first phase.
+        Variance that physics and network explain at the end of the first phase, which fixes θ.
     error : Exception or None
-        What training raised.
+        The error that training raised.
     """
 
     status: Status

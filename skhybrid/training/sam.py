@@ -1,4 +1,4 @@
-"""Sharpness-aware minimisation: where the gradient is taken."""
+"""Sharpness-aware minimisation: the point at which the gradient is taken."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from torch import Tensor
 
 from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Members
 
-# Keeps the direction defined where a gradient is exactly zero.
+# Keeps the direction defined for a gradient of exactly zero.
 TINY = 1e-12
 
 
 class SAM:
     """The perturbation ε at which sharpness-aware minimisation takes its gradient.
 
-    With g the gradient at the parameters w, and norms taken for every member by itself:
+    Here g is the gradient at the parameters w. Norms are taken separately for every member.
 
-    - "layer": every weight tensor W of the network moves by ε = ρ ‖W‖ g / ‖g‖, so that ρ is a
-      relative change. Biases stay, as their norm says nothing about their effect.
+    - "layer": every weight tensor W of the network moves by ε = ρ ‖W‖ g / ‖g‖, so ρ is a relative
+      change. Biases do not move, because their norm says nothing about their effect.
     - "global": all parameters move by ε = ρ g / ‖g‖ (Foret, Kleiner, Mobahi and Neyshabur,
       "Sharpness-aware minimization for efficiently improving generalization", ICLR 2021, eq. 2).
     - "elementwise": all parameters move by ε = ρ w² g / ‖w g‖ (Kwon, Kim, Park and Choi, "ASAM",
@@ -30,7 +30,7 @@ class SAM:
         Radius ρ of every member.
     perturbation : {"layer", "global", "elementwise"}
     perturb : {"nn", "all"}
-        Whether only the network moves, or the scaled physics parameters z too. Under "layer" a
+        Whether only the network moves, or also the scaled physics parameters z. With "layer" a
         physics parameter moves by ρ in z, which is ρ times its scale.
     """
 
@@ -49,7 +49,7 @@ class SAM:
 
     @torch.no_grad()
     def ascend(self) -> None:
-        """Move the parameters by ε, computed from the members' current gradient."""
+        """Move the parameters by ε, from the members' current gradient."""
         self._saved.copy_(self.members.flat)
         if self.perturbation == "layer":
             self._ascend_by_layer()
@@ -58,10 +58,11 @@ class SAM:
 
     @torch.no_grad()
     def descend(self) -> None:
-        """Put the parameters back where they were, bit by bit."""
+        """Restore the parameters bit by bit."""
         self.members.flat.copy_(self._saved)
 
     def _ascend_by_layer(self) -> None:
+        """Move every block by its own length."""
         for role, values, gradient in self._perturbed:
             length = self.rho / _norm(gradient).add_(TINY)
             if role != PHYSICS:
@@ -69,6 +70,7 @@ class SAM:
             values.addcmul_(gradient, length)
 
     def _ascend_together(self) -> None:
+        """Move all blocks by one common length."""
         moves = [
             gradient * values.abs() if self.perturbation == "elementwise" else gradient
             for _, values, gradient in self._perturbed
@@ -81,4 +83,5 @@ class SAM:
 
 
 def _norm(values: Tensor) -> Tensor:
+    """Return the norm of every member's values, of shape (n_members, 1)."""
     return torch.linalg.vector_norm(values, dim=1, keepdim=True)

@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# So many steps settle θ to a few per cent on every task measured, twice as many not much better
-# (benchmarks/bench_budget.py). Of large tables every row is still seen at least so many times.
+# This many steps determine θ to a few per cent on every measured task; twice as many are hardly
+# better (benchmarks/bench_budget.py).
 AUTO_STEPS = 3000
 
-
-# A step through windows takes some ten times as long, and trajectories have fewer independent rows.
+# A step through windows takes about ten times as long, and trajectories have fewer independent
+# rows.
 AUTO_WINDOW_STEPS = 1000
 
-
+# Training sees every row of a large table at least this many times.
 AUTO_MIN_EPOCHS = 20
-
 
 AUTO_BATCH_SIZE = 64
 
@@ -27,8 +26,8 @@ class Schedule:
     Attributes
     ----------
     n_epochs, n_batches, batch_size : int
-        All minibatches are equally large. Rows left over, fewer than there are batches, wait for
-        the next epoch's shuffle.
+        All minibatches have the same size. An epoch leaves a few rows out, fewer than there are
+        minibatches; the shuffle of the next epoch includes them again.
     """
 
     n_epochs: int
@@ -44,16 +43,16 @@ class Schedule:
         *,
         n_steps: int = AUTO_STEPS,
     ) -> Schedule:
-        """Work out a schedule from what the user asked for.
+        """Return the schedule for a number of rows and the user's settings.
 
         Parameters
         ----------
         n_rows : int
         batch_size : int, "auto" or None
-            Largest size of a minibatch; None takes all rows at once.
+            Largest size of a minibatch; None means one minibatch with all rows.
         n_epochs : int or "auto"
         n_steps : int
-            Steps that "auto" makes.
+            Number of steps for ``n_epochs="auto"``.
         """
         if batch_size == "auto":
             batch_size = AUTO_BATCH_SIZE
@@ -64,5 +63,5 @@ class Schedule:
         return cls(n_epochs, n_batches, n_rows // n_batches)
 
     def decay(self, step: int) -> float:
-        """Return the factor of the learning rate at a step: a half cosine from one to zero."""
+        """Return the factor of the learning rate at a step: half a cosine from one to zero."""
         return 0.5 * (1.0 + math.cos(math.pi * step / (self.n_epochs * self.n_batches)))

@@ -1,4 +1,4 @@
-"""One thread for all tests of the training engine: the tensors are too small for more."""
+"""Run all tests of training on one thread: the tensors are too small for more."""
 
 from __future__ import annotations
 

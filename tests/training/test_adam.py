@@ -1,4 +1,4 @@
-"""Adam: torch's steps, a rate for every element, and forgetting."""
+"""Adam: the same steps as torch, a learning rate for every element, and elements that stop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def gradients(n_steps: int) -> list[torch.Tensor]:
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9)])
-def test_takes_the_steps_of_torch(betas):
+def test_takes_the_same_steps_as_torch(betas):
     ours = torch.linspace(-1, 1, SIZE, dtype=torch.float64)
     theirs = ours.clone().requires_grad_()
     adam = Adam(ours, torch.full_like(ours, 0.03), beta1=betas[0], beta2=betas[1])
@@ -33,7 +33,7 @@ def test_takes_the_steps_of_torch(betas):
     assert adam.n_steps == 50
 
 
-def test_decay_multiplies_the_rate_of_one_step():
+def test_decay_multiplies_the_learning_rate_of_one_step():
     ours = torch.zeros(SIZE, dtype=torch.float64)
     theirs = ours.clone().requires_grad_()
     adam = Adam(ours, torch.full_like(ours, 0.1))
@@ -47,7 +47,7 @@ def test_decay_multiplies_the_rate_of_one_step():
     assert_close(ours, theirs.detach(), rtol=1e-12, atol=1e-12)
 
 
-def test_every_element_has_its_own_rate():
+def test_every_element_has_its_own_learning_rate():
     rates = torch.linspace(0.0, 0.2, SIZE, dtype=torch.float64)
     ours = torch.ones(SIZE, dtype=torch.float64)
     alone = [ours[[element]].clone() for element in range(SIZE)]
@@ -62,7 +62,7 @@ def test_every_element_has_its_own_rate():
     assert bool((ours[1:] != 1.0).all())
 
 
-def test_forgotten_elements_stay_where_they_are_even_after_a_gradient_that_was_not_finite():
+def test_forgotten_elements_do_not_move_even_after_a_non_finite_gradient():
     ours = torch.ones(SIZE, dtype=torch.float64)
     untouched = ours.clone()
     adam = Adam(ours, torch.full_like(ours, 0.1))

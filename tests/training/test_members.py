@@ -1,4 +1,4 @@
-"""Members: one flat vector, its views, and gradients that do not mix."""
+"""Members: one flat vector, its views, and separate gradients."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def hybrid(data):
     return make_hybrid(data)
 
 
-def test_blocks_follow_each_other_and_know_their_kind(hybrid):
+def test_blocks_follow_each_other_and_know_their_role(hybrid):
     members = make_members(hybrid, make_starts(hybrid, 3))
-    kinds = {block.name: block.kind for block in members.blocks}
-    assert kinds == {
+    roles = {block.name: block.role for block in members.blocks}
+    assert roles == {
         "rate": PHYSICS,
         "level": PHYSICS,
         "0.weight": WEIGHT,
@@ -40,7 +40,7 @@ def test_blocks_follow_each_other_and_know_their_kind(hybrid):
 
 
 @pytest.mark.parametrize("n_members", [1, 3])
-def test_values_are_those_of_the_starts_and_views_of_the_flat_vector(hybrid, n_members):
+def test_values_equal_the_starts_and_are_views_of_the_flat_vector(hybrid, n_members):
     starts = make_starts(hybrid, n_members)
     members = make_members(hybrid, starts)
     for member, start in enumerate(starts):
@@ -55,7 +55,7 @@ def test_values_are_those_of_the_starts_and_views_of_the_flat_vector(hybrid, n_m
         assert_close(members.member_coordinates(member), moved)
 
 
-def test_what_is_returned_of_a_member_is_a_copy(hybrid):
+def test_parameters_of_one_member_are_copies(hybrid):
     for n_members in (1, 2):
         members = make_members(hybrid, make_starts(hybrid, n_members))
         before = members.member_weights(0), members.member_coordinates(0)
@@ -66,14 +66,14 @@ def test_what_is_returned_of_a_member_is_a_copy(hybrid):
         assert_close(list(before), kept, rtol=0, atol=0)
 
 
-def test_the_module_of_a_single_member_holds_the_members_parameters(hybrid):
+def test_the_module_of_a_single_member_holds_its_parameters(hybrid):
     members = make_members(hybrid, make_starts(hybrid, 1))
     with torch.no_grad():
         members.flat.fill_(0.25)
     assert all(bool((p == 0.25).all()) for p in hybrid.network.parameters())
 
 
-def test_the_module_of_several_members_is_left_alone(hybrid):
+def test_the_module_of_several_members_does_not_change(hybrid):
     before = [p.detach().clone() for p in hybrid.network.parameters()]
     members = make_members(hybrid, make_starts(hybrid, 2))
     with torch.no_grad():
@@ -95,7 +95,7 @@ def test_each_members_gradient_is_its_own(hybrid, data):
             assert_close(together[block.name][member], expected, rtol=1e-10, atol=1e-14)
 
 
-def test_a_parameter_the_loss_does_not_read_has_gradient_zero(hybrid):
+def test_a_parameter_that_the_loss_does_not_read_has_a_gradient_of_zero(hybrid):
     members = make_members(hybrid, make_starts(hybrid, 2))
     members.gradient.fill_(7.0)
     members.backward(members.coordinates["rate"].square())
@@ -104,7 +104,7 @@ def test_a_parameter_the_loss_does_not_read_has_gradient_zero(hybrid):
     assert bool((members.gradient[2:] == 0.0).all())
 
 
-def test_stopped_members_have_gradient_zero_even_where_the_loss_is_not_finite(hybrid):
+def test_stopped_members_have_a_gradient_of_zero_even_for_a_non_finite_loss(hybrid):
     members = make_members(hybrid, make_starts(hybrid, 3))
     with torch.no_grad():
         members.coordinates["rate"][1] = float("nan")
@@ -115,7 +115,7 @@ def test_stopped_members_have_gradient_zero_even_where_the_loss_is_not_finite(hy
     assert bool((rate[[0, 2]] != 0.0).all())
 
 
-def test_finite_tells_which_members_are(hybrid):
+def test_finite_says_which_members_are_finite(hybrid):
     members = make_members(hybrid, make_starts(hybrid, 3))
     assert members.finite().tolist() == [True, True, True]
     with torch.no_grad():
@@ -124,12 +124,12 @@ def test_finite_tells_which_members_are(hybrid):
     assert members.finite().tolist() == [False, True, False]
 
 
-def test_spread_fills_the_blocks_of_the_kinds_asked_for(hybrid):
+def test_per_parameter_fills_the_blocks_of_the_given_roles(hybrid):
     members = make_members(hybrid, make_starts(hybrid, 2))
-    spread = members.spread(torch.tensor([3.0, 5.0]), [PHYSICS, BIAS])
+    flat = members.per_parameter(torch.tensor([3.0, 5.0]), [PHYSICS, BIAS])
     for block in members.blocks:
-        values = block.view(spread)
-        expected = [3.0, 5.0] if block.kind in (PHYSICS, BIAS) else [0.0, 0.0]
+        values = block.view(flat)
+        expected = [3.0, 5.0] if block.role in (PHYSICS, BIAS) else [0.0, 0.0]
         assert_close(values, torch.tensor(expected, dtype=values.dtype)[:, None].expand_as(values))
 
 
@@ -161,21 +161,21 @@ def test_physics_alone_and_network_alone():
     assert Members(network, [weights, weights], [{}, {}]).flat.shape == (4,)
 
 
-def test_learned_first_states_are_a_kind_of_their_own():
+def test_learned_first_states_have_their_own_role():
     starts = [
         {FIRST_STATES: torch.full((3, 2), float(m)), "rate": torch.tensor(0.5 + m)}
         for m in range(2)
     ]
     members = Members(None, [{}, {}], starts)
-    kinds = {block.name: block.kind for block in members.blocks}
-    assert kinds == {FIRST_STATES: FIRST_STATE, "rate": PHYSICS}
+    roles = {block.name: block.role for block in members.blocks}
+    assert roles == {FIRST_STATES: FIRST_STATE, "rate": PHYSICS}
     assert members.coordinates[FIRST_STATES].shape == (2, 3, 2)
     assert_close(members.member_coordinates(1)[FIRST_STATES], starts[1][FIRST_STATES])
-    spread = members.spread(torch.tensor([3.0, 5.0]), [FIRST_STATE])
-    assert spread.tolist() == [3.0] * 6 + [5.0] * 6 + [0.0, 0.0]
+    flat = members.per_parameter(torch.tensor([3.0, 5.0]), [FIRST_STATE])
+    assert flat.tolist() == [3.0] * 6 + [5.0] * 6 + [0.0, 0.0]
 
 
-def test_blocks_of_a_kind_may_keep_the_gradient_they_have():
+def test_blocks_of_a_role_may_keep_their_gradient():
     starts = [{FIRST_STATES: torch.ones(3, 2), "rate": torch.tensor(0.5)}]
     members = Members(None, [{}], starts)
 
@@ -185,7 +185,7 @@ def test_blocks_of_a_kind_may_keep_the_gradient_they_have():
 
     members.backward(loss(1.0))
     members.backward(loss(10.0), keep=FIRST_STATE)
-    blocks = {block.kind: block.view(members.gradient).flatten() for block in members.blocks}
+    blocks = {block.role: block.view(members.gradient).flatten() for block in members.blocks}
     assert blocks[FIRST_STATE].tolist() == [2.0] * 6
     assert blocks[PHYSICS].tolist() == [10.0]
     members.backward(loss(10.0))

@@ -1,16 +1,28 @@
-"""Penalties: values against formulas, gradients, and a weight for every member."""
+"""Penalties: values compared with formulas, gradients, and a weight for every member."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from small_fits import make_data, make_hybrid, make_members, make_penalties, make_starts
+from small_fits import (
+    make_config,
+    make_data,
+    make_hybrid,
+    make_members,
+    make_penalties,
+    make_starts,
+    per_member,
+)
 from torch.testing import assert_close
 
+from skhybrid.training.loop import train
 from skhybrid.training.members import WEIGHT
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import L2, functional_norm, orthogonality
+from skhybrid.training.problem import Problem
 
 TIME = torch.linspace(0.0, 2.0, 25, dtype=torch.float64)
 
@@ -55,18 +67,35 @@ def test_l2_value_and_gradient_of_each_member():
         for block in members.blocks:
             added = block.view(members.gradient - before)[member]
             expected = torch.zeros_like(added)
-            if block.kind == WEIGHT:
+            if block.role == WEIGHT:
                 expected = 2.0 * strength[member] * start.weights[block.name].reshape(-1)
             assert_close(added, expected, rtol=1e-6, atol=1e-12)
 
 
-def test_without_l2_there_is_nothing_to_do():
+def test_without_l2_the_gradient_and_the_penalty_are_zero():
     hybrid = make_hybrid(make_data())
     members = make_members(hybrid, make_starts(hybrid, 1))
     l2 = L2(members, torch.zeros(1))
     l2.add_gradient()
     assert l2() == 0.0
     assert not bool(members.gradient.any())
+
+
+def test_the_gradient_of_l2_is_taken_at_the_unperturbed_weights():
+    data = make_data()
+    hybrid = make_hybrid(data)
+    (start,) = make_starts(hybrid, 1)
+    members = make_members(hybrid, [start])
+    flat = data._replace(weight=torch.zeros_like(data.y))
+    config = make_config(rho=0.5, n_epochs=1, penalties=make_penalties(l2=0.1))
+    ends = []
+    for rho in (0.5, None):
+        members = make_members(hybrid, [start])
+        radius = None if rho is None else per_member(rho, 1)
+        train(Problem(hybrid, flat), members, replace(config, rho=radius))
+        ends.append(members.member_weights(0))
+    assert_close(ends[0], ends[1], rtol=0, atol=0)
+    assert not torch.equal(ends[0]["0.weight"], start.weights["0.weight"])
 
 
 def test_functional_norm_is_the_mean_square():
@@ -82,22 +111,22 @@ def test_orthogonality_is_the_mean_square_of_the_projection():
     assert float(orthogonality(contribution, physics, at())) == pytest.approx(expected, rel=1e-3)
 
 
-def test_orthogonality_of_a_contribution_beside_the_physics_is_zero():
+def test_orthogonality_of_a_contribution_orthogonal_to_the_physics_is_zero():
     basis, _ = np.linalg.qr(sensitivities())
     rows = some_rows().numpy()
-    beside = torch.tensor(rows - basis @ (basis.T @ rows))
-    assert float(orthogonality(beside, physics, at())) == pytest.approx(0.0, abs=1e-12)
-    assert float(beside.square().mean()) > 0.1
+    orthogonal = torch.tensor(rows - basis @ (basis.T @ rows))
+    assert float(orthogonality(orthogonal, physics, at())) == pytest.approx(0.0, abs=1e-12)
+    assert float(orthogonal.square().mean()) > 0.1
 
 
 @pytest.mark.parametrize("mixture", [(1.0, 0.0), (0.0, 1.0), (0.8, -2.0)])
-def test_orthogonality_of_a_contribution_the_physics_can_make_is_its_mean_square(mixture):
+def test_orthogonality_of_a_contribution_in_the_span_of_the_physics_is_its_mean_square(mixture):
     within = torch.tensor(sensitivities() @ np.array(mixture))
     expected = float(within.square().mean())
     assert float(orthogonality(within, physics, at())) == pytest.approx(expected, rel=1e-4)
 
 
-def test_orthogonality_is_defined_where_parameters_act_alike_or_not_at_all():
+def test_orthogonality_is_defined_for_redundant_and_unused_parameters():
     def redundant(coordinates):
         once = coordinates["a"] + coordinates["b"] + 0.0 * coordinates["c"]
         return once * TIME
@@ -108,7 +137,7 @@ def test_orthogonality_is_defined_where_parameters_act_alike_or_not_at_all():
     assert float(orthogonality(TIME, lambda at: 0.0 * at["a"] * TIME, coordinates)) == 0.0
 
 
-def test_orthogonality_turns_the_contribution_and_not_the_physics():
+def test_orthogonality_has_a_gradient_for_the_contribution_but_not_for_the_physics():
     coordinates = at()
     contribution = some_rows().requires_grad_()
     orthogonality(contribution, physics, coordinates).backward()
@@ -131,7 +160,7 @@ def test_orthogonality_with_two_targets_and_without_parameters():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("structure", ["additive", "multiplicative", "serial"])
-def test_penalties_of_a_fit_have_a_weight_for_every_member(structure, weighted):
+def test_penalties_have_a_weight_for_every_member(structure, weighted):
     data = make_data()
     weight = None
     if weighted:
@@ -142,7 +171,10 @@ def test_penalties_of_a_fit_have_a_weight_for_every_member(structure, weighted):
     if structure == "multiplicative":
         hybrid = make_hybrid(data, structure=structure)
     elif structure == "serial":
-        hybrid.structure = lambda x, physics, nn: physics(x) * (1 + nn(x, scale=1.0)) + nn(x)
+        hybrid = replace(
+            hybrid,
+            structure=lambda x, physics, nn: physics(x) * (1 + nn(x, scale=1.0)) + nn(x),
+        )
     members = make_members(hybrid, starts)
     norms, overlaps = [0.0, 0.3, 1.0], [2.0, 0.0, 0.5]
     penalties = make_penalties(3, functional_norm=norms, orthogonality=overlaps)
@@ -171,7 +203,7 @@ def test_penalties_of_a_fit_have_a_weight_for_every_member(structure, weighted):
         assert float(losses[member]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_expand_and_which_penalties_there_are():
+def test_expand_and_the_presence_of_penalties():
     penalties = make_penalties(l2=1.0, functional_norm=2.0)
     several = penalties.expand(3)
     assert several.l2.tolist() == [1.0] * 3

@@ -1,4 +1,4 @@
-"""The second phase: what is held, what decides, and what is kept."""
+"""The second phase: θ is held, held-out rows decide, and the best network is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from skhybrid.training.refinement import N_FOLDS, Refinement, can_refine, refine
 
 
 class Refined:
-    """A refinement, with what it was made of: the copies, their rows and their parameters."""
+    """The result of a refinement, with its copies, their rows and their parameters."""
 
     def __init__(self, problem, config, monkeypatch, start=None) -> None:
         self.problem = problem
@@ -61,7 +61,7 @@ class Refined:
         }
 
     def held_out_loss(self, epoch: int, member: int) -> float:
-        """Return the loss of a member over the rows it holds out, by the formula."""
+        """Compute the loss of a member over the rows that it holds out, by the formula."""
         x, y, weight = self.folds.validation
         weight = weight if weight is None else weight[member]
         hybrid = self.problem.hybrid
@@ -110,7 +110,7 @@ def test_every_row_is_held_out_by_one_copy_and_trains_the_others(problem, monkey
             assert float(part.mean()) == pytest.approx(1.0)
 
 
-def test_what_is_kept_is_the_epoch_with_the_lowest_mean_held_out_loss(problem, monkeypatch):
+def test_the_epoch_with_the_lowest_mean_held_out_loss_is_kept(problem, monkeypatch):
     refined = Refined(problem, overfitting(), monkeypatch)
     means = [
         sum(refined.held_out_loss(epoch, member) for member in range(1, N_FOLDS + 1)) / N_FOLDS
@@ -123,7 +123,7 @@ def test_what_is_kept_is_the_epoch_with_the_lowest_mean_held_out_loss(problem, m
     assert_close(kept, refined.weights(best, 0), rtol=0, atol=0)
 
 
-def test_the_copies_start_together_and_part(problem, monkeypatch):
+def test_the_copies_start_equal_and_become_different(problem, monkeypatch):
     refined = Refined(problem, overfitting(n_epochs=3), monkeypatch)
     for block in refined.copies.blocks:
         first, last = block.view(refined.flats[0]), block.view(refined.flats[-1])
@@ -132,7 +132,7 @@ def test_the_copies_start_together_and_part(problem, monkeypatch):
             assert len({tuple(row.tolist()) for row in last}) == N_FOLDS + 1
 
 
-def test_the_member_that_is_kept_sees_all_rows(problem, monkeypatch):
+def test_the_kept_member_sees_all_rows(problem, monkeypatch):
     refined = Refined(problem, overfitting(n_epochs=8), monkeypatch)
     alone = make_members(problem.hybrid, [refined.start])
     config = overfitting(n_epochs=8, physics_learning_rate=0.0)
@@ -140,8 +140,8 @@ def test_the_member_that_is_kept_sees_all_rows(problem, monkeypatch):
     assert_close(refined.weights(8, 0), alone.member_weights(0), rtol=1e-10, atol=1e-10)
 
 
-def test_where_refining_can_only_overfit_the_start_is_kept(monkeypatch):
-    # The physics and a silent network are the truth, and the noise of neighbours has opposite sign.
+def test_the_start_is_kept_if_refining_can_only_overfit(monkeypatch):
+    # The physics with a network that answers zero is the truth; neighbours have opposite noise.
     x, _, _ = make_data()
     level = torch.tensor([1.5, 0.5], dtype=torch.float64)
     noise = 0.3 * (-1.0) ** x[:, 0].argsort().argsort()
@@ -154,11 +154,11 @@ def test_where_refining_can_only_overfit_the_start_is_kept(monkeypatch):
     refined = Refined(Problem(hybrid, data), overfitting(), monkeypatch, start)
     assert refined.result.kept_epoch == [0] * (N_FOLDS + 1)
     assert_close(refined.kept, start.weights, rtol=0, atol=0)
-    # All the while the training loss fell.
+    # The training loss fell in the meantime.
     assert float(refined.result.curve[-1][0]) < 0.9 * float(refined.result.curve[0][0])
 
 
-def test_validation_rows_decide_in_place_of_folds(problem, monkeypatch):
+def test_validation_rows_replace_the_folds(problem, monkeypatch):
     validation = make_data(40, seed=9)
     judged = Problem(problem.hybrid, problem.data, validation)
     refined = Refined(judged, overfitting(), monkeypatch)
@@ -172,7 +172,7 @@ def test_validation_rows_decide_in_place_of_folds(problem, monkeypatch):
     assert_close(refined.kept, refined.weights(best, 0), rtol=0, atol=0)
 
 
-def test_every_copy_has_the_recipe_of_the_single_member(problem, monkeypatch):
+def test_every_copy_has_the_configuration_of_the_single_member(problem, monkeypatch):
     config = make_config(rho=0.2, n_epochs=1, penalties=make_penalties(l2=0.3))
     used = Refined(problem, config, monkeypatch).config
     assert used.rho.tolist() == [0.2] * 6
@@ -181,7 +181,7 @@ def test_every_copy_has_the_recipe_of_the_single_member(problem, monkeypatch):
     assert not bool(used.physics_learning_rate.any())
 
 
-def test_with_two_targets_and_missing_ones(problem, monkeypatch):
+def test_two_targets_with_missing_values(problem, monkeypatch):
     x, y, _ = problem.data
     both = torch.stack([y, y.square()], dim=1)
     weight = torch.ones_like(both)
@@ -198,16 +198,16 @@ def test_with_two_targets_and_missing_ones(problem, monkeypatch):
     assert bool(torch.isfinite(refined.result.losses).all())
 
 
-def test_few_rows_cannot_tell_refining_from_overfitting():
+def test_few_rows_cannot_be_refined():
     assert not can_refine(24)
     assert can_refine(25)
 
 
 @pytest.mark.parametrize("n_groups", [7, 23])
-def test_what_belongs_together_is_held_out_together(n_groups):
+def test_rows_of_a_group_are_held_out_together(n_groups):
     data = make_data(100)
     groups = 3 * (torch.arange(100) % n_groups)
-    problem = refinement.with_folds(Problem(make_hybrid(data), data, None, groups), seed=0)
+    problem = refinement.with_fold_weights(Problem(make_hybrid(data), data, None, groups), seed=0)
     held_out = problem.validation.weight[1:] > 0
     assert_close(held_out.sum(0), torch.ones(100, dtype=torch.long))
     assert_close(problem.data.weight[1:] > 0, ~held_out)

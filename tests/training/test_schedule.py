@@ -23,7 +23,9 @@ from skhybrid.training.schedule import Schedule
         (1, 64, (1, 1)),
     ],
 )
-def test_minibatches_are_equally_large_and_no_larger_than_asked_for(n_rows, batch_size, expected):
+def test_minibatches_have_equal_size_and_are_not_larger_than_requested(
+    n_rows, batch_size, expected
+):
     schedule = Schedule.for_rows(n_rows, batch_size, 7)
     assert (schedule.n_batches, schedule.batch_size) == expected
     assert schedule.n_epochs == 7
@@ -31,7 +33,7 @@ def test_minibatches_are_equally_large_and_no_larger_than_asked_for(n_rows, batc
 
 @pytest.mark.parametrize("n_rows", [1, 2, 63, 64, 65, 127, 1000, 4097])
 @pytest.mark.parametrize("batch_size", [None, "auto", 1, 5, 64])
-def test_rows_left_over_are_fewer_than_there_are_batches(n_rows, batch_size):
+def test_fewer_rows_are_left_over_than_there_are_minibatches(n_rows, batch_size):
     schedule = Schedule.for_rows(n_rows, batch_size, "auto")
     left_over = n_rows - schedule.n_batches * schedule.batch_size
     assert 0 <= left_over < schedule.n_batches

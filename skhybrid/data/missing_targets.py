@@ -1,0 +1,59 @@
+"""Mask missing targets: NaN in y gets weight zero, and rows without a target are dropped."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from skhybrid.data.rows import Rows
+from skhybrid.model.batch import Windows, select_rows
+
+
+def mask_missing(
+    x: np.ndarray | Windows,
+    y: np.ndarray,
+    sample_weight: np.ndarray | None,
+    *,
+    keep_empty: bool = False,
+) -> Rows:
+    """Return the rows with a weight and a target; missing targets get weight zero.
+
+    Parameters
+    ----------
+    x : array of shape (n, n_features), or Windows of arrays
+    y : array of shape (n,), (n, n_targets) or, for windows, (n, n_times, *output_shape)
+        NaN where a target is missing.
+    sample_weight : array of shape (n,) or None
+    keep_empty : bool, default=False
+        Whether to keep rows without any target.
+
+    Raises
+    ------
+    ValueError
+        If a weight is negative, or nothing is left to fit.
+    """
+    missing = np.isnan(y)
+    if sample_weight is not None:
+        if np.any(sample_weight < 0):
+            raise ValueError(
+                f"sample_weight must not be negative; its smallest is {sample_weight.min()}."
+            )
+        if not sample_weight.any():
+            raise ValueError("sample_weight is zero for every row: there is nothing to fit.")
+    else:
+        sample_weight = np.ones(len(y))
+    kept = sample_weight > 0
+    if not keep_empty:
+        kept &= ~missing.reshape(len(y), -1).all(axis=1)
+    if not kept.any() or missing[kept].all():
+        raise ValueError("Every target is missing: there is nothing to fit.")
+    kept = np.flatnonzero(kept)
+    x, y, missing = select_rows(x, kept), y[kept], missing[kept]
+    sample_weight = sample_weight[kept]
+    empty = np.flatnonzero(missing.all(axis=0)) if y.ndim == 2 else ()
+    if len(empty):
+        raise ValueError(f"Target column {empty[0]} is missing in every row; leave it out of y.")
+    weight = None
+    if missing.any() or np.ptp(sample_weight) > 0:
+        weight = sample_weight.reshape(-1, *[1] * (y.ndim - 1)) * ~missing
+        weight = weight / weight.mean()
+    return Rows(x, np.where(missing, 0.0, y), weight, kept=kept)

@@ -1,0 +1,106 @@
+"""Fits that are prepared and wait for their training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+from small_batches import X, Y, add_fits
+from small_searches import quick_model
+
+from skhybrid.batching.fit_tasks import FitTasks, TrialKeys
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
+)
+
+
+def test_an_added_fit_is_prepared_and_waits():
+    model = quick_model()
+    (task,) = add_fits([model])
+    assert task.estimator is model
+    assert task.owner == 0
+    assert task.seconds is task.error is None
+    assert len(task.prepared.data.y) == 40
+    assert list(model.feature_names_in_) == ["force", "angle"]
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+
+
+def test_a_mistake_is_noticed_when_the_fit_is_added():
+    with pytest.raises(ValueError, match="'l2'"):
+        add_fits([quick_model(l2=-1.0)])
+    with pytest.raises(ValueError, match="nothing"):
+        add_fits([quick_model(nn_features=["nothing"])])
+
+
+def test_the_fits_of_one_trial_are_counted_and_forgotten():
+    tasks = FitTasks()
+    for owner, position in ((0, 0), (1, 0), (1, 1), (2, 0)):
+        tasks.add(quick_model(), TrialKeys(owner), position, X, Y)
+    assert [tasks.count(owner) for owner in range(4)] == [1, 2, 1, 0]
+    tasks.discard(1)
+    assert [task.owner for task in tasks.tasks] == [0, 2]
+
+
+def test_fits_with_the_same_start_and_rows_are_prepared_once():
+    calls = []
+
+    def counted(force, *, gain=1.0):
+        calls.append(len(force))
+        return gain * force
+
+    models = [quick_model(physics=counted, rho=rho) for rho in (0.0, 0.02, 0.05)]
+    assert len(add_fits(models[:1])) == 1
+    n_calls = len(calls)
+    assert n_calls > 0
+    calls.clear()
+    first, second, third = add_fits(models)
+    assert len(calls) == n_calls
+    assert first.prepared is second.prepared is third.prepared
+    # Every fit has its own network, because training writes into it.
+    networks = {id(task.fit.problem.hybrid.network) for task in (first, second, third)}
+    assert len(networks) == 3
+
+
+def test_equal_rows_share_the_preparation_and_others_do_not():
+    rows = [(X, Y), (X.copy(), Y.copy()), (X + 1e-9, Y), (X, Y + 1e-9), (X, Y, np.ones(40))]
+    prepared = [task.prepared for task in add_fits([quick_model() for _ in rows], rows)]
+    assert prepared[0] is prepared[1]
+    assert len({id(each) for each in prepared}) == 4
+
+
+@pytest.mark.parametrize(
+    ("batching", "preparation", "same_key", "same_preparation"),
+    [
+        (("a", "a"), ("b", "b"), True, True),
+        (("a", "a"), ("b", "c"), True, False),
+        (("a", "b"), ("c", "c"), False, False),
+    ],
+)
+def test_keys_of_the_trial_tell_fits_apart(batching, preparation, same_key, same_preparation):
+    tasks = FitTasks()
+    for owner in range(2):
+        tasks.add(quick_model(), TrialKeys(owner, batching[owner], preparation[owner]), 0, X, Y)
+    first, second = tasks.tasks
+    assert (first.key == second.key) == same_key
+    assert (first.prepared is second.prepared) == same_preparation
+
+
+@pytest.mark.parametrize(
+    ("settings", "same_key", "same_preparation"),
+    [
+        ({"rho": 0.2, "l2": 0.1, "learning_rate": 0.1, "max_epochs": 7}, True, True),
+        ({"random_state": 5}, True, False),
+        ({"n_restarts": 2, "early_stopping": True}, True, False),
+        ({"nn_features": ["angle"]}, True, False),
+        ({"nn": (3,)}, False, False),
+        ({"structure": "serial"}, False, False),
+        ({"dtype": "float32"}, False, False),
+    ],
+)
+def test_parameters_tell_fits_apart(settings, same_key, same_preparation):
+    first, second = add_fits([quick_model(), quick_model(**settings)])
+    assert (first.key == second.key) == same_key
+    assert (first.prepared is second.prepared) == same_preparation

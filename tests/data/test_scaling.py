@@ -1,0 +1,133 @@
+"""Scales of the target and of the network's inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from skhybrid.data.missing_targets import mask_missing
+from skhybrid.data.rows import Rows
+from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
+from skhybrid.model.structures import get_structure
+
+NAN = np.nan
+
+
+def make_rows(n_rows: int = 6, *, weight=None, n_targets: int | None = None) -> Rows:
+    random_state = np.random.RandomState(0)
+    x = random_state.normal(5.0, 2.0, size=(n_rows, 3))
+    y = random_state.normal(-3.0, 0.5, size=(n_rows,) if n_targets is None else (n_rows, n_targets))
+    return mask_missing(x, y, weight)
+
+
+def test_target_scales_are_mean_and_standard_deviation():
+    rows = make_rows(50, n_targets=2)
+    scales = target_scales(rows)
+    np.testing.assert_allclose(scales.target_mean, rows.y.mean(axis=0))
+    np.testing.assert_allclose(scales.target_scale, rows.y.std(axis=0))
+    assert scales.target_scale.dtype == torch.float64
+    assert (scales.feature_offset, scales.feature_factor) == (0.0, 1.0)
+
+
+def test_integer_weights_equal_repeated_rows():
+    weight = np.array([1.0, 2.0, 3.0, 1.0, 1.0, 2.0])
+    rows = make_rows()
+    repeated = np.repeat(np.arange(6), weight.astype(int))
+    long = mask_missing(rows.x[repeated], rows.y[repeated], None)
+    short = mask_missing(rows.x, rows.y, weight)
+    for first, second in (
+        (target_scales(short), target_scales(long)),
+        (
+            input_scales(torch.tensor(short.x), target_scales(short), short),
+            input_scales(torch.tensor(long.x), target_scales(long), long),
+        ),
+    ):
+        for name, value in vars(first).items():
+            assert_close(value, getattr(second, name), msg=name)
+
+
+def test_missing_targets_do_not_change_the_target_scales():
+    y = np.array([[1.0, 5.0], [3.0, NAN], [NAN, 9.0]])
+    scales = target_scales(mask_missing(np.eye(3), y, None))
+    assert scales.target_mean.tolist() == [2.0, 7.0]
+    assert scales.target_scale.tolist() == [1.0, 2.0]
+
+
+def test_inputs_are_standardised_and_their_range_is_kept():
+    rows = make_rows(40)
+    x = torch.tensor(rows.x)
+    scales = input_scales(x, target_scales(rows), rows)
+    standard = scales.feature_offset + scales.feature_factor * x
+    assert_close(standard.mean(dim=0), torch.zeros(3, dtype=torch.float64))
+    assert_close(standard.std(dim=0, correction=0), torch.ones(3, dtype=torch.float64))
+    assert_close(scales.feature_low, standard.amin(dim=0))
+    assert_close(scales.feature_high, standard.amax(dim=0))
+
+
+@pytest.mark.parametrize("n_rows", [1, 1000, 200_000])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("value", [0.0, 0.1, -273.15, 1e5 + 0.1, 1e-200])
+def test_constant_columns_have_standard_deviation_one(value, weighted, n_rows):
+    """Rounding in the mean of many rows must not count as a standard deviation."""
+    random_state = np.random.RandomState(0)
+    weight = random_state.uniform(0.5, 2.0, size=n_rows) if weighted else None
+    rows = mask_missing(np.full((n_rows, 2), value), np.full((n_rows, 2), value), weight)
+    assert target_scales(rows).target_scale.tolist() == [1.0, 1.0]
+    scales = input_scales(torch.tensor(rows.x), target_scales(rows), rows)
+    assert scales.feature_factor.tolist() == [1.0, 1.0]
+    assert float(scales.feature_high.abs().max()) <= 1e-14 * abs(value)
+
+
+def test_small_standard_deviation_of_values_with_a_large_mean_is_kept():
+    y = 1e6 + 1e-4 * np.array([-1.0, 1.0] * 500)
+    scale = target_scales(mask_missing(np.zeros((1000, 1)), y, None)).target_scale
+    assert float(scale) == pytest.approx(1e-4, rel=1e-5)
+
+
+def line(a, b, *, gain=2.0):
+    return gain * a
+
+
+def make_hybrid(structure) -> Hybrid:
+    rows = make_rows(4)
+    physics = Physics(line)
+    return Hybrid(
+        physics,
+        ParameterSpace(physics),
+        None,
+        get_structure(structure),
+        target_scales(rows),
+        physics_columns=(0, 1),
+    )
+
+
+def test_recorded_inputs_are_the_features_and_the_inputs_that_the_structure_adds():
+    x = torch.tensor(make_rows(4).x)
+    coordinates = {"gain": torch.zeros((), dtype=torch.float64)}
+    assert_close(record_network_inputs(make_hybrid("additive"), x, coordinates), x)
+    expected = torch.cat([x, 2.0 * x[:, :1]], dim=1)
+    assert_close(record_network_inputs(make_hybrid("serial"), x, coordinates), expected)
+
+
+def test_first_call_of_the_network_is_recorded():
+    def twice(x, physics, nn):
+        return physics(x) + nn(x) * nn(-x)
+
+    x = torch.tensor(make_rows(4).x)
+    coordinates = {"gain": torch.zeros((), dtype=torch.float64)}
+    assert_close(record_network_inputs(make_hybrid(twice), x, coordinates), x)
+
+
+def test_structure_that_never_calls_the_network_raises_an_error():
+    hybrid = make_hybrid(lambda x, physics, nn: physics(x))
+    with pytest.raises(ValueError, match=r"structure never calls nn.*set nn=None"):
+        record_network_inputs(
+            hybrid,
+            torch.tensor(make_rows(4).x),
+            {"gain": torch.zeros((), dtype=torch.float64)},
+        )

@@ -1,0 +1,144 @@
+"""The model with its scales, at its start."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_models import make_settings
+
+from skhybrid.data.missing_targets import mask_missing
+from skhybrid.data.rows import Rows
+from skhybrid.fitting.assemble import (
+    CHECKED_NUMBERS,
+    MIN_CHECKED_WINDOWS,
+    assemble_hybrid,
+    assemble_physics,
+    few_windows,
+    rows_to_check,
+)
+from skhybrid.fitting.inputs import FitInputs
+from skhybrid.model.batch import Batch, Windows
+
+RNG = np.random.default_rng(0)
+
+
+def line(x, *, slope=1.0, offset=0.5):
+    return slope * x + offset
+
+
+def make_rows(n_rows: int = 50) -> Rows:
+    x = RNG.uniform(1.0, 3.0, (n_rows, 2))
+    return mask_missing(x, 2.0 * x[:, 0] - 1.0, None)
+
+
+def assemble(settings, rows, start, **options):
+    physical = assemble_physics(settings, FitInputs(rows), rows)
+    x = torch.tensor(rows.x, dtype=settings.dtype)
+    return assemble_hybrid(settings, physical, rows, x, start, seed=0, **options)
+
+
+def test_physics_has_its_columns_and_no_network():
+    rows = make_rows()
+    settings = make_settings(physics=line, nn_features=[1], dtype="float32")
+    model = assemble_physics(settings, FitInputs(rows), rows)
+    assert model.physics_columns == [0]
+    assert model.network_columns.tolist() == [1]
+    assert model.network is None
+    assert model.scales.target_scale.dtype == torch.float64
+
+
+def test_columns_are_bound_by_name():
+    rows = make_rows()
+    inputs = FitInputs(rows, feature_names=["other", "x"])
+    settings = make_settings(physics=line, nn_features=["other"])
+    model = assemble_physics(settings, inputs, rows)
+    assert model.physics_columns == [1]
+    assert model.network_columns.tolist() == [0]
+
+
+def test_without_physics_there_are_no_columns_to_bind():
+    rows = make_rows()
+    model = assemble_physics(make_settings(physics=None), FitInputs(rows), rows)
+    assert model.physics is None
+    assert model.physics_columns is None
+    assert model.network_columns is None
+
+
+def test_model_is_scaled_and_has_the_parameters_of_the_start():
+    settings, rows = make_settings(physics=line), make_rows()
+    start = {"slope": np.array(2.0), "offset": np.array(-1.0)}
+    model = assemble(settings, rows, start)
+    x = torch.tensor(rows.x)
+    inputs = model.network_inputs(x)
+    torch.testing.assert_close(inputs.mean(0), torch.zeros(2, dtype=torch.float64))
+    torch.testing.assert_close(inputs.std(0, correction=0), torch.ones(2, dtype=torch.float64))
+    initial = {name: torch.zeros(()) for name in model.space.shapes}
+    torch.testing.assert_close(model.physics_part(x, initial), torch.tensor(rows.y))
+    assert {p.dtype for p in model.network.parameters()} == {torch.float64}
+
+
+def test_dtype_is_the_one_of_the_settings():
+    model = assemble(make_settings(physics=line, dtype="float32"), make_rows(), {})
+    assert {p.dtype for p in model.network.parameters()} == {torch.float32}
+    assert model.scales.target_scale.dtype == model.scales.feature_offset.dtype == torch.float32
+
+
+def test_seed_decides_on_the_network():
+    settings, rows = make_settings(physics=line), make_rows()
+    physical = assemble_physics(settings, FitInputs(rows), rows)
+    x = torch.tensor(rows.x)
+    first, same, other = (
+        assemble_hybrid(settings, physical, rows, x, {}, seed=seed).network[0].weight
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
+
+
+def test_scales_of_an_earlier_fit_are_kept():
+    settings, rows = make_settings(physics=line, dtype="float32"), make_rows()
+    first = assemble(settings, rows, {})
+    other = mask_missing(10.0 * rows.x, 10.0 * rows.y, None)
+    second = assemble(settings, other, {}, scales=first.scales)
+    assert vars(second.scales).keys() == vars(first.scales).keys()
+    for name, value in vars(second.scales).items():
+        assert torch.equal(value, getattr(first.scales, name))
+
+
+# Rows for a check.
+
+
+def make_windows(n_windows: int, n_numbers: int) -> Windows:
+    """Return windows of one step, whose first state has this many numbers."""
+    numbers = np.arange(float(n_windows))
+    state = np.broadcast_to(numbers[:, None], (n_windows, n_numbers))
+    return Windows(state, numbers, np.ones((n_windows, 1)))
+
+
+def as_batch(rows: Rows) -> Batch:
+    return rows.tensors(torch.float32, "cpu")
+
+
+def test_all_rows_of_a_table_are_checked():
+    rows = make_rows()
+    assert few_windows(rows) is rows
+    batch = as_batch(rows)
+    assert rows_to_check(batch) is batch.x
+
+
+@pytest.mark.parametrize(
+    ("n_numbers", "n_chosen"),
+    [(2, 12), (CHECKED_NUMBERS // 16, 8), (CHECKED_NUMBERS, MIN_CHECKED_WINDOWS)],
+)
+def test_few_large_windows_are_checked(n_numbers, n_chosen):
+    windows = make_windows(12, n_numbers)
+    rows = Rows(windows, np.broadcast_to(windows.first_state[:, None], (12, 1, n_numbers)), None)
+    few = few_windows(rows)
+    assert len(few) == len(few.x.first_state) == n_chosen
+    assert few.x.first_time[[0, -1]].tolist() == [0.0, 11.0]
+    tensors = Windows(
+        *(None if part is None else torch.from_numpy(part.copy()) for part in windows)
+    )
+    checked = rows_to_check(Batch(tensors, torch.from_numpy(rows.y.copy()), None))
+    assert checked.first_time.tolist() == few.x.first_time.tolist()

@@ -1,0 +1,103 @@
+"""The settings of a fit, from the estimator's parameters."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import torch
+from sklearn.utils._param_validation import InvalidParameterError
+from small_models import ForceModule, drive, make_model, twice_corrected
+
+from skhybrid import ODE, HybridRegressor, Physics
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.structures import additive, serial
+
+
+def test_there_is_a_setting_for_every_parameter():
+    settings = FitSettings.of(HybridRegressor(drive))
+    assert {each.name for each in fields(settings)} == HybridRegressor().get_params().keys()
+
+
+def test_plain_parameters_are_as_given():
+    given = {"rho": 0.3, "l2": 0.01, "max_epochs": 7, "batch_size": None, "verbose": 2}
+    settings = FitSettings.of(HybridRegressor(drive, **given))
+    assert {name: getattr(settings, name) for name in given} == given
+    defaults = FitSettings.of(HybridRegressor(drive))
+    assert (defaults.max_epochs, defaults.batch_size) == ("auto", "auto")
+
+
+def test_chosen_values_replace_auto():
+    model = HybridRegressor(drive, rho="auto", nn_features="auto", refine_rho="auto")
+    settings = FitSettings.of(model, rho=0.1, nn_features=["angle"], refine_rho=None)
+    assert (settings.rho, settings.nn_features, settings.refine_rho) == (0.1, ["angle"], None)
+    assert (model.rho, model.nn_features, model.refine_rho) == ("auto", "auto", "auto")
+
+
+@pytest.mark.parametrize("physics", [drive, ForceModule(), Physics(drive)])
+def test_physics_is_wrapped(physics):
+    settings = FitSettings.of(HybridRegressor(physics))
+    assert isinstance(settings.physics, Physics)
+    assert list(settings.physics.params) == ["gain", "offset"]
+
+
+def test_a_network_alone_has_no_physics():
+    assert FitSettings.of(HybridRegressor(None)).physics is None
+
+
+@pytest.mark.parametrize(
+    ("given", "function"),
+    [("additive", additive), ("serial", serial), (twice_corrected, twice_corrected)],
+)
+def test_a_structure_is_its_function(given, function):
+    assert FitSettings.of(HybridRegressor(drive, structure=given)).structure is function
+
+
+def test_a_differential_equation_is_cloned():
+    ode = ODE(dt=0.1, window=3)
+    structure = FitSettings.of(HybridRegressor(drive, structure=ode)).structure
+    assert structure is not ode
+    assert structure.get_params() == ode.get_params()
+    ode.set_params(window=5)
+    assert structure.window == 3
+
+
+def test_dtype_and_device_are_those_of_torch():
+    settings = FitSettings.of(HybridRegressor(drive, dtype="float64", device="cpu"))
+    assert settings.dtype is torch.float64
+    assert settings.device == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"physics": None, "nn": None}, ValueError, "physics and nn are both None"),
+        (
+            {"structure": ODE},
+            ValueError,
+            r"structure is the class ODE; pass an instance of it, such as ODE\(dt=1.0\)",
+        ),
+        ({"nn": (8, 0)}, NetworkError, r"nn must be hidden sizes.*\(8, 0\)"),
+        ({"nn": [8, "8"]}, NetworkError, "nn must be hidden sizes"),
+        ({"physics": torch.nn.Linear}, PhysicsError, "Pass an instance of the class"),
+        (
+            {"device": "gpu"},
+            InvalidParameterError,
+            "'device' parameter of HybridRegressor must be 'auto' or a torch device",
+        ),
+    ],
+    ids=str,
+)
+def test_a_part_that_cannot_be_used_is_named(parameters, error, message):
+    with pytest.raises(error, match=message):
+        FitSettings.of(make_model(**parameters))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [({}, True), ({"rho": 0.0}, False), ({"optimizer": "adam"}, False)],
+    ids=str,
+)
+def test_sam_needs_a_radius(parameters, expected):
+    assert FitSettings.of(HybridRegressor(drive, **parameters)).uses_sam == expected

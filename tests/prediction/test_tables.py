@@ -1,0 +1,41 @@
+"""Predictions for the rows of a table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from skhybrid import HybridRegressor
+from skhybrid.prediction import tables
+
+X = np.random.default_rng(0).normal(size=(20, 1))
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return HybridRegressor(lambda x, *, a=1.0: a * x, nn=None).fit(X, 3.0 * X[:, 0])
+
+
+def outputs(model, x, coordinates, hold):
+    return model.physics_part(x, coordinates), model(x, coordinates, hold=hold)
+
+
+def test_every_output_has_one_value_per_row(fitted):
+    physics, prediction = tables.predict_table(fitted, X, outputs)
+    assert physics.shape == prediction.shape == (20,)
+    assert prediction.dtype == np.float64
+    np.testing.assert_allclose(physics, 3.0 * X[:, 0], rtol=1e-5)
+    np.testing.assert_array_equal(physics, prediction)
+
+
+@pytest.mark.parametrize("n_rows", [1, 7, 20])
+def test_chunks_do_not_change_the_predictions(fitted, monkeypatch, n_rows):
+    whole = tables.predict_table(fitted, X, outputs)
+    monkeypatch.setattr(tables, "PREDICTION_ROWS", n_rows)
+    np.testing.assert_allclose(tables.predict_table(fitted, X, outputs), whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("argument", ["times", "initial_states", "first_outputs"])
+def test_arguments_for_trajectories_raise_an_error(fitted, argument):
+    with pytest.raises(ValueError, match=f"{argument} is for trajectories"):
+        fitted.predict(X, **{argument: [1.0]})
