@@ -23,13 +23,13 @@ UNEVEN_BATCHES = {**BOTH_PHASES, "batch_size": 7, "max_epochs": 3}
 
 
 def quick_model(**settings) -> HybridRegressor:
-    """Return an estimator that is fitted in some hundredths of a second."""
+    """Return an estimator whose fit takes some hundredths of a second."""
     return make_model(**{"physics_init": "given", "max_epochs": 3, **settings})
 
 
 @pytest.fixture
 def batches(monkeypatch) -> list[int]:
-    """Numbers of fits that were trained side by side."""
+    """Return the number of fits in every batch that is trained."""
     sizes: list[int] = []
     together = batch_training.train_together
 
@@ -42,15 +42,15 @@ def batches(monkeypatch) -> list[int]:
 
 
 def split_scores(search) -> np.ndarray:
-    """Return all scores of single folds, of shape (n_columns, n_candidates)."""
+    """Return the scores on single folds, of shape (n_columns, n_candidates)."""
     names = [name for name in search.cv_results_ if re.match(r"split\d+_", name)]
     return np.stack([search.cv_results_[name] for name in names])
 
 
 def search_both_ways(model, grid, X=X, y=Y, *, rtol=1e-9, params=None, fails=False, **options):
-    """Return our search, whose results must be those of GridSearchCV.
+    """Return our search, after a check that its results are the ones of GridSearchCV.
 
-    Scores are finite, unless some fits are to fail; then they fail in both.
+    Scores must be finite, unless some fits are expected to fail; then they fail in both searches.
     """
     options = {"cv": 3, "refit": False, **options}
     theirs = GridSearchCV(model, grid, **options).fit(X, y, **(params or {}))

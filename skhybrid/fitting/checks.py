@@ -171,9 +171,9 @@ def _check_rate_gradients(
                     f" (window {window}, t = {float(t[window]):g}, state = {_short(state[window])})"
                 )
             raise PhysicsError(
-                f"The gradient of physics {hybrid.physics.name!r} with respect to {variable} is not "
-                f"finite in step {step} of the windows{where} {at}. Functions such as sqrt, log "
-                "and powers have infinite slopes at zero: guard them with torch.clamp or "
+                f"The gradient of physics {hybrid.physics.name!r} with respect to {variable} is "
+                f"not finite in step {step} of the windows{where} {at}. Functions such as sqrt, "
+                "log and powers have infinite slopes at zero: guard them with torch.clamp or "
                 "torch.where."
             )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import torch
 from torch import Tensor
@@ -53,11 +53,9 @@ def make_training_configs(
         return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
 
     def penalties(n_members: int) -> Penalties:
-        return Penalties(
-            per_member(settings.l2, n_members),
-            per_member(settings.functional_norm, n_members),
-            per_member(settings.orthogonality, n_members),
-        )
+        names = [field.name for field in fields(Penalties)]
+        strengths = {name: per_member(getattr(settings, name), n_members) for name in names}
+        return Penalties(**strengths)
 
     n_steps = AUTO_WINDOW_STEPS if isinstance(hybrid, Dynamics) else AUTO_STEPS
     schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs, n_steps=n_steps)

@@ -79,10 +79,10 @@ def _columns(hybrid: Hybrid) -> list[int] | None:
     return None if hybrid.network_columns is None else hybrid.network_columns.tolist()
 
 
-def _require_same(what: str, now: Any, then: Any) -> None:
+def _require_same(part: str, now: Any, then: Any) -> None:
     """Raise a ValueError if a part of the model changed since the last fit."""
     if now != then:
         raise ValueError(
-            f"warm_start=True continues from the last fit, but {what} changed since: now {now}, "
+            f"warm_start=True continues from the last fit, but {part} changed since: now {now}, "
             f"then {then}. Undo the change, or set warm_start=False to start anew."
         )

@@ -22,7 +22,7 @@ MAX_DEVIATION = 100.0
 
 @dataclass(frozen=True, eq=False)
 class Dynamics(RightHandSide):
-    """Windows in, observations of their states out.
+    """Maps windows to observations of their states.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class Dynamics(RightHandSide):
     n_first_states : int
         Number of learned first states.
     compiled_step : callable or None
-        A compiled step of the solver; None uses the solver's own.
+        A compiled step of the solver; None uses the step in :mod:`skhybrid.model.solvers`.
     """
 
     n_first_states: int = field(default=0, kw_only=True)
@@ -44,20 +44,23 @@ class Dynamics(RightHandSide):
 
     @property
     def allows_vmap(self) -> bool:
-        """Whether ``torch.vmap`` may evaluate several members: torchdiffeq branches on data."""
+        """Whether ``torch.vmap`` may evaluate several members: not torchdiffeq's methods.
+
+        They branch on data.
+        """
         return self.step is not None
 
     @property
     def allows_members_as_rows(self) -> bool:
         """Whether the windows of all members may be evaluated as one batch.
 
-        Learned first states are numbered within a member.
+        Not with learned first states: their indices count within one member.
         """
         return super().allows_members_as_rows and not self.n_first_states
 
     @property
     def differentiable(self) -> bool:
-        """Whether derivatives pass through the solver's steps, rather than by an adjoint."""
+        """Whether derivatives pass through the solver's steps; scipy's methods need the adjoint."""
         return self.structure.method not in STIFF
 
     def at_observed_states(self) -> Dynamics:
@@ -65,14 +68,14 @@ class Dynamics(RightHandSide):
         return replace(self, n_first_states=0)
 
     def at_step(self, uniform_step: float | None) -> Dynamics:
-        """Return the same model for other times between observations."""
+        """Return the same model with another time between observations."""
         return replace(self, layout=replace(self.layout, uniform_step=uniform_step))
 
     @torch.no_grad()
     def with_simulated_scales(
         self, x: Windows, values: Mapping[str, Tensor], learned: Tensor
     ) -> Dynamics:
-        """Return the same model with scales of states and rates from the physics alone."""
+        """Return the same model with scales of states and rates from a rollout of the physics."""
         first = self.first_states(x, learned)
         physics = self.bind_physics(values)
         states = self.rollout(x, first, physics, self.silent_network, values.values())
@@ -96,7 +99,7 @@ class Dynamics(RightHandSide):
     def compiled(self) -> Dynamics:
         """Return the same model with one compiled step of its solver.
 
-        The loop over the steps stays in Python: compiling a whole rollout takes minutes.
+        The loop over the steps stays in Python: compilation of a whole rollout takes minutes.
         """
         if self.step is None:
             return self
@@ -135,7 +138,7 @@ class Dynamics(RightHandSide):
     def continuity_penalty(
         self, x: Windows, last: Tensor, learned: Tensor | None, weights: Weights | None
     ) -> Tensor | float:
-        """Return the penalty on gaps between the end of a window and the begin of the next."""
+        """Return the penalty on gaps between the end of a window and the first state of the next."""
         if learned is None or x.next_index is None:
             return 0.0
         return self.structure.continuity * self.gaps(x, last, learned).square().mean()
@@ -143,13 +146,13 @@ class Dynamics(RightHandSide):
     def first_states(
         self, x: Windows, learned: Tensor | None, weights: Weights | None = None
     ) -> Tensor:
-        """Return the first state of every window, learned where there are learned coordinates."""
+        """Return the first state of every window; with learned coordinates, the learned one."""
         if x.index is None or learned is None:
             return x.first_state
         return torch.addcmul(x.first_state, x.unit, learned[x.index])
 
     def gaps(self, x: Windows, last: Tensor, learned: Tensor) -> Tensor:
-        """Return the gap between a window's end and the next window, in standard deviations."""
+        """Return the gap between each window's end and the next window, in standard deviations."""
         begin = torch.addcmul(x.next_state, x.next_unit, learned[x.next_index.clamp(min=0)])
         exists = (x.next_index >= 0).reshape(-1, *[1] * (last.ndim - 1))
         return (last - begin) / self.scales.state_scale * exists
@@ -164,23 +167,33 @@ class Dynamics(RightHandSide):
         *,
         bounded: bool = False,
     ) -> Tensor:
-        """Return the states of the windows, the first ones included: (n, w + 1, *state_shape).
+        """Return the states of the windows, including the first: (n, w + 1, *state_shape).
 
-        ``parameters`` are the tensors that the adjoint equation gives gradients to. Without any
-        there is no adjoint equation: other derivatives, as in least squares, would silently be
-        zero.
+        Parameters
+        ----------
+        x : Windows
+        first : Tensor of shape (n, *state_shape)
+            First states.
+        physics, network : callable
+            Functions of time, state and inputs.
+        parameters : iterable of Tensor, default=()
+            Tensors that get gradients from the adjoint equation. If there are none, the adjoint
+            equation is not used: it would silently give zero for other derivatives, as in least
+            squares.
+        bounded : bool, default=False
+            Whether to clamp the states.
         """
         ode = self.structure
         rate = self.rate(physics, network)
 
         def rate_in_interval(interval: int) -> Callable:
             if x.inputs is None:
-                return lambda t, state, part: rate(t, state, None)
+                return lambda t, state, fraction: rate(t, state, None)
             now = x.inputs[:, interval]
             if ode.inputs != "linear":
-                return lambda t, state, part: rate(t, state, now)
+                return lambda t, state, fraction: rate(t, state, now)
             change = x.inputs[:, interval + 1] - now
-            return lambda t, state, part: rate(t, state, now + part * change)
+            return lambda t, state, fraction: rate(t, state, now + fraction * change)
 
         lengths = self._lengths(x, first)
         if self.step is not None:
@@ -212,7 +225,7 @@ class Dynamics(RightHandSide):
         network: Callable,
         weights: Weights | None = None,
     ) -> Tensor:
-        """Return the observations of the states, without the first one where it is given."""
+        """Return the observations of the states; without the first unless ``with_first``."""
         n_windows, n_times = states.shape[:2]
         inputs = x.inputs
         if not self.layout.with_first:
@@ -237,8 +250,8 @@ class Dynamics(RightHandSide):
         if observe is None:
             return states
         arguments = [states, inputs][: self.structure.n_observe_inputs()]
-        shared = self.structure.observe_parameters()
-        outputs = observe(*arguments, **{name: values[name] for name in shared})
+        names = self.structure.observe_parameters()
+        outputs = observe(*arguments, **{name: values[name] for name in names})
         if not isinstance(outputs, Tensor):
             raise PhysicsError(
                 f"observe must return a torch.Tensor; it returned {described_type(outputs)}"
@@ -254,6 +267,7 @@ class Dynamics(RightHandSide):
         return outputs
 
     def _corrected(self, outputs: Tensor, correction: Tensor) -> Tensor:
+        """Return the outputs plus the network's correction of all or of some of them."""
         corrected = self.structure.corrected
         expected = outputs.shape if corrected is None else (len(outputs), len(corrected))
         if correction.shape != expected:
@@ -282,7 +296,7 @@ class Dynamics(RightHandSide):
         return self.observed(x, states, values, self.silent_output), states[:, -1]
 
     def baseline(self, x: Windows, coordinates: Weights) -> Tensor:
-        """Return the prediction if states never change."""
+        """Return the prediction of constant states."""
         first = self.first_states(x, coordinates.get(FIRST_STATES))
         states = first[:, None].expand(-1, x.steps.shape[1] + 1, *first.shape[1:])
         return self.observed(x, states, self.space.values(coordinates), self.silent_output)
@@ -297,13 +311,14 @@ class Dynamics(RightHandSide):
         return self.observed(x, states, values, network)
 
     def _lengths(self, x: Windows, first: Tensor) -> list:
+        """Return the lengths of the steps: numbers, or one tensor of all windows for each step."""
         if self.layout.uniform_step is not None:
             return [self.layout.uniform_step] * x.steps.shape[1]
         shape = (len(first), *[1] * (first.ndim - 1))
         return [length.reshape(shape) for length in x.steps.unbind(1)]
 
     def _bounded_step(self, step: Callable) -> Callable:
-        """Return a step whose end is clamped to finite numbers."""
+        """Return a step that clamps the new state to a range around the mean state."""
         mean, limit = self.scales.state_mean, MAX_DEVIATION * self.scales.state_scale
         low, high = mean - limit, mean + limit
 

@@ -1,4 +1,4 @@
-"""The forward map of tables: physics, network and scales put together."""
+"""The forward map of tables: physics, network and scales together."""
 
 from __future__ import annotations
 
@@ -20,27 +20,28 @@ Weights = Mapping[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Hybrid:
-    """Raw features in, predictions in the target's units out.
+    """Maps raw features to predictions in the target's units.
 
-    A model never changes: :func:`dataclasses.replace` returns another one. The parameters of the
-    network module are the exception, they are trained in place.
+    A model never changes: :func:`dataclasses.replace` returns another one. The only exception are
+    the parameters of the network module, which are trained in place.
 
     Attributes
     ----------
     physics : Physics or None
-        None is a constant, the mean of the target.
+        None is a constant: the mean of the target.
     space : ParameterSpace
         Turns coordinates into physics parameters.
     network : torch.nn.Module or None
-        Maps standardised inputs to outputs in units of the target's standard deviation. None
-        stands for a network that answers zero.
+        Maps standardised inputs to outputs in units of the target's standard deviation. None is a
+        network that answers zero.
     structure : callable
         ``(x, physics, nn) -> y``.
     scales : Scales
     physics_columns : sequence of int or None
-        Columns that the physics reads, in the order of its arguments. None passes all columns.
+        Columns that the physics reads, in the order of its arguments. None passes the whole table
+        as one argument.
     network_columns : Tensor of int or None
-        Columns that the network reads; None means all.
+        Columns that the network reads; None is all.
     target_shape : tuple
         Shape of one target: () or (n_targets,).
     """
@@ -55,9 +56,9 @@ class Hybrid:
     network_columns: Tensor | None = None
     target_shape: tuple[int, ...] = ()
 
-    # Whether derivatives pass through the model, rather than by an adjoint equation.
+    # Whether derivatives pass through the model; otherwise an adjoint equation gives them.
     differentiable = True
-    # Whether only trained networks tell the states, as an encoder of images does.
+    # Whether the states are known only through a trained encoder, as for images.
     has_hidden_encoder = False
 
     def __call__(
@@ -71,7 +72,7 @@ class Hybrid:
         coordinates : mapping of str to Tensor
             Scaled physics parameters.
         weights : mapping of str to Tensor, default=None
-            The network's parameters; None uses those in the module.
+            The network's parameters by name; None uses the module's own.
         hold : bool, default=False
             Whether to clamp the network's inputs to the training range.
 
@@ -97,18 +98,18 @@ class Hybrid:
         x, coordinates, weights, hold
             As for calling the model.
         bounded : bool, default=False
-            Whether to stop states that grow without bound, as training does.
+            Whether to limit states that grow without bound, as training does.
         """
         values = self.space.values(coordinates)
         return self.join(x, values, self.bind_network(weights, hold=hold)), 0.0
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
-        """Return a freshly initialised network for these scales.
+        """Return a newly initialised network for these scales.
 
         Parameters
         ----------
         nn : int, sequence of int or torch.nn.Module
-            Hidden sizes, or a module that is copied.
+            Hidden sizes, or a module, which is copied.
         seed : int
             Seed of the initialisation.
         """
@@ -121,7 +122,7 @@ class Hybrid:
         return network.to(scale.device, scale.dtype)
 
     def at(self, space: ParameterSpace, scales: Scales) -> Hybrid:
-        """Return the same model for other parameters and scales."""
+        """Return the same model with another parameter space and other scales."""
         return replace(self, space=space, scales=scales)
 
     def with_network(self, network: nn.Module) -> Hybrid:
@@ -129,7 +130,7 @@ class Hybrid:
         return replace(self, network=network)
 
     def member_constants(self) -> dict[str, dict]:
-        """Return the tensors in which models of the same kind differ: scales and initial θ."""
+        """Return the tensors that differ between models in one batch: scales and initial θ."""
         return {"scales": vars(self.scales), "space": self.space.member_constants()}
 
     def with_member_constants(self, constants: Mapping[str, dict]) -> Hybrid:
@@ -139,7 +140,7 @@ class Hybrid:
         return replace(self, scales=scales, space=space)
 
     def batching_key(self) -> Hashable:
-        """Return what models in one batch must have in common besides the shapes of tensors."""
+        """Return the properties, besides tensor shapes, that must be equal within a batch."""
         return None
 
     def unrestricted_columns(self, x: Tensor) -> list[int]:
@@ -172,7 +173,7 @@ class Hybrid:
 
     @property
     def channel_axis(self) -> int:
-        """Axis of the network inputs' components, from the right."""
+        """Axis of the components of network inputs, counted from the right."""
         return -1
 
     @property
@@ -181,7 +182,7 @@ class Hybrid:
         return 0
 
     def compiled(self) -> Hybrid | None:
-        """Return the same model with a compiled part; None if it is best compiled as a whole."""
+        """Return the same model with a compiled part; None if the caller should compile it whole."""
         return None
 
     def with_input_range(self, inputs: Tensor) -> Hybrid:
@@ -223,7 +224,7 @@ class Hybrid:
         return physics
 
     def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
-        """Return the network as a function of the raw features and a structure's extra inputs."""
+        """Return the network as a function of the raw features and extra inputs."""
         if self.network is None:
             return self.silent
         function = as_function(self.network, weights)
@@ -256,7 +257,7 @@ class Hybrid:
         return torch.addcmul(self.scales.feature_offset, x, self.scales.feature_factor)
 
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
-        """Return the output in the shape of the target, or raise an error that says why not."""
+        """Return the output in the shape of the target; raise an error if it does not fit."""
         if not isinstance(output, Tensor):
             raise error(f"{who} must return a torch.Tensor; it returned {described_type(output)}")
         if output.is_complex():
@@ -275,7 +276,7 @@ class Hybrid:
 
 
 def described_type(output: object, many: str = "Several targets") -> str:
-    """Return the type of an output that is no tensor, and how to mend it."""
+    """Return the type of an output that is not a tensor, and advice how to fix it."""
     if output is None:
         return "None. Is a return statement missing?"
     if isinstance(output, (tuple, list)):

@@ -1,4 +1,4 @@
-"""The neural half of a hybrid model: from hidden sizes or a module to a fresh network."""
+"""The neural part of a hybrid model: networks from hidden sizes or a module."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from skhybrid.runtime.seeds import seeded
 def build_network(
     network: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, *, seed: int
 ) -> nn.Module:
-    """Return a freshly initialised network that owns its parameters.
+    """Return a newly initialised network with its own parameters.
 
     Parameters
     ----------
     network : int, sequence of int or torch.nn.Module
         Hidden sizes of a multilayer perceptron with SiLU activations, or a module. A module is
-        copied and every layer that has ``reset_parameters`` is initialised anew; other parameters
-        keep the values they have, and so do layers that are frozen (``requires_grad`` is False).
+        copied, and every layer with ``reset_parameters`` is initialised again. Other parameters and
+        frozen layers (``requires_grad`` is False) keep their values.
     n_inputs, n_outputs : int
-        Numbers of columns in and out.
+        Number of input and of output columns.
     seed : int
-        Seed of the initialisation. The state of torch's global generator is left as it was.
+        Seed of the initialisation. The state of torch's global generator does not change.
 
     Returns
     -------
@@ -38,8 +38,8 @@ def build_network(
     Raises
     ------
     NetworkError
-        If hidden sizes are not positive integers, or if a layer keeps running statistics: they
-        would be updated twice in each step of sharpness-aware minimisation, at weights the model
+        If hidden sizes are not positive integers, or if a layer keeps running statistics:
+        sharpness-aware minimisation would update them twice in each step, at weights that the model
         never has.
 
     Examples
@@ -62,12 +62,12 @@ def build_network(
 
 
 class Pointwise(nn.Module):
-    """A network that is applied at every point of a field by itself.
+    """A network that is applied at every point of a field separately.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Reads and answers the components of one point, in the last dimension.
+        Maps the components of one point, in the last dimension, to its outputs.
     """
 
     def __init__(self, network: nn.Module) -> None:
@@ -81,9 +81,14 @@ class Pointwise(nn.Module):
     def function(
         self, weights: Mapping[str, torch.Tensor] | None, at_point: Callable[..., Callable]
     ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return it as a function of fields, for weights by name or for its own.
+        """Return the network as a function of fields.
 
-        ``at_point`` makes a function of the network at a point and of that network's weights.
+        Parameters
+        ----------
+        weights : mapping of str to Tensor or None
+            Its parameters by name; None uses its own.
+        at_point : callable
+            Returns the network at one point as a function, for that network and its weights.
         """
         if weights is not None:
             weights = {name.removeprefix("network."): w for name, w in weights.items()}
@@ -114,12 +119,13 @@ def reject_running_statistics(module: nn.Module) -> None:
 
 
 def _is_frozen(layer: nn.Module) -> bool:
+    """Whether a layer has parameters and none of them is trained."""
     parameters = list(layer.parameters())
     return bool(parameters) and not any(parameter.requires_grad for parameter in parameters)
 
 
 def _settle_lazy_layers(module: nn.Module, n_inputs: int) -> None:
-    """Let layers that wait for their first input take their size from it."""
+    """Give lazy layers, which wait for their first input, the size of the inputs."""
     if not any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
         return
     try:
@@ -130,7 +136,7 @@ def _settle_lazy_layers(module: nn.Module, n_inputs: int) -> None:
 
 
 def first_layer_weight(network: nn.Module) -> str | None:
-    """Return the name of the weights that read the inputs, of a perceptron of ours."""
+    """Return the name of the weights that multiply the inputs; None for modules of the user."""
     if type(network) is Pointwise and type(network.network) is MultilayerPerceptron:
         return "network.0.weight"
     return "0.weight" if type(network) is MultilayerPerceptron else None
@@ -145,8 +151,8 @@ def as_function(
     ----------
     network : torch.nn.Module or StackedNetworks
     weights : mapping of str to Tensor or None
-        Its parameters; None uses those it holds. A multilayer perceptron of ours is called without
-        the detours of modules, which cost as much as its arithmetic.
+        Its parameters by name; None uses its own. A :class:`MultilayerPerceptron` is evaluated
+        without module calls, which cost as much as its arithmetic.
     """
     if type(network) is Pointwise:
         return network.function(weights, as_function)
@@ -175,7 +181,7 @@ class MultilayerPerceptron(nn.Sequential):
         super().__init__(*layers, nn.Linear(n_inputs, n_outputs))
 
     def layers(self, given: Mapping[str, torch.Tensor]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Return weight and bias of every layer: those given by name, otherwise its own."""
+        """Return weight and bias of every layer: given ones by name, otherwise its own."""
         return [
             (given.get(f"{i}.weight", layer.weight), given.get(f"{i}.bias", layer.bias))
             for i, layer in enumerate(self)
@@ -183,8 +189,14 @@ class MultilayerPerceptron(nn.Sequential):
         ]
 
     def function(self, weights: Mapping[str, torch.Tensor] | None = None) -> Callable:
-        """Return the network as a plain function, for weights by name or for its own."""
-        pairs = self.layers(weights or {})  # without those that are frozen
+        """Return the network as a plain function of its inputs.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor or None
+            Parameters by name; missing ones, such as frozen ones, are its own.
+        """
+        pairs = self.layers(weights or {})
 
         def function(inputs: torch.Tensor) -> torch.Tensor:
             for weight, bias in pairs[:-1]:

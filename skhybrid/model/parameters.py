@@ -13,30 +13,29 @@ from torch.nn.functional import softplus
 
 from skhybrid.model.physics import Param, Physics
 
-# A start closer to a bound than this part of the parameter's scale is moved inside so far, because
-# the smooth transforms only reach a bound in the limit.
+# A start must be at least this fraction of the parameter's scale away from a bound, otherwise it is
+# moved inside: the smooth transforms reach a bound only in the limit.
 BOUND_MARGIN = 1e-2
 
 
 class ParameterSpace:
     """The free physics parameters θ as functions of coordinates z, with z = 0 at the start.
 
-    Open parameters are θ = θ₀ + scale · z. One bound makes it θ = low + scale · softplus(z + z₀),
-    two bounds θ = low + (high − low) · sigmoid(κ z + z₀), with κ ≤ 1 such that θ does not move
-    faster than by its scale at the start. ``scale`` is the magnitude of the starting value, and at
-    least a tenth of the given one's, so that a step of one size means the same relative change
-    whatever the unit.
+    Without bounds θ = θ₀ + scale · z. With one bound θ = low + scale · softplus(z + z₀). With two
+    bounds θ = low + (high − low) · sigmoid(κ z + z₀), where κ ≤ 1 limits dθ/dz at the start to the
+    scale. ``scale`` is the magnitude of the start, and at least a tenth of the magnitude of the
+    initial value, so that a step in z means the same relative change of θ in all units.
 
     Parameters
     ----------
     physics : Physics or None
-        The model whose free parameters are meant; None has no parameters.
+        The model with the free parameters; None has no parameters.
     start : mapping of str to array, default=None
-        Values at z = 0, in the user's units; the initial values where missing.
+        Values at z = 0, in the user's units; missing ones are the initial values.
     dtype, device : torch.dtype, torch.device
-        Of the values that come out.
+        Dtype and device of the parameter values.
     held : bool, default=False
-        Whether every parameter stays at its start, as the fixed ones do.
+        Whether every parameter stays at its start, as fixed ones do.
     """
 
     def __init__(
@@ -75,17 +74,17 @@ class ParameterSpace:
         return {name: transform.shape for name, transform in self.transforms.items()}
 
     def initial_coordinates(self) -> dict[str, Tensor]:
-        """Return the coordinates of the start, which are zero."""
+        """Return the coordinates of the start: zeros."""
         return {name: self._zeros(shape) for name, shape in self.shapes.items()}
 
     def member_constants(self) -> dict[str, dict[str, Tensor]]:
-        """Return the tensors that tell this space from that of another start."""
+        """Return the tensors that differ between spaces with different starts."""
         return {name: transform.member_constants() for name, transform in self.transforms.items()}
 
     def with_member_constants(
         self, member_constants: Mapping[str, Mapping[str, Tensor]]
     ) -> ParameterSpace:
-        """Return a space of the same parameters with the frame of another one."""
+        """Return the same space with the member constants of another one."""
         copied = copy.copy(self)
         copied.transforms = {
             name: transform.with_member_constants(member_constants[name])
@@ -99,16 +98,17 @@ class ParameterSpace:
         return {**self.fixed, **free}
 
     def coordinates(self, values: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-        """Return the coordinates of free parameters given in the user's units."""
+        """Return the coordinates of free parameters whose values are in the user's units."""
         return {
             name: transform.inverse(np.asarray(values[name], dtype=np.float64))
             for name, transform in self.transforms.items()
         }
 
     def draw(self, random_state: np.random.RandomState) -> dict[str, Tensor]:
-        """Draw a start: uniform between two bounds, otherwise around the start by half its scale.
+        """Draw coordinates of a random start.
 
-        Returned are coordinates.
+        θ is uniform between two bounds. Otherwise it is normal around the start, with a standard
+        deviation of half its scale, clipped to its bound.
         """
         drawn = {}
         for name, transform in self.transforms.items():
@@ -136,39 +136,39 @@ class _Transform:
         if self._open:
             self._offset, self._factor = as_tensor(start), as_tensor(self.scale)
             return
-        # Values are measured from one bound, and an upper one is a lower one seen in the mirror.
-        # Of two it is the one closer to zero, where floating-point numbers are denser.
+        # Values are measured from one bound; an upper bound is a mirrored lower bound. If there are
+        # two, it is the one closer to zero, where floating-point numbers are denser.
         mirrored = high & (~low | (np.abs(self.high) < np.abs(self.low)))
         self.both, self.bounded = low & high, low | high
         self.sign = np.where(mirrored, -1.0, 1.0)
         self.edge = np.where(mirrored, self.high, np.where(low, self.low, start))
         self.width = np.where(self.both, self.high - self.low, self.scale)
-        # However far apart the bounds are, a step of one moves θ by about its scale, not more.
-        part = self._part(start)
-        steepness = np.minimum(1.0, self.scale / (self.width * part * (1.0 - part)))
+        # A step of one in z must move θ by about its scale, also where the bounds are far apart.
+        fraction = self._fraction(start)
+        steepness = np.minimum(1.0, self.scale / (self.width * fraction * (1.0 - fraction)))
         self.slope = self.sign * np.where(self.both, steepness, 1.0)
         self._both, self._bounded = as_tensor(self.both).bool(), as_tensor(self.bounded).bool()
         self._edge, self._slope = as_tensor(self.edge), as_tensor(self.slope)
-        self._reach = as_tensor(self.sign * self.width)
+        self._signed_width = as_tensor(self.sign * self.width)
         self._inner_start = self._inner(start)
 
-    def _part(self, value: np.ndarray) -> np.ndarray:
-        """Return the position between two bounds as a number between 0 and 1, exclusive."""
+    def _fraction(self, value: np.ndarray) -> np.ndarray:
+        """Return the position between two bounds as a number above 0 and below 1."""
         margin = BOUND_MARGIN * self.scale / self.width
         return np.clip(self.sign * (value - self.edge) / self.width, margin, 1.0 - margin)
 
     def _inner(self, value: np.ndarray) -> Tensor:
-        """Return the argument of softplus or sigmoid (or the plain offset) at a value."""
-        plain = self.sign * (value - self.edge) / self.scale
-        gap = np.maximum(plain, BOUND_MARGIN)
+        """Return the argument of sigmoid or softplus at a value; without bounds, the offset."""
+        offset = self.sign * (value - self.edge) / self.scale
+        gap = np.maximum(offset, BOUND_MARGIN)
         inverse_softplus = gap + np.log(-np.expm1(-gap))
-        part = self._part(value)
-        logit = np.log(part) - np.log1p(-part)
-        one_or_none = np.where(self.bounded, inverse_softplus, plain)
+        fraction = self._fraction(value)
+        logit = np.log(fraction) - np.log1p(-fraction)
+        one_or_none = np.where(self.bounded, inverse_softplus, offset)
         return self._as_tensor(np.where(self.both, logit, one_or_none))
 
     def member_constants(self) -> dict[str, Tensor]:
-        names = ("_edge", "_slope", "_reach", "_inner_start")
+        names = ("_edge", "_slope", "_signed_width", "_inner_start")
         names = ("_offset", "_factor") if self._open else names
         return {name: getattr(self, name) for name in names}
 
@@ -183,7 +183,7 @@ class _Transform:
         inner = self._inner_start + self._slope * z
         one_or_none = torch.where(self._bounded, softplus(inner), inner)
         step = torch.where(self._both, torch.sigmoid(inner), one_or_none)
-        return torch.addcmul(self._edge, self._reach, step)
+        return torch.addcmul(self._edge, self._signed_width, step)
 
     def inverse(self, value: np.ndarray) -> Tensor:
         if self._open:
@@ -192,7 +192,7 @@ class _Transform:
 
 
 def _scale(given: np.ndarray, start: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Magnitude of each element; of an element that is zero, that of the whole parameter."""
+    """Return the magnitude of each element; a (nearly) zero element has the root mean square."""
     scale = np.maximum(np.abs(start), 0.1 * np.abs(given))
     whole = float(np.sqrt(np.mean(scale**2))) or 1.0
     scale = np.where(scale > 0.01 * whole, scale, whole)

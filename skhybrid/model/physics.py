@@ -1,4 +1,4 @@
-"""The scientific half of a hybrid model: its function and its named unknowns."""
+"""The scientific part of a hybrid model: a function and its named unknowns."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from skhybrid.exceptions import PhysicsError
 from skhybrid.runtime.suggestions import suggestion
 
 Bounds = tuple[Any, Any]
-
-
+# A lock for each module that is called: while it is called, it holds the given values.
 _locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
 
 
@@ -29,14 +28,14 @@ class Param:
     Parameters
     ----------
     init : float or array-like
-        Initial value, in the unit of your choice. Its shape is the shape of the parameter.
+        Initial value, in a unit of your choice. Its shape is the shape of the parameter.
     bounds : tuple (low, high), default=(None, None)
         Closed bounds; ``None`` leaves a side open. Each may be a number or an array that
         broadcasts to the shape of ``init``.
     unit : str or None, default=None
-        Unit of the value, shown wherever the value is. It is a label; nothing is converted.
+        Unit of the value. It is a label, shown with the value; nothing is converted.
     fixed : bool, default=False
-        Whether the value is known and must not be learned.
+        Whether the value is known and is not learned.
 
     Examples
     --------
@@ -72,7 +71,7 @@ class Param:
         )
 
     def validate(self, name: str) -> None:
-        """Raise a PhysicsError that names the parameter if something about it cannot be."""
+        """Raise a PhysicsError that names the parameter if its value or bounds are wrong."""
         try:
             value = self.value()
         except (TypeError, ValueError) as error:
@@ -120,13 +119,13 @@ class Physics:
     Parameters
     ----------
     function : callable or torch.nn.Module
-        The known part of the model, written with torch operations. Of a function, the positional
-        arguments are what it reads and the keyword-only arguments are its unknowns, whose
-        defaults are the initial values. Of a module, the arguments of ``forward`` are what it
-        reads and its parameters are the unknowns, known (fixed) where ``requires_grad`` is False;
-        the module itself is never changed.
+        The known part of the model, written with torch operations. A function has its inputs as
+        positional arguments and its unknowns as keyword-only arguments, whose defaults are the
+        initial values. A module has its inputs as arguments of ``forward``, and its parameters are
+        the unknowns; they are fixed where ``requires_grad`` is False. The module itself is never
+        changed.
     **params : Param, float or array-like
-        Initial values (with bounds and units, as :class:`Param`) of the unknowns, by name. They
+        Initial values of the unknowns by name; as :class:`Param`, with bounds and units. They
         replace the defaults of the function.
 
     Attributes
@@ -144,9 +143,9 @@ class Physics:
 
     Notes
     -----
-    With the structures for tables ("additive", "multiplicative", "serial"), positional names are
-    bound to the columns of a DataFrame by name, or to the columns of an array by order. A single
-    positional argument named ``X`` gets the whole table as a tensor of shape (n, n_features).
+    With the structures for tables ("additive", "multiplicative", "serial"), positional arguments
+    get the columns of a DataFrame by name, or the columns of an array by order. A single positional
+    argument named ``X`` gets the whole table as a tensor of shape (n, n_features).
 
     Examples
     --------
@@ -199,19 +198,19 @@ class Physics:
         return tuple(name for name, param in self.params.items() if not param.fixed)
 
     def __call__(self, *inputs: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:
-        """Evaluate the model; unknowns that are not given have their initial values.
+        """Evaluate the model; missing unknowns have their initial values.
 
         Parameters
         ----------
         *inputs : torch.Tensor
-            What the model reads, in the order of :attr:`inputs`.
+            Inputs of the model, in the order of :attr:`inputs`.
         **values : torch.Tensor
             Values of the unknowns, by name.
 
         Returns
         -------
         torch.Tensor
-            What the function or module returns.
+            Output of the function or module.
         """
         for name, param in self.params.items():
             if name not in values:
@@ -221,7 +220,7 @@ class Physics:
                 name: buffer.to(inputs[0]) if buffer.is_floating_point() else buffer
                 for name, buffer in self.function.named_buffers()
             }
-            with _in_use(self.function):
+            with _lock_of(self.function):
                 return torch.func.functional_call(self.function, {**buffers, **values}, inputs)
         return self.function(*inputs, **values)
 
@@ -235,12 +234,13 @@ def as_physics(physics: Any) -> Physics | None:
     return physics if physics is None or isinstance(physics, Physics) else Physics(physics)
 
 
-def _in_use(module: torch.nn.Module) -> threading.RLock:
-    """Return the lock of a module, which holds the given values while it is called."""
+def _lock_of(module: torch.nn.Module) -> threading.RLock:
+    """Return the lock that one thread at a time holds while it calls the module."""
     return _locks.setdefault(module, threading.RLock())
 
 
 def _name(function: Callable) -> str:
+    """Return the name of a function or of an object's class."""
     while isinstance(function, functools.partial):
         function = function.func
     return getattr(function, "__name__", type(function).__name__)
@@ -288,6 +288,7 @@ def _read_signature(function: Callable) -> tuple[tuple[str, ...], Mapping[str, A
 def _input_names(
     signature: inspect.Signature, function: Callable, bound: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
+    """Return the names of the positional arguments that are not bound."""
     names = []
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -301,6 +302,7 @@ def _input_names(
 
 
 def _plain(value: Any) -> Any:
+    """Return a number as a float and a tensor as an array."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().double().numpy()
     return float(value) if isinstance(value, numbers.Real) else value

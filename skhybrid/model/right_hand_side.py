@@ -16,8 +16,8 @@ from skhybrid.model.networks import Pointwise, as_function, build_network
 from skhybrid.model.ode import ODE
 from skhybrid.model.scales import RateScales
 
-# Trajectories go a little beyond the training range. A network held exactly to that range gives
-# worse rollouts (benchmarks/bench_windows.py).
+# Trajectories go a little beyond the training range. If the network's inputs are held exactly to
+# that range, rollouts are worse (benchmarks/bench_windows.py).
 HOLD_MARGIN = 0.1
 
 
@@ -28,17 +28,17 @@ class RightHandSide(Hybrid):
     Attributes
     ----------
     physics : Physics or None
-        ``(t, state)`` or ``(t, state, inputs)`` to the rate of change; None is no change.
+        Maps ``(t, state)`` or ``(t, state, inputs)`` to the rate of change; None is a rate of zero.
     space, network
         As for :class:`~skhybrid.model.hybrid.Hybrid`.
     structure : ODE
     scales : RateScales
     network_columns : Tensor of int or None
-        Which of the state, the inputs and the time, in this order, the network reads. None is the
-        state and the inputs.
+        Components that the network reads: of the state, the inputs and the time, in this order.
+        None is the state and the inputs.
     layout : Layout
     reads_time : bool
-        Whether ``network_columns`` has the time.
+        Whether ``network_columns`` contains the time.
     """
 
     structure: ODE
@@ -48,12 +48,12 @@ class RightHandSide(Hybrid):
 
     @property
     def channel_axis(self) -> int:
-        """Axis of the components of states and network inputs, from the right."""
+        """Axis of the components of states and network inputs, counted from the right."""
         return self.layout.channel_axis
 
     @property
     def n_field_axes(self) -> int:
-        """Number of spatial axes of a state: none but for fields."""
+        """Number of spatial axes of a state; zero for vectors."""
         return len(self.layout.state_shape) - 1
 
     @property
@@ -65,7 +65,7 @@ class RightHandSide(Hybrid):
         return self.layout.state_shape[0]
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
-        """Return a freshly initialised network; hidden sizes make one that is pointwise on fields.
+        """Return a newly initialised network; for fields, hidden sizes give a pointwise one.
 
         Parameters
         ----------
@@ -79,12 +79,12 @@ class RightHandSide(Hybrid):
         return self._placed(network)
 
     def batching_key(self) -> Hashable:
-        """Return the layout, with the time step rounded: averages differ in their last digits."""
+        """Return the layout with the time step rounded: mean steps differ in their last digits."""
         step = self.layout.uniform_step
         return replace(self.layout, uniform_step=None), step and f"{step:.9g}"
 
     def unrestricted_columns(self, x: tuple) -> list[int]:
-        """Return the state and the inputs, which a network reads by default, but not the time."""
+        """Return the columns of the state and the inputs, without the time."""
         return list(range(self.layout.state_shape[0] + self.layout.n_inputs))
 
     def with_network_columns(self, columns: Sequence[int]) -> RightHandSide:
@@ -113,13 +113,13 @@ class RightHandSide(Hybrid):
             )
 
         def without_inputs(t: Tensor, state: Tensor, inputs: None) -> Tensor:
-            def physics_of(t, state):
+            def physics_rate(t, state):
                 return physics(t, state, None)
 
-            def network_of(t, state, *extra, **options):
+            def network_rate(t, state, *extra, **options):
                 return network(t, state, None, *extra, **options)
 
-            rates = join(t, state, physics_of, network_of)
+            rates = join(t, state, physics_rate, network_rate)
             return self._shaped(rates, state, ValueError, "join")
 
         return without_inputs
@@ -141,7 +141,7 @@ class RightHandSide(Hybrid):
         return rates
 
     def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
-        """Return the network as a function of time, state, inputs and a join's extra inputs."""
+        """Return the network as a function of time, state, inputs and extra inputs."""
         corrects_rate = self.structure.correct == "rate"
         if self.network is None:
             return self.silent
@@ -220,19 +220,20 @@ class RightHandSide(Hybrid):
         return replace(self, scales=scales)
 
     def _output_unit(self) -> Tensor:
+        """Return the standard deviations of the outputs that the network corrects."""
         corrected = self.structure.corrected
         scale = self.scales.target_scale
         return scale if corrected is None else scale[list(corrected)]
 
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
-        """Return numbers of shape (n, k) as k components, constant over a field."""
+        """Return numbers of shape (n, k) as k components that are constant over a field."""
         if not self.layout.is_field:
             return values
         space = state.shape[2:]
         return values.reshape(*values.shape, *[1] * len(space)).expand(*values.shape, *space)
 
     def _shaped(self, output: Tensor, state: Tensor, error: type[Exception], who: str) -> Tensor:
-        """Return rates of the shape of the state, or raise an error that says why not."""
+        """Return the output if it has the shape of the state; otherwise raise an error."""
         if isinstance(output, Tensor) and output.shape == state.shape:
             return output
         if not isinstance(output, Tensor):

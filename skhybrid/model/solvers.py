@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-# rate(t, state, fraction), where fraction, between 0 and 1, of the interval has passed
+# rate(t, state, fraction): fraction is the part of the interval that has passed, from 0 to 1.
+# A step gets the fractions at its begin and its end.
 Rate = Callable[[Tensor, Tensor, float], Tensor]
 Length = float | Tensor
 

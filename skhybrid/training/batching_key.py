@@ -49,7 +49,6 @@ def problem_key(problem: Problem, config: TrainingConfig) -> tuple:
     constants = _shapes(hybrid.member_constants())
     if padded is not None:
         constants = [each for each in constants if each[0][-1] not in FEATURE_SCALES]
-    penalties = config.penalties
     return (
         type(hybrid),
         tuple(weights.items()),
@@ -62,7 +61,7 @@ def problem_key(problem: Problem, config: TrainingConfig) -> tuple:
         None if problem.validation is None else _row_shapes(problem.validation),
         (batch.y.dtype, batch.y.device),
         config.rho is None,
-        (penalties.has_functional_norm, penalties.has_orthogonality),
+        config.penalties.on_contribution,
         config.schedule,
         (config.perturbation, config.perturb, config.patience, config.keep_best, config.compile),
     )

@@ -14,7 +14,7 @@ from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.members import Members
 from skhybrid.training.members_as_rows import MembersAsRows, agree
 from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
-from skhybrid.training.penalties import Penalties, functional_norm, orthogonality
+from skhybrid.training.penalties import ON_CONTRIBUTION, Penalties
 
 # Largest number of targets evaluated at once without a gradient.
 MAX_TARGETS_AT_ONCE = 2**17
@@ -55,8 +55,8 @@ class Objective:
         self._compile = compile
         self.hybrid = hybrid if in_part is None else in_part
         self.members = members
-        self._penalties = penalties
-        penalty_weights = (penalties.functional_norm, penalties.orthogonality)
+        self._penalties = penalties.on_contribution
+        penalty_weights = [getattr(penalties, name) for name in self._penalties]
         single = members.n_members == 1
         self._penalty_weights = tuple(w[0] if single else w for w in penalty_weights)
         self._inverse_scale = 1.0 / hybrid.scales.target_scale
@@ -64,11 +64,7 @@ class Objective:
         self._row_axes = row_axes
         self._rows_per_member = row_axes is not None
         self._constants = member_constants
-        self._loss = (
-            self._penalised_loss
-            if penalties.has_functional_norm or penalties.has_orthogonality
-            else self._data_loss
-        )
+        self._loss = self._penalised_loss if self._penalties else self._data_loss
         self._training_loss = self._over_members(self._loss)
         if compile and in_part is None:
             self._training_loss = torch.compile(self._training_loss, dynamic=False)
@@ -206,7 +202,8 @@ class Objective:
         weight_axis = 0 if self._weight_per_member else None
         target_axis = 0 if self._rows_per_member else None
         constants_axis = None if self._constants is None else 0
-        axes = (0, 0, self._row_axes, target_axis, weight_axis, constants_axis, 0, 0)
+        shared = (0, 0, self._row_axes, target_axis, weight_axis, constants_axis)
+        axes = (*shared, *(0 for _ in self._penalties))
         return torch.vmap(loss, in_dims=axes, randomness="different")
 
     def _one_by_one(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -251,8 +248,7 @@ class Objective:
         y: Tensor,
         weight: Tensor | None,
         member_constants: dict | None,
-        functional_norm_weight: Tensor,
-        orthogonality_weight: Tensor,
+        *penalty_weights: Tensor,
     ) -> Tensor:
         """Return one member's loss with penalties."""
         hybrid, inverse_scale = self._model_of(member_constants)
@@ -264,11 +260,9 @@ class Objective:
         prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         contribution = prediction * unit - physics(coordinates)
         loss = _mean_square(prediction - y, inverse_scale, weight) + extra
-        if self._penalties.has_functional_norm:
-            loss = loss + functional_norm_weight * functional_norm(contribution)
-        if self._penalties.has_orthogonality:
-            overlap = orthogonality(contribution, physics, dict(coordinates))
-            loss = loss + orthogonality_weight * overlap
+        for name, strength in zip(self._penalties, penalty_weights, strict=True):
+            penalty = ON_CONTRIBUTION[name](contribution, physics, coordinates)
+            loss = loss + strength * penalty
         return loss
 
 

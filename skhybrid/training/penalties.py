@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -40,14 +40,9 @@ class Penalties:
         return Penalties(*(value.expand(n_members) for value in vars(self).values()))
 
     @property
-    def has_functional_norm(self) -> bool:
-        """Whether any member has a functional norm penalty."""
-        return bool((self.functional_norm != 0).any())
-
-    @property
-    def has_orthogonality(self) -> bool:
-        """Whether any member has an orthogonality penalty; its sensitivities cost most time."""
-        return bool((self.orthogonality != 0).any())
+    def on_contribution(self) -> tuple[str, ...]:
+        """Names of the penalties on the network's contribution that any member has."""
+        return tuple(name for name in ON_CONTRIBUTION if bool((getattr(self, name) != 0).any()))
 
 
 class L2:
@@ -73,13 +68,15 @@ class L2:
         return sum(self._weight * values.square().sum(1) for values, _ in self._blocks)
 
 
-def functional_norm(contribution: Tensor) -> Tensor:
+def functional_norm(contribution: Tensor, physics: Callable, coordinates: Mapping) -> Tensor:
     """Return the mean square of the network's contribution."""
     return contribution.square().mean()
 
 
 def orthogonality(
-    contribution: Tensor, physics: Callable[[dict[str, Tensor]], Tensor], coordinates: dict
+    contribution: Tensor,
+    physics: Callable[[Mapping[str, Tensor]], Tensor],
+    coordinates: Mapping[str, Tensor],
 ) -> Tensor:
     """Return the mean square of the contribution's projection onto the physics' sensitivities.
 
@@ -113,3 +110,7 @@ def orthogonality(
     gram = gram + ridge * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
     overlap = sensitivities.T @ flat
     return overlap @ torch.linalg.solve(gram, overlap) / len(flat)
+
+
+# Penalties on the network's contribution, with the arguments of orthogonality.
+ON_CONTRIBUTION = {"functional_norm": functional_norm, "orthogonality": orthogonality}

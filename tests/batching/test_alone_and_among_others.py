@@ -1,7 +1,7 @@
-"""A fit in a batch equals the same fit alone, whatever the settings.
+"""A fit in a batch equals the same fit alone, for random settings.
 
-Each seed draws settings at random: those that all members of a batch share, and for every member
-its own, with rows of its own. In float64 both ways agree to 1e-8 after 60 steps.
+Each seed draws the settings that all members of a batch share, and for every member its own
+settings and rows. In float64 both fits agree to 1e-8 after 60 steps.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def draw_trajectories(rng: np.random.Generator, n_members: int) -> tuple[list, l
 
 
 def outcome(model, X) -> dict[str, np.ndarray]:
-    """Return all that a fit has found."""
+    """Return all results of a fit by name."""
     theta = {name: np.asarray(value) for name, value in model.physics_params_.items()}
     restarts = {
         f"restart {number} {name}": np.asarray(value)

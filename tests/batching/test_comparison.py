@@ -39,7 +39,7 @@ def test_every_score_is_that_of_the_fit_on_the_fold():
     assert results["params"] == [{"rho": 0.0}, {"rho": 0.1}]
 
 
-def test_the_estimator_is_cloned_and_changed_nowhere():
+def test_the_users_estimator_does_not_change():
     model = make_model(verbose=1, warm_start=True).fit(X, Y)
     before = repr(model), model.predict(X)
     comparison = Comparison(model, X, Y, None, SPLITS, seed=3)
@@ -58,7 +58,7 @@ def test_weights_are_used_in_fits_and_scores():
     model = make_model(random_state=3).fit(X.iloc[train], Y[train], weight[train])
     expected = model.score(X.iloc[test], Y[test], weight[test])
     assert results["split0_test_score"][0] == pytest.approx(expected)
-    # Rows that are held out without any weight are scored as if all had the same.
+    # Held-out rows that all have zero weight are scored with equal weights.
     weight[test] = 0.0
     model.fit(X.iloc[train], Y[train], weight[train])
     results = compare([{}], weight=weight)
@@ -126,7 +126,7 @@ def test_theta_is_unknown_where_the_network_has_vanished():
     results = without_collapse(make_results([0.7, 1.0]))
     for name, column in results.items():
         assert np.isnan(column).tolist() == [False, "theta" in name]
-    # Where no network is left anywhere, there is nothing to choose between.
+    # If the network has vanished for every candidate, θ stays.
     vanished = make_results([1.0, 1.0])
     assert without_collapse(vanished) is vanished
 
@@ -153,7 +153,7 @@ def test_the_path_has_a_row_for_every_candidate():
     assert candidate_path({"params": []}, "rho", None)["score"].tolist() == []
 
 
-def test_values_that_are_no_numbers_are_kept_as_objects():
+def test_values_that_are_not_numbers_are_kept_as_objects():
     results = compare([{"nn_features": ["force"]}, {"nn_features": ["angle"]}])
     path = candidate_path(results, "nn_features", 0)
     assert path["nn_features"].dtype == object

@@ -100,7 +100,7 @@ def test_a_mistake_is_noticed_when_the_fit_is_deferred():
     assert not hasattr(model, "feature_names_in_")
 
 
-def test_the_fits_of_one_trial_are_told_apart_by_their_order():
+def test_fits_of_one_trial_differ_by_their_order():
     tasks = FitTasks()
     for owner in range(2):
         with deferring(DeferredFits(tasks, TrialKeys(owner, "key"))):

@@ -41,7 +41,7 @@ def without_interception(monkeypatch):
 
 @pytest.fixture
 def interceptions(monkeypatch) -> list:
-    """Return what the context variable has been set to."""
+    """Return the values to which the context variable is set."""
     seen = []
     deferring = trials.deferring
 
@@ -86,7 +86,7 @@ def assert_same(first: Any, second: Any) -> None:
 
 
 class Witness(TransformerMixin, BaseEstimator):
-    """A transformer that counts its fits, and looks whether fits are deferred meanwhile."""
+    """A transformer that records its fits, and whether model fits are deferred meanwhile."""
 
     seen: list = []
 
@@ -111,7 +111,7 @@ def make_two_steps(**options) -> Pipeline:
     return Pipeline([("witness", Witness()), ("model", quick_model())], **options)
 
 
-# Without interception.
+# Trials that are prepared without interception.
 
 
 def test_a_trial_prepares_a_model_for_a_batch(without_interception):
@@ -223,11 +223,11 @@ def test_a_failing_transformer_fails_its_trial_only(without_interception, batche
         train_trials(make_trials(make_two_steps(), candidates, [(TRAIN, TEST)]), X, Y, {})
 
 
-# What the estimator's own ``fit`` has to do.
+# Trials that need the estimator's own ``fit``.
 
 
 class OwnPipeline(Pipeline):
-    """A pipeline whose ``fit`` may be another."""
+    """A pipeline that may have another ``fit``."""
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_several_scores_of_a_candidate_that_fails(scoring):
 
 
 class Doubled(torch.autograd.Function):
-    """An operation of which torch knows the gradient only."""
+    """An operation with a gradient, but without a forward derivative."""
 
     @staticmethod
     def forward(context, x):
@@ -149,7 +149,7 @@ def test_warnings_reach_the_user_and_the_filters_stay(backend):
 
 
 def interrupt_after(monkeypatch, n_batches: int) -> None:
-    """Let somebody press the keys when so many batches have been trained."""
+    """Raise a keyboard interrupt when this number of batches has been trained."""
     train, done = batch_training._train, []
 
     def interrupted(*args):
@@ -186,7 +186,7 @@ def test_an_interrupted_search_keeps_the_finished_fits(monkeypatch, scoring, ref
             scores = search.cv_results_[name]
             assert np.isnan(scores).tolist() == [False] * 4 + [True] + [False]
             np.testing.assert_allclose(np.delete(scores, 4), np.delete(whole[name], 4), rtol=1e-9)
-    # Nothing is left of the search before.
+    # The attributes of the earlier search are gone.
     assert not [name for name in vars(search) if name.startswith("best_")]
     with pytest.raises(AttributeError):
         search.predict(X)

@@ -80,12 +80,12 @@ def test_other_parts_of_a_pipeline_may_be_searched_too(batches):
         {"scale": ["passthrough"], "model__rho": [0.02]},
     ]
     search_both_ways(model, grid, cv=2)
-    # Ridge is none of ours; a radius of zero is another kind of step.
+    # No batch trains Ridge; a radius of zero has steps of its own, without perturbation.
     assert sorted(batches) == [2, 2, 2, 4, 4]
 
 
 class Rotation(TransformerMixin, BaseEstimator):
-    """Turns two features by an angle that is another one whenever it is fitted."""
+    """A transformer that rotates two features, by another angle in every fit."""
 
     angles = itertools.count(1)
 
@@ -103,16 +103,16 @@ def test_a_random_transformer_is_fitted_anew_for_every_candidate(monkeypatch, ba
     # The same candidate twice: the rows that it sees are others.
     grid = {"hybridregressor__rho": [0.02, 0.02]}
     scores = []
-    for kind in (GridSearchCV, HybridSearchCV):
+    for search_class in (GridSearchCV, HybridSearchCV):
         monkeypatch.setattr(Rotation, "angles", itertools.count(1))
-        scores.append(split_scores(kind(model, grid, cv=2, refit=False).fit(X, Y)))
+        scores.append(split_scores(search_class(model, grid, cv=2, refit=False).fit(X, Y)))
     np.testing.assert_allclose(scores[1], scores[0], rtol=1e-9)
     assert len(np.unique(scores[0])) == 4
     assert batches == [4]
 
 
 class Reader(RegressorMixin, BaseEstimator):
-    """An estimator that reads what has been fitted within it."""
+    """A meta-estimator that uses its model in its own fit."""
 
     def __init__(self, inner, way="attribute"):
         self.inner = inner
@@ -136,7 +136,7 @@ class Reader(RegressorMixin, BaseEstimator):
 
 
 class Chooser(RegressorMixin, BaseEstimator):
-    """An estimator that sets a parameter of the model within it."""
+    """A meta-estimator that sets a parameter of its model."""
 
     def __init__(self, inner, name, small, large):
         self.inner = inner
@@ -171,7 +171,7 @@ class Chooser(RegressorMixin, BaseEstimator):
 def test_a_meta_estimator_may_set_parameters_of_its_model(name, small, large, batches):
     model = Chooser(quick_model(learning_rate=0.05), name, small, large)
     search_both_ways(model, {"inner__rho": [0.02, 0.025, 0.05]}, cv=2)
-    # What is set alike is trained together, and so are other seeds and features.
+    # Models with the same value are in one batch, and so are models with other seeds and features.
     assert max(batches) >= 4
 
 
@@ -184,8 +184,8 @@ def test_a_meta_estimator_that_uses_its_model_at_once_gets_a_trained_one(way, ba
 def test_searches_within_a_search():
     inner = {"rho": [0.5, 0.0]}
     grid = {"estimator__learning_rate": [1e-3, 0.05]}
-    for kind in (GridSearchCV, HybridSearchCV):
-        search_both_ways(kind(quick_model(), inner, cv=2), grid, cv=2)
+    for search_class in (GridSearchCV, HybridSearchCV):
+        search_both_ways(search_class(quick_model(), inner, cv=2), grid, cv=2)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")

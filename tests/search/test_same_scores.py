@@ -79,7 +79,7 @@ CASES = {
 
 @pytest.mark.parametrize(("settings", "grid", "sizes"), CASES.values(), ids=CASES)
 def test_scores_are_those_of_grid_search(settings, grid, sizes, batches):
-    # The second phase takes more rows than two folds leave.
+    # The second phase needs more rows than two folds leave.
     search_both_ways(quick_model(**settings), grid, cv=3 if settings else 2)
     assert sorted(batches) == sizes
 
@@ -128,7 +128,7 @@ TARGETS = {
 
 
 def negative_error(model, X, y):
-    """Score what is not missing."""
+    """Score the targets that are not missing."""
     return -np.nanmean((model.predict(X) - y) ** 2)
 
 

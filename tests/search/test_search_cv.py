@@ -249,10 +249,10 @@ def test_weights_are_routed():
 
 
 def test_a_model_with_a_callback_is_trained_alone_and_the_callback_is_called(batches):
-    def recorded(kind):
+    def recorded(search_class):
         recorder = Recorder()
         model = quick_model().set_callbacks(recorder)
-        kind(model, {"rho": [0.0, 0.05]}, cv=2).fit(X, Y)
+        search_class(model, {"rho": [0.0, 0.05]}, cv=2).fit(X, Y)
         begun = [context.task_name for context in recorder.begun]
         return begun, recorder.n_set_up, recorder.n_torn_down, len(recorder.ended)
 
@@ -263,9 +263,9 @@ def test_a_model_with_a_callback_is_trained_alone_and_the_callback_is_called(bat
 
 
 def test_a_callback_of_the_search_sees_its_tasks():
-    def recorded(kind):
+    def recorded(search_class):
         recorder = Recorder()
-        search = kind(quick_model(), {"rho": [0.0, 0.05]}, cv=2)
+        search = search_class(quick_model(), {"rho": [0.0, 0.05]}, cv=2)
         search.set_callbacks(recorder).fit(X, Y)
         names = [context.task_name for context in recorder.begun]
         return names, recorder.n_set_up, recorder.n_torn_down, len(recorder.ended)
@@ -274,9 +274,7 @@ def test_a_callback_of_the_search_sees_its_tasks():
 
 
 @pytest.mark.parametrize("settings", [{"verbose": 1}, {"warm_start": True}])
-def test_verbose_models_are_trained_alone_and_warm_start_models_begin_anew(
-    settings, batches, capsys
-):
+def test_verbose_models_are_trained_alone_and_warm_start_does_not_matter(settings, batches, capsys):
     search_both_ways(quick_model(**settings), {"rho": [0.02, 0.05]}, cv=2)
     assert batches == ([] if "verbose" in settings else [4])
     assert ("estimate" in capsys.readouterr().out) == ("verbose" in settings)

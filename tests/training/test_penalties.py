@@ -101,7 +101,7 @@ def test_the_gradient_of_l2_is_taken_at_the_unperturbed_weights():
 def test_functional_norm_is_the_mean_square():
     contribution = some_rows().reshape(5, 5)
     expected = np.mean(contribution.numpy() ** 2)
-    assert float(functional_norm(contribution)) == pytest.approx(expected)
+    assert float(functional_norm(contribution, None, {})) == pytest.approx(expected)
 
 
 def test_orthogonality_is_the_mean_square_of_the_projection():
@@ -209,7 +209,7 @@ def test_expand_and_the_presence_of_penalties():
     assert several.l2.tolist() == [1.0] * 3
     assert several.functional_norm.tolist() == [2.0] * 3
     assert several.orthogonality.tolist() == [0.0] * 3
-    assert several.has_functional_norm and not several.has_orthogonality
-    assert make_penalties(2, orthogonality=[0.0, 0.1]).has_orthogonality
+    assert several.on_contribution == ("functional_norm",)
+    assert make_penalties(2, orthogonality=[0.0, 0.1]).on_contribution == ("orthogonality",)
     nothing = make_penalties(2, l2=1.0)
-    assert not nothing.has_functional_norm and not nothing.has_orthogonality
+    assert nothing.on_contribution == ()
