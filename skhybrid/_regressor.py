@@ -19,8 +19,7 @@ from skhybrid.fitting.fit import fit_hybrid
 from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
-from skhybrid.fitting.parameter_constraints import PARAMETER_CONSTRAINTS
-from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
 from skhybrid.prediction.rates import predict_rates
 from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.prediction.scores import score_trajectories

@@ -6,12 +6,18 @@ from dataclasses import fields
 
 import pytest
 import torch
-from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    generate_invalid_param_val,
+    generate_valid_param,
+    make_constraint,
+    validate_parameter_constraints,
+)
 from small_models import ForceModule, drive, make_model, twice_corrected
 
 from skhybrid import ODE, HybridRegressor, Physics
 from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
 from skhybrid.model.structures import additive, serial
 
 
@@ -101,3 +107,31 @@ def test_a_part_that_cannot_be_used_is_named(parameters, error, message):
 )
 def test_sam_needs_a_radius(parameters, expected):
     assert FitSettings.of(HybridRegressor(drive, **parameters)).uses_sam == expected
+
+
+def test_every_setting_has_constraints():
+    assert list(PARAMETER_CONSTRAINTS) == [each.name for each in fields(FitSettings)]
+
+
+def test_the_defaults_are_valid():
+    validate_parameter_constraints(
+        PARAMETER_CONSTRAINTS, HybridRegressor().get_params(), "HybridRegressor"
+    )
+
+
+INTERVALS = [
+    (name, constraint)
+    for name, constraints in PARAMETER_CONSTRAINTS.items()
+    for constraint in map(make_constraint, constraints)
+    if type(constraint).__name__ in ("Interval", "StrOptions")
+]
+
+
+@pytest.mark.parametrize(("name", "constraint"), INTERVALS)
+def test_values_outside_an_interval_or_a_list_are_refused(name, constraint):
+    constraints = {name: PARAMETER_CONSTRAINTS[name]}
+    value = generate_valid_param(constraint)
+    validate_parameter_constraints(constraints, {name: value}, "HybridRegressor")
+    wrong = generate_invalid_param_val(constraint)
+    with pytest.raises(InvalidParameterError, match=f"The {name!r} parameter of HybridRegressor"):
+        validate_parameter_constraints(constraints, {name: wrong}, "HybridRegressor")
