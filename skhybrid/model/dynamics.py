@@ -44,10 +44,7 @@ class Dynamics(RightHandSide):
 
     @property
     def allows_vmap(self) -> bool:
-        """Whether ``torch.vmap`` may evaluate several members: not torchdiffeq's methods.
-
-        They branch on data.
-        """
+        """Whether ``torch.vmap`` may evaluate several members: torchdiffeq branches on data."""
         return self.step is not None
 
     @property
@@ -138,7 +135,7 @@ class Dynamics(RightHandSide):
     def continuity_penalty(
         self, x: Windows, last: Tensor, learned: Tensor | None, weights: Weights | None
     ) -> Tensor | float:
-        """Return the penalty on gaps between the end of a window and the first state of the next."""
+        """Return the penalty on gaps between a window's end and the next window."""
         if learned is None or x.next_index is None:
             return 0.0
         return self.structure.continuity * self.gaps(x, last, learned).square().mean()

@@ -182,7 +182,7 @@ class Hybrid:
         return 0
 
     def compiled(self) -> Hybrid | None:
-        """Return the same model with a compiled part; None if the caller should compile it whole."""
+        """Return the same model with a compiled part; None: the caller compiles all of it."""
         return None
 
     def with_input_range(self, inputs: Tensor) -> Hybrid:
@@ -276,7 +276,7 @@ class Hybrid:
 
 
 def described_type(output: object, many: str = "Several targets") -> str:
-    """Return the type of an output that is not a tensor, and advice how to fix it."""
+    """Return the type of an output that is not a tensor, and how to fix it."""
     if output is None:
         return "None. Is a return statement missing?"
     if isinstance(output, (tuple, list)):

@@ -14,16 +14,18 @@ from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Weights
 from skhybrid.model.networks import as_function, build_network
 
-# Added to the spread of the states, in whose units gaps are measured.
+# Added to the standard deviation of the states, which is the unit of gaps.
 MIN_STD = 1e-3
 
 
 class LatentNetwork(nn.Module):
-    """The three networks that are trained together.
+    """The three networks, which are trained together.
 
     Parameters
     ----------
-    rate, encoder, decoder : torch.nn.Module
+    rate : torch.nn.Module
+        Network of the right-hand side.
+    encoder, decoder : torch.nn.Module
     """
 
     def __init__(self, rate: nn.Module, encoder: nn.Module, decoder: nn.Module) -> None:
@@ -33,7 +35,7 @@ class LatentNetwork(nn.Module):
         self.decoder = decoder
 
     def part(self, name: str, weights: Weights | None) -> Callable[[Tensor], Tensor]:
-        """Return one of the networks as a function of its inputs alone."""
+        """Return the network of this name as a function of its inputs alone."""
         if weights is not None:
             prefix = f"{name}."
             weights = {
@@ -51,17 +53,20 @@ class LatentNetwork(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class LatentDynamics(Dynamics):
-    """Windows that start with images in, images out; the attributes are those of Dynamics."""
+    """Maps windows of images to images.
+
+    The attributes are those of :class:`~skhybrid.model.dynamics.Dynamics`.
+    """
 
     has_hidden_encoder = True
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> LatentNetwork:
-        """Return freshly initialised networks: right-hand side, encoder and decoder.
+        """Return newly initialised networks: right-hand side, encoder and decoder.
 
         Parameters
         ----------
         nn : int, sequence of int or torch.nn.Module
-            Of the right-hand side.
+            Network of the right-hand side.
         seed : int
         """
         n_states = self.layout.state_shape[0]
@@ -77,37 +82,40 @@ class LatentDynamics(Dynamics):
 
     @property
     def n_encoder_inputs(self) -> int:
-        """Number of slow features of the images from which a state is found."""
+        """Number of slow features from which the encoder finds a state."""
         return len(self.scales.first_guess)
 
     @property
     def allows_members_as_rows(self) -> bool:
-        """Whether members may be evaluated as one batch: not if windows are compared in it."""
+        """Whether members may be evaluated as one batch: never.
+
+        The unit of gaps is computed from all windows of a batch.
+        """
         return False
 
     def at_observed_states(self) -> Dynamics:
-        """Return the same model."""
+        """Return the same model: the encoder always finds the first states."""
         return self
 
     def rate_network(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
-        """Return the network of the right-hand side as a function of its inputs alone."""
+        """Return the network of the right-hand side as a function of its standardised inputs."""
         return self.network.part("rate", weights)
 
     def first_states(
         self, x: Windows, learned: Tensor | None, weights: Weights | None = None
     ) -> Tensor:
-        """Return what the encoder finds in the first images of every window."""
+        """Return the states that the encoder finds in the first images of every window."""
         return self._encoded(x.first_state, weights)
 
     def continuity_penalty(
         self, x: Windows, last: Tensor, learned: Tensor | None, weights: Weights | None
     ) -> Tensor | float:
-        """Return the penalty on windows that do not end at what the encoder finds there."""
+        """Return the penalty on gaps between a window's end and the encoder's state there."""
         if x.next_state is None:
             return 0.0
         found = self._encoded(x.next_state, weights)
-        spread = found.std(dim=0, correction=0) + MIN_STD
-        gaps = (last - found) / spread * (x.next_index >= 0)[:, None]
+        std = found.std(dim=0, correction=0) + MIN_STD
+        gaps = (last - found) / std * (x.next_index >= 0)[:, None]
         return self.structure.continuity * gaps.square().mean()
 
     def observed(
@@ -128,6 +136,7 @@ class LatentDynamics(Dynamics):
         return self._decoded(states, None)
 
     def _encoded(self, images: Tensor, weights: Weights | None) -> Tensor:
+        """Return the encoder's states; without networks, zeros."""
         if self.network is None:
             return images.new_zeros((len(images), *self.layout.state_shape))
         standard = (images - self.scales.target_mean) / self.scales.target_scale
@@ -148,6 +157,7 @@ class LatentDynamics(Dynamics):
         return states
 
     def _decoded(self, states: Tensor, weights: Weights | None) -> Tensor:
+        """Return the decoder's images; without networks, zeros."""
         n_windows, n_times = states.shape[:2]
         if self.network is None:
             return states.new_zeros((n_windows, n_times, *self.target_shape))
@@ -165,5 +175,5 @@ class LatentDynamics(Dynamics):
         return images.reshape(n_windows, n_times, *self.target_shape)
 
     def _is_own(self, name: str) -> bool:
-        """Whether one of the networks is a multilayer perceptron of ours, which reads columns."""
+        """Whether the encoder or decoder is built here, from hidden sizes; it reads columns."""
         return not isinstance(getattr(self.structure, name), nn.Module)

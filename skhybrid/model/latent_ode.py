@@ -1,4 +1,4 @@
-"""LatentODE: what a user states about a differential equation seen through images."""
+"""LatentODE: parameters of a differential equation behind an encoder and a decoder."""
 
 from __future__ import annotations
 
@@ -9,60 +9,61 @@ from torch import nn
 
 from skhybrid.model.ode import ODE
 
-# Steps in the windows to begin with.
+# Steps of the first windows in training.
 FIRST_WINDOWS = (2, 5)
 
 
 class LatentODE(ODE):
     """A hybrid differential equation behind an encoder and a decoder.
 
-    Images are samples over time. An encoder finds the state of the physics in the last few images,
-    the hybrid right-hand side f_S(t, x; θ) + f_N(x; φ) carries it on, and a decoder draws the
-    images of the states to come. All three are trained together with θ; sharpness-aware
-    minimisation perturbs f_N alone, since a flat encoder tells no states apart. Passed as
-    ``structure`` to :class:`~skhybrid.HybridRegressor`, whose ``nn`` is f_N.
+    A sample is a sequence of images. An encoder finds the state of the physics in the last few
+    images, a solver integrates the hybrid right-hand side f_S(t, x; θ) + f_N(x; φ), and a decoder
+    maps the later states to images. Training fits all three networks together with θ.
+    Sharpness-aware minimisation perturbs f_N alone, because a flat encoder does not distinguish
+    states. Pass it as ``structure`` to :class:`~skhybrid.HybridRegressor`, whose ``nn`` is f_N.
 
-    X holds the images up to time 0, of shape ``(n, n_context, *image_shape)``, as many as it takes
-    to tell a state (a velocity takes two), ``dt`` apart. y holds the images that follow, of shape
+    X holds the images up to time 0, ``dt`` apart, of shape ``(n, n_context, *image_shape)``. They
+    must determine the state: a velocity needs two images. y holds the images after time 0, of shape
     ``(n, n_times, *image_shape)``.
 
     Parameters
     ----------
     encoder : int, sequence of int or torch.nn.Module, default=(64, 64)
-        Hidden sizes of a multilayer perceptron from the slow features of the images in X to what a
-        first guess of the state lacks; or a module from ``(n, n_context, *image_shape)`` to
-        (n, n_states), which reads standardised images and finds the state by itself.
+        Hidden sizes of a multilayer perceptron, which corrects a first guess of the state from the
+        slow features of the images in X. Or a module from standardised images, of shape
+        ``(n, n_context, *image_shape)``, to states, of shape (n, n_states), without a first guess.
     decoder : int, sequence of int or torch.nn.Module, default=(64, 64)
-        Hidden sizes of a multilayer perceptron from a state to all pixels of an image, or a module
-        from (n, n_states) to ``(n, *image_shape)``. It answers with standardised images.
+        Hidden sizes of a multilayer perceptron from a state to all pixels of an image. Or a module
+        from (n, n_states) to ``(n, *image_shape)``. Its images are standardised.
     n_states : int
         Number of states of the physics.
     window : int, sequence of int, "auto" or None, default="auto"
-        As for :class:`ODE`. "auto" is 2, 5 and 10 steps, or as many as there are, one after the
-        other: short windows find the states, long ones the parameters.
+        As for :class:`ODE`. "auto" is 2, then 5, then 10 steps, or all steps if there are fewer:
+        short windows find the states, long ones the parameters.
     continuity : float, default=1.0
-        Weight of the mean squared gap, in units of the states' spread in the minibatch, between
-        the end of a window and what the encoder finds in the images of that time.
+        Weight of the mean squared gap between the end of a window and the state that the encoder
+        finds in the images of that time. The unit is the standard deviation of the states in the
+        minibatch.
     dt, times, method, substeps, join, rtol, atol, state_names, adjoint
         As for :class:`ODE`.
 
     Notes
     -----
-    Slow features [1]_ are the linear combinations of pixels that change least from one image to the
-    next, among those of equal variance. They tell where in an image something is, over longer
-    distances than its size; a perceptron that reads pixels begins with states that jump to and fro
-    while something moves on, and stays there. Each feature is divided by how fast it changes. The
-    first guess is a linear function of as many of the slowest as there are states, of a mean square
-    of one, and such that it changes most nearly as the physics says with any parameters. Write the
-    physics in units in which states are of about one.
+    Slow features [1]_ are the linear combinations of pixels, all of equal variance, that change
+    least from one image to the next. They show where an object is in an image, over distances
+    longer than its size. A perceptron that reads pixels begins with states that jump to and fro
+    while the object moves on, and training does not repair this. Each feature is divided by how
+    fast it changes. The first guess is a linear function of the slowest features, as many as there
+    are states. It has a mean square of one, and its changes agree best with the physics for any
+    values of the parameters. Write the physics in units in which states are about one.
 
-    What is learned of the states is a coordinate system in which the physics holds. Where another
-    one does as well, as with a state's sign, that of a fit may be either. A network that adds to
-    all rates of change can turn one into another, and θ with it. Say what you know: that the rate
-    of an angle is the velocity, for example, with ``join=lambda t, state, physics, nn: physics(t,
-    state) + nn(t, state) * state.new_tensor([0.0, 1.0])``, and with ``nn_features`` what friction
-    depends on. θ starts at the given values, as there are no states to which least squares could be
-    fitted.
+    Training finds a coordinate system of the states in which the physics holds. It may not be
+    unique: a state may have either sign, for example. A network that adds to all rates of change
+    can turn one coordinate system into another, and change θ with it. So add your knowledge. For
+    example, ``join=lambda t, state, physics, nn: physics(t, state) + nn(t, state) *
+    state.new_tensor([0.0, 1.0])`` says that the rate of an angle is the velocity, and
+    ``nn_features`` names the states on which friction depends. θ starts at the given values,
+    because there are no states for a least-squares fit.
 
     References
     ----------
@@ -95,7 +96,7 @@ class LatentODE(ODE):
     del _parameter_constraints["input_names"], _parameter_constraints["corrected"], _name
 
     reads_images = True
-    # Parameters that ODE has in addition.
+    # Constants in place of parameters that only ODE has.
     observe = None
     initial_state = "given"
     inputs = None
@@ -139,5 +140,5 @@ class LatentODE(ODE):
         self.adjoint = adjoint
 
     def windows(self) -> tuple[int | str | None, ...]:
-        """Return the windows to train with, one after the other."""
+        """Return the windows to train with, in this order."""
         return (*FIRST_WINDOWS, "auto") if self.window == "auto" else super().windows()

@@ -1,4 +1,4 @@
-"""ODE: what a user states about a differential equation."""
+"""ODE: parameters of a hybrid differential equation."""
 
 from __future__ import annotations
 
@@ -16,89 +16,89 @@ from skhybrid.model.solvers import ADAPTIVE, IMPLICIT, METHODS
 class ODE(BaseEstimator):
     """A hybrid differential equation, dx/dt = f_S(t, x, u; θ) + f_N(x, u; φ).
 
-    Passed as ``structure`` to :class:`~skhybrid.HybridRegressor`, whose physics is then a
-    right-hand side: ``f(t, state, *, parameters)``, or ``f(t, state, inputs, *, parameters)`` where
-    something drives the system. ``state`` has shape (n, n_states), or (n, n_channels, ...) for
-    fields, ``inputs`` has shape (n, n_inputs) and ``t`` has shape (n,).
+    Pass it as ``structure`` to :class:`~skhybrid.HybridRegressor`, whose physics is then a
+    right-hand side: ``f(t, state, *, parameters)``, or ``f(t, state, inputs, *, parameters)`` if
+    the system has inputs. ``state`` has shape (n, n_states), or (n, n_channels, ...) for fields,
+    ``inputs`` has shape (n, n_inputs) and ``t`` has shape (n,).
 
-    Trajectories are the samples. There are two layouts:
+    Each sample is a trajectory. There are two layouts:
 
     - ``inputs=None``: X holds initial states, of shape (n, n_states) or (n, n_channels, ...), and
-      y what follows, of shape (n, n_times, n_states) or (n, n_times, n_channels, ...), without the
-      initial state.
+      y the states after them, of shape (n, n_times, n_states) or (n, n_times, n_channels, ...).
     - ``inputs="hold"`` or ``"linear"``: X holds the inputs over time, (n, n_times, n_inputs), and y
-      the outputs at the same times, (n, n_times, n_outputs). Trajectories of different lengths are
-      given as lists of arrays.
+      the outputs at the same times, (n, n_times, n_outputs). If trajectories have different
+      lengths, X and y are lists of arrays.
 
-    NaN in y is a value that is missing (set ``missing_targets="mask"``).
+    NaN in y is a missing value (set ``missing_targets="mask"``).
 
     Parameters
     ----------
     dt : float or None, default=None
         Time between two observations. Give this or ``times``.
-    times : array-like of shape (n_times,), list of such, str or int, default=None
+    times : array-like of shape (n_times,), list of arrays, str or int, default=None
         Times of the observations, increasing. With ``inputs=None`` the initial state has time 0, or
-        the first of ``n_times + 1`` times. A list has the times of each trajectory. A str or int
-        names the column of X that holds them: it goes with the trajectories through
-        cross-validation, and the physics does not see it among its inputs.
+        the first of ``n_times + 1`` times. A list holds the times of each trajectory. A str or int
+        names the column of X that holds the times. Cross-validation then splits the times with the
+        trajectories, and the column is not among the inputs of the physics.
     method : str, default="rk4"
-        "euler", "midpoint" or "rk4" take steps of fixed length. The others are torchdiffeq's:
+        "euler", "midpoint" and "rk4" take steps of fixed length. The others are torchdiffeq's:
         "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun" (adaptive), "implicit_adams"
         (fixed steps, not for stiff equations), "bdf" and "radau" (scipy's, for stiff equations; the
-        gradient comes from the adjoint equation). They are slower, and fits side by side are then
-        trained one by one.
+        gradient comes from the adjoint equation). They are slower, and training evaluates restarts
+        and candidates of a search one after the other.
     substeps : int, default=1
-        Steps of a method with fixed steps between two observations.
+        Steps of a fixed-step method between two observations.
     window : int, sequence of int, "auto" or None, default="auto"
-        Steps in the portions into which trajectories are cut for training (multiple shooting [1]_).
-        Short ones are several times faster than whole trajectories, and less often end in a local
-        minimum [2]_. A sequence trains with each in turn, each for its part of the epochs. None is
-        whole trajectories. "auto" is 2, the best for θ on all tasks measured, 5 where first states
-        are learned, and 20 where states are not observed.
+        Steps of the windows into which training splits trajectories (multiple shooting [1]_). Short
+        windows are several times faster than whole trajectories, and training ends in a local
+        minimum less often [2]_. A sequence trains with each window length in turn, each for its
+        share of the epochs. None is whole trajectories. "auto" is 2, the best for θ on all tasks
+        measured; 5 if first states are learned; and 20 if states are not observed.
     observe : callable or None, default=None
-        What is measured of a state: ``observe(state)`` or ``observe(state, inputs)`` to a tensor of
-        shape (n, n_outputs). Keyword-only arguments name physics parameters, whose values it gets.
-        None: the state itself.
+        Maps states to the measured outputs: ``observe(state)`` or ``observe(state, inputs)``
+        returns a tensor of shape (n, n_outputs). Its keyword-only arguments name physics
+        parameters; it gets their values. None: the outputs are the states.
     n_states : int or None, default=None
-        Number of states. Needed with ``observe`` where X holds inputs.
+        Number of states. Needed with ``observe`` if X holds inputs.
     initial_state : {"auto", "given", "learned"}, default="auto"
-        Whether the first state of a window is the one observed, or is learned. A noisy one biases θ
-        (errors in variables). "auto" is "learned" where states are not observed, and where their
-        noise, judged by fifth differences in time, is more than a fifth of their spread; otherwise
-        "given".
+        Whether the first state of a window is observed or learned. Noise in observed first states
+        biases θ (errors in variables). "auto" is "learned" if states are not observed, or if their
+        noise, estimated from fifth differences in time, is more than a fifth of their standard
+        deviation; otherwise "given".
     continuity : float, default=1.0
-        Weight of the mean squared gap, in units of the states' spread, between the end of one
-        window and the learned first state of the next.
+        Weight of the mean squared gap between the end of a window and the learned first state of
+        the next. The unit is the standard deviation of the states.
     state_guess : array-like of shape (n_states,) or None, default=None
-        Where the estimation of unknown states begins. None is zero, corrected by the smallest
-        change with which ``observe`` gives the outputs.
+        First guess of unknown states. None is zero plus the smallest change with which ``observe``
+        returns the outputs.
     n_initial : int, default=10
-        Number of first outputs from which ``score`` estimates an initial state that is not known;
-        they do not count in the score. 0 takes the mean of the training trajectories' initial
-        states, as ``predict`` does if it is given nothing else.
+        Number of first outputs from which ``score`` estimates an unknown initial state; they do not
+        count in the score. 0 uses the mean initial state of the training trajectories, as
+        ``predict`` does if it gets no initial state.
     inputs : {"hold", "linear"} or None, default=None
-        Whether X holds inputs, and what they do between two times: keep their value (zero-order
-        hold), or change linearly.
+        Whether X holds inputs, and how they behave between two times: they keep their value
+        (zero-order hold), or change linearly.
     join : {"add", "multiply"} or callable, default="add"
         The right-hand side: f_S + f_N, f_S · (1 + f_N), or ``join(t, state, physics, nn)``
-        (``join(t, state, inputs, physics, nn)`` with inputs), where ``physics`` and ``nn`` are
-        called with the arguments that come before them.
+        (``join(t, state, inputs, physics, nn)`` with inputs). Call ``physics`` and ``nn`` with the
+        arguments before them, as in ``physics(t, state)``.
     correct : {"rate", "output"}, default="rate"
-        Whether the network adds to the rates, or to what is observed: then it reads the state and
-        the inputs of the same time and answers in units of the outputs' spread.
+        Whether the network adds to the rates or to the outputs. If it adds to the outputs, it reads
+        the state and the inputs of the same time, and its unit is the standard deviation of the
+        outputs.
     corrected : sequence of int or None, default=None
-        With ``correct="output"``: the outputs that the network adds to. None is all. A network that
-        may correct what the physics explains takes it over.
+        With ``correct="output"``: the outputs to which the network adds. None is all. If the
+        network may correct an output that the physics explains, it replaces the physics there.
     state_names, input_names : sequence of str or None, default=None
-        Names by which ``nn_features`` can say what the network sees; None takes the column names of
-        X, or "state_0", "input_0" and so on. The network sees the state and the inputs; name
-        "time" in ``nn_features`` to let it see the time.
+        Names for the network's inputs in ``nn_features``. None uses the column names of X, or
+        "state_0", "input_0" and so on. By default the network reads the state and the inputs; with
+        "time" in ``nn_features`` it reads the time, too.
     rtol, atol : float, default=1e-5, 1e-7
-        Tolerances of torchdiffeq's methods, relative and absolute. The defaults are as small as
+        Relative and absolute tolerance of torchdiffeq's methods. The defaults are as small as
         single precision allows.
     adjoint : bool, default=False
-        Whether torchdiffeq's methods get their gradients from the adjoint equation [3]_, whose
-        memory does not grow with the number of steps, in place of the steps taken.
+        Whether torchdiffeq's methods get their gradients from the adjoint equation [3]_. Its memory
+        does not grow with the number of steps. Otherwise gradients pass through the steps.
 
     References
     ----------
@@ -120,7 +120,7 @@ class ODE(BaseEstimator):
     (25, 40, 2)
     """
 
-    # Whether images tell the states.
+    # Whether X and y are images.
     reads_images = False
 
     _parameter_constraints: dict = {
@@ -198,7 +198,7 @@ class ODE(BaseEstimator):
         self.adjoint = adjoint
 
     def validate(self) -> None:
-        """Raise a ValueError that names the first parameter that cannot be."""
+        """Raise a ValueError that names the first wrong parameter."""
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
@@ -226,8 +226,8 @@ class ODE(BaseEstimator):
             )
         if self.corrected is not None and self.correct != "output":
             raise ValueError(
-                f"corrected={self.corrected!r} chooses outputs, and is for correct='output'. What "
-                "the network adds to rates is chosen by join."
+                f"corrected={self.corrected!r} chooses outputs and is for correct='output'. For "
+                "rates, join chooses what the network adds."
             )
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
@@ -236,7 +236,7 @@ class ODE(BaseEstimator):
             )
 
     def windows(self) -> tuple[int | str | None, ...]:
-        """Return the windows to train with, one after the other."""
+        """Return the windows to train with, in this order."""
         return tuple(self.window) if isinstance(self.window, (list, tuple)) else (self.window,)
 
     def warm_start_key(self) -> tuple:
@@ -254,13 +254,14 @@ class ODE(BaseEstimator):
         )
 
     def n_observe_inputs(self) -> int:
-        """Return how many positional arguments ``observe`` takes."""
+        """Return the number of positional arguments of ``observe``."""
         return sum(
             parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
             for parameter in self._observe_signature()
         )
 
     def _observe_signature(self) -> Sequence[inspect.Parameter]:
+        """Return the arguments of ``observe``; for a module, those of ``forward``."""
         if self.observe is None:
             return ()
         function: Any = getattr(self.observe, "forward", self.observe)

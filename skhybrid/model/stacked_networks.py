@@ -73,9 +73,9 @@ class StackedNetworks:
 class Perceptrons(torch.autograd.Function):
     """Multilayer perceptrons of several members, with SiLU activations and a custom gradient.
 
-    It computes the same as torch, up to rounding. The matrix product adds the bias, the gradient of an activation
-    overwrites the gradient of its output, and products of narrow matrices have the faster of two
-    orders. On a CPU this shortens a training step by about a tenth.
+    It computes the same as torch, up to rounding. The matrix product adds the bias, the gradient of
+    an activation overwrites the gradient of its output, and products of narrow matrices have the
+    faster of two orders. On a CPU this shortens a training step by about a tenth.
 
     The arguments are the inputs, of shape (n_members, n, n_inputs), then weight and bias of each
     layer, of shapes (n_members, n_outputs, n_inputs) and (n_members, n_outputs).
