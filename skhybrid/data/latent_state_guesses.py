@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.optimize
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -90,14 +91,16 @@ def guess_states(
         return float(loss.detach()), parameters_to_vector(gradients).numpy()
 
     try:
-        scipy.optimize.minimize(
-            total,
-            parameters_to_vector(leaves).detach().numpy(),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": GUESS_ITERATIONS},
-            callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
-        )
+        # L-BFGS-B's small products are several times slower with more threads.
+        with threadpool_limits(limits=1, user_api="blas"):
+            scipy.optimize.minimize(
+                total,
+                parameters_to_vector(leaves).detach().numpy(),
+                jac=True,
+                method="L-BFGS-B",
+                options={"maxiter": GUESS_ITERATIONS},
+                callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
+            )
         with torch.no_grad():
             guess, loss = _scaled(draws * slowest, before), losses()
     except Exception:  # the checks of the model report physics that fails
