@@ -129,6 +129,11 @@ def windows_with_learned_states(n_steps=3) -> tuple[Windows, dict[str, Tensor]]:
     return x, {FIRST_STATES: torch.randn((3, 2), generator=generator, dtype=DOUBLE)}
 
 
+def predict(model: Dynamics, x: Windows) -> Tensor:
+    """Return the prediction at the initial coordinates."""
+    return model(x, model.initial_coordinates())
+
+
 def answer(model: Dynamics, inputs: Tensor) -> Tensor:
     """Return the network's answer to raw inputs, before it is multiplied by its unit."""
     scales = model.scales

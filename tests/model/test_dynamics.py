@@ -17,6 +17,7 @@ from small_dynamics import (
     make_inputs,
     make_network,
     make_windows,
+    predict,
     pushed_spring,
     spring,
     windows_with_learned_states,
@@ -27,12 +28,6 @@ from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.model.dynamics import MAX_DEVIATION
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.ode import ODE
-
-
-def predict(model, x) -> torch.Tensor:
-    """Return the prediction at the initial coordinates."""
-    return model(x, model.initial_coordinates())
-
 
 # Rollouts, against scipy
 
@@ -176,7 +171,7 @@ def test_a_correction_of_another_shape_is_an_error():
         predict(model, make_windows())
 
 
-# Learned first states
+# Learned first states, and gradients
 
 
 @pytest.mark.parametrize("continuity", [0.0, 1.0, 2.5])
@@ -204,37 +199,21 @@ def test_learned_first_states_begin_at_their_guesses():
     assert FIRST_STATES not in observed.initial_coordinates()
 
 
-# Gradients
-
-
 @pytest.mark.parametrize("method", ["rk4", "dopri5"])
-def test_gradients_reach_parameters_first_states_and_weights(method):
+def test_gradients_of_parameters_first_states_and_weights(method):
     ode = ODE(dt=0.1, method=method, rtol=1e-9, atol=1e-10)
     model = make_dynamics(ode, network=make_network(), n_first_states=3)
     x, learned = windows_with_learned_states(2)
-    stiffness = torch.zeros((), dtype=DOUBLE, requires_grad=True)
-    coordinates = {
-        "stiffness": stiffness,
-        FIRST_STATES: learned[FIRST_STATES].clone().requires_grad_(),
-    }
     weights = {name: p.detach().clone() for name, p in model.network.named_parameters()}
-    leaves = [stiffness, coordinates[FIRST_STATES], weights["0.weight"].requires_grad_()]
 
-    def loss():
-        prediction, penalty = model.evaluate(x, coordinates, weights)
+    def loss(stiffness, first_states, weight):
+        coordinates = {"stiffness": stiffness, FIRST_STATES: first_states}
+        prediction, penalty = model.evaluate(x, coordinates, {**weights, "0.weight": weight})
         return prediction.square().mean() + penalty
 
-    gradients = torch.autograd.grad(loss(), leaves)
-    for leaf, gradient in zip(leaves, gradients, strict=True):
-        for index in range(0, leaf.numel(), 3):
-            values = []
-            for sign in (-1.0, 1.0):
-                with torch.no_grad():
-                    leaf.view(-1)[index] += sign * 1e-5
-                    values.append(float(loss()))
-                    leaf.view(-1)[index] -= sign * 1e-5
-            slope = (values[1] - values[0]) / 2e-5
-            assert float(gradient.reshape(-1)[index]) == pytest.approx(slope, rel=1e-4, abs=1e-6)
+    leaves = [torch.zeros((), dtype=DOUBLE), learned[FIRST_STATES], weights["0.weight"]]
+    leaves = [leaf.clone().requires_grad_() for leaf in leaves]
+    assert torch.autograd.gradcheck(loss, leaves, eps=1e-5, rtol=1e-4, atol=1e-6)
 
 
 def test_adjoint_gradients_equal_gradients_through_the_solver():
@@ -250,23 +229,20 @@ def test_adjoint_gradients_equal_gradients_through_the_solver():
     assert_close(gradients[0], gradients[1], rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    ("method", "differentiable"),
-    [("rk4", True), ("dopri5", True), ("bdf", False), ("radau", False)],
-)
-def test_derivatives_pass_through_all_solvers_but_those_of_scipy(method, differentiable):
-    assert make_dynamics(ODE(dt=0.1, method=method)).differentiable is differentiable
+def test_derivatives_pass_through_all_solvers_but_those_of_scipy():
+    expected = {"rk4": True, "dopri5": True, "bdf": False, "radau": False}
+    for method, differentiable in expected.items():
+        assert make_dynamics(ODE(dt=0.1, method=method)).differentiable is differentiable
 
 
 # Training
 
 
-def explosion(t, state, *, rate=50.0):
-    return rate * state**3
-
-
 @pytest.mark.parametrize("method", ["euler", "rk4"])
-def test_bounded_rollouts_stay_finite(method):
+def test_bounded_rollouts_stay_finite_and_tame_ones_stay_the_same(method):
+    def explosion(t, state, *, rate=50.0):
+        return rate * state**3
+
     model = make_dynamics(ODE(dt=0.1, method=method), explosion)
     coordinates = {"rate": torch.zeros((), dtype=DOUBLE, requires_grad=True)}
     x = make_windows(30)
@@ -275,13 +251,9 @@ def test_bounded_rollouts_stay_finite(method):
     assert bool(torch.isfinite(prediction).all())
     mean, limit = model.scales.state_mean, MAX_DEVIATION * model.scales.state_scale
     assert bool(((prediction - mean).abs() <= limit * (1 + 1e-9)).all())
-
-
-@pytest.mark.parametrize("method", ["euler", "rk4"])
-def test_a_bound_leaves_other_rollouts_as_they_are(method):
-    model, x = make_dynamics(ODE(dt=0.1, method=method)), make_windows(30)
-    bounded, _ = model.evaluate(x, model.initial_coordinates(), bounded=True)
-    assert_close(bounded, predict(model, x), rtol=0, atol=0)
+    tame = make_dynamics(ODE(dt=0.1, method=method))
+    bounded, _ = tame.evaluate(x, tame.initial_coordinates(), bounded=True)
+    assert_close(bounded, predict(tame, x), rtol=0, atol=0)
 
 
 def test_scales_from_the_physics_are_moments_of_its_states_and_rates():

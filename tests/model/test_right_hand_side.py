@@ -17,6 +17,7 @@ from small_dynamics import (
     make_inputs,
     make_network,
     make_windows,
+    predict,
     pushed_spring,
     spring,
     with_scales,
@@ -34,7 +35,7 @@ from skhybrid.model.right_hand_side import HOLD_MARGIN
 def first_rates(model: Dynamics, x) -> torch.Tensor:
     """Return the rates at the first states, computed from one step of Euler's method."""
     with torch.no_grad():
-        end = model(x, model.initial_coordinates())[:, -1]
+        end = predict(model, x)[:, -1]
     return (end - x.first_state) / x.steps[:, :1]
 
 
@@ -123,7 +124,7 @@ def test_without_a_network_the_physics_is_the_rate(join):
 def test_a_join_that_returns_another_shape_is_an_error():
     model = make_dynamics(ODE(**EULER, join=lambda t, state, physics, nn: state[:, :1]))
     with pytest.raises(ValueError, match="join must return the rate of change of every state"):
-        model(make_windows(), model.initial_coordinates())
+        predict(model, make_windows())
 
 
 @pytest.mark.parametrize(
@@ -137,13 +138,13 @@ def test_a_join_that_returns_another_shape_is_an_error():
 def test_physics_that_returns_something_else_is_an_error(physics, message):
     model = make_dynamics(physics=physics)
     with pytest.raises(PhysicsError, match=f"(?i){message}"):
-        model(make_windows(), model.initial_coordinates())
+        predict(model, make_windows())
 
 
 def test_a_network_that_returns_another_shape_is_an_error():
     model = make_dynamics(network=make_network(2, 1))
     with pytest.raises(NetworkError, match=r"nn must return the rate of change of every state"):
-        model(make_windows(), model.initial_coordinates())
+        predict(model, make_windows())
 
 
 # The network's inputs
@@ -193,7 +194,7 @@ def test_hold_keeps_the_network_inputs_in_their_range():
     assert bool((held >= low).all())
     assert bool((held <= high).all())
     network.inputs.clear()
-    model(x, model.initial_coordinates())
+    predict(model, x)
     assert bool((torch.cat(network.inputs) > high).any())
 
 
@@ -254,7 +255,7 @@ def test_a_perceptron_is_applied_at_every_point_of_a_field():
     model = replace(model, reads_time=True)
     x = make_windows(1, first=FIELD, inputs=make_inputs(1, n=2))
     with torch.no_grad():
-        prediction = model(x, model.initial_coordinates())[:, -1]
+        prediction = predict(model, x)[:, -1]
     scales = model.scales
     for i in range(2):
         for row in range(4):
@@ -277,7 +278,7 @@ def test_a_convolution_of_a_field():
     x = make_windows(1, first=FIELD)
     answers = answer(model, FIELD) * model.scales.rate_scale
     expected = FIELD + 0.1 * (diffusion(0.0, FIELD) + answers)
-    assert_close(model(x, model.initial_coordinates())[:, -1], expected)
+    assert_close(predict(model, x)[:, -1], expected)
 
 
 # Batches
