@@ -69,7 +69,7 @@ def _is_auto(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Choices:
-    """Hold the chosen values of the parameters that are "auto".
+    """The chosen values of the parameters that are "auto".
 
     Attributes
     ----------

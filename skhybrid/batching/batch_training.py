@@ -91,7 +91,7 @@ def _warn_once(caught: Sequence[tuple[Warning, str, int]], warned: set[tuple]) -
 
 @dataclass(frozen=True)
 class FitBatch:
-    """Hold the fits of one batch.
+    """The fits of one batch.
 
     Attributes
     ----------

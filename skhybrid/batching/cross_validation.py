@@ -26,7 +26,7 @@ from skhybrid.batching.trials import Trial, make_trials, train_trials
 
 @dataclass
 class CrossValidation:
-    """Hold the candidates and their trials on cross-validation folds.
+    """Candidates and their trials on cross-validation folds.
 
     Attributes
     ----------

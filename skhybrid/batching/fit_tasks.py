@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Number
 from types import FunctionType
 from typing import Any
@@ -18,6 +18,7 @@ from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.physics import Physics
 from skhybrid.runtime.threads import threads
+from skhybrid.training.penalties import Penalties
 from skhybrid.training.problem import Fit
 
 # Parameters of HybridRegressor that change the training, but neither the model nor its start: fits
@@ -25,14 +26,11 @@ from skhybrid.training.problem import Fit
 TRAINING_PARAMETERS = frozenset(
     {
         "batch_size",
-        "functional_norm",
-        "l2",
         "learning_rate",
         "max_epochs",
         "n_iter_no_change",
         "nn_extrapolation",
         "optimizer",
-        "orthogonality",
         "perturb",
         "perturbation",
         "physics_learning_rate",
@@ -40,6 +38,7 @@ TRAINING_PARAMETERS = frozenset(
         "rho",
         "tol",
     }
+    | {penalty.name for penalty in fields(Penalties)}
 )
 # Parameters that change the start or the rows, but not the architecture.
 START_PARAMETERS = frozenset(
@@ -50,7 +49,7 @@ START_PARAMETERS = frozenset(
 
 @dataclass
 class FitTask:
-    """Hold a prepared fit that waits for its training.
+    """A prepared fit that waits for its training.
 
     Attributes
     ----------
@@ -80,7 +79,7 @@ class FitTask:
 
 @dataclass(frozen=True)
 class TrialKeys:
-    """Hold the keys that tell which trials can share a batch or a preparation.
+    """Keys that tell which trials can share a batch or a preparation.
 
     Attributes
     ----------
@@ -99,7 +98,7 @@ class TrialKeys:
 
 @dataclass
 class FitTasks:
-    """Hold all fits that wait, and a cache of their preparations."""
+    """All fits that wait, and a cache of their preparations."""
 
     tasks: list[FitTask] = field(default_factory=list)
     _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)

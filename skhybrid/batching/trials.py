@@ -28,7 +28,7 @@ from skhybrid.batching.fit_tasks import (
 
 @dataclass
 class Trial:
-    """Hold one candidate on one fold, and prepare its fit.
+    """One candidate on one fold, and the preparation of its fit.
 
     Attributes
     ----------

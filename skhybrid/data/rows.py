@@ -1,4 +1,4 @@
-"""Hold validated rows: selections and tensors."""
+"""Validated rows: selections and tensors."""
 
 from __future__ import annotations
 

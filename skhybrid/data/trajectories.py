@@ -1,4 +1,4 @@
-"""Hold trajectories and cut them into the windows that training uses."""
+"""Trajectories, cut into the windows that training uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold the facts about training trajectories that prediction also needs."""
+"""Facts about training trajectories that prediction also needs."""
 
 from __future__ import annotations
 
