@@ -1,7 +1,8 @@
-"""How long to train, and how fast? What the defaults of max_epochs and learning_rate rest on.
+"""Compare learning rates and numbers of steps, the basis of the defaults.
 
-Two of the static tasks, fitted with several learning rates and numbers of steps: the error of θ,
-and that of the prediction beside plain Adam's with the same learning rate and number of steps.
+The script fits two of the static tasks with several learning rates and numbers of steps. It reports
+the error of θ, and the error of the prediction compared with plain Adam at the same learning rate
+and number of steps. The defaults of ``max_epochs`` and ``learning_rate`` rest on these results.
 
     python benchmarks/bench_budget.py --output benchmarks/results/bench_budget.csv
 """
@@ -49,7 +50,9 @@ def main():
                         | sam
                     )
     results = pd.DataFrame(rows)
-    table = Table(title=f"SAM with defaults but for these, {len(arguments.seeds)} seeds")
+    table = Table(
+        title=f"SAM with defaults except learning rate and steps, {len(arguments.seeds)} seeds"
+    )
     table.add_column("task", no_wrap=True)
     for heading in ("learning rate", "steps", "RMS error\nof θ, %", "RMSE /\nAdam's", "seconds"):
         table.add_column(heading, justify="right")
@@ -68,7 +71,7 @@ def main():
     Console(width=110).print(table)
     if arguments.output is not None:
         results.to_csv(arguments.output, index=False, float_format="%.5g")
-        print(f"Every fit: {arguments.output}")
+        print(f"Results of all fits: {arguments.output}")
 
 
 if __name__ == "__main__":

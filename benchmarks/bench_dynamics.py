@@ -1,12 +1,18 @@
-"""How right is θ of hybrid differential equations, and how good are their rollouts?
+"""Measure the errors of θ and of the rollouts of hybrid differential equations.
 
-Pendulum (friction missing; without noise and with noise of 0.02 and 0.1), Duffing oscillator
-(damping missing; the network sees the whole state, or the velocity alone), predators and prey (a
-term in predators² missing), lynx and hare (measured; nobody knows the truth). Fits with defaults,
-from two initial values where θ has one, beside plain Adam and the physics alone. Rollouts are
-judged on as many new trajectories without noise, over their full length. Fits take one thread.
+The tasks:
 
-The default seeds were not looked at while the defaults were chosen.
+- Pendulum: the physics lacks friction. The data have no noise, noise of 0.02, or noise of 0.1.
+- Duffing oscillator: the physics lacks damping. The network sees the whole state, or only the
+  velocity.
+- Predators and prey: the physics lacks a term in predators².
+- Lynx and hare: measured data; the truth is unknown.
+
+The script fits each task with the defaults, with plain Adam and with the physics alone. It fits the
+pendulum and the Duffing oscillator from two initial values of θ. It tests rollouts over the full
+length of new trajectories without noise, as many as in training. Each fit uses one thread.
+
+The defaults were chosen without looking at the default seeds.
 
     python benchmarks/bench_dynamics.py --output benchmarks/results/dynamics.csv
 """
@@ -27,7 +33,7 @@ from skhybrid.exceptions import CollapseWarning
 
 PENDULUM_STARTS = [{"omega2": 0.2}, {"omega2": 2.5}]
 DUFFING_STARTS = [{"linear": 0.2, "cubic": 0.2}, {"linear": 2.5, "cubic": 2.5}]
-# name: (data, its arguments, initial values, more settings)
+# Name: (data generator, its arguments, initial values of θ, further settings of the regressor).
 TASKS = {
     "pendulum": (make_pendulum, {}, PENDULUM_STARTS, {}),
     "pendulum, noise 0.02": (make_pendulum, {"noise": 0.02}, PENDULUM_STARTS, {}),
@@ -74,7 +80,7 @@ def fit_one(task, model, start, seed):
 
 
 def fit_lynx_hare(model, seed):
-    """Fit the pelt counts and return the parameters and the rollout's R²."""
+    """Fit the pelt counts; return the physics parameters and the R² of the rollout."""
     pelts = load_lynx_hare()
     estimator = HybridRegressor(
         pelts.physics,
@@ -124,8 +130,8 @@ def main():
 
 
 def print_table(results, n_seeds):
-    """Print means over seeds and starts."""
-    table = Table(title=f"Differential equations, {n_seeds} seeds and all starts")
+    """Print means and maxima over seeds and starts."""
+    table = Table(title=f"Hybrid differential equations, {n_seeds} seeds and all starts")
     table.add_column("task", no_wrap=True)
     table.add_column("model", no_wrap=True)
     for heading in (

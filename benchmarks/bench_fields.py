@@ -1,23 +1,28 @@
-"""How right is θ, and how good the rollout, where the states are fields?
+"""Measure the errors of θ and of the rollouts where the states are fields.
 
-Two tasks of Yin et al. (ICLR 2021, arXiv 2010.04456), on other numbers of trajectories. In
-"reaction-diffusion" the physics knows the diffusion of two substances, with a and b to be found,
-and not the reactions. In "wave" it knows the wave, with its speed c, and not the damping. A network
-that reads one point at a time ("pointwise") cannot imitate the Laplacian of the physics, one of 3
-times 3 convolutions ("convolution") can. θ starts at a given value or at the least-squares fit of
-the physics alone, which replaces the value given. The rollout is judged on test trajectories of the
-length of the training trajectories, from their first states, beside the physics alone.
+The tasks are two of Yin et al. (ICLR 2021, arXiv 2010.04456), with different numbers of
+trajectories:
 
-Yin et al. report, as mean errors of a and b, 2.3 % for their method and 6.4 % for joint training
+- "reaction-diffusion": the physics has the diffusion of two substances, with unknown a and b. It
+  lacks the reactions.
+- "wave": the physics has the wave equation, with unknown speed c. It lacks the damping.
+
+The "pointwise" network reads one point at a time; it cannot imitate the Laplacian of the physics.
+The "convolution" network has 3 × 3 convolutions; it can. θ starts at a given value, or at the
+least-squares fit of the physics alone, which replaces the given value. Test rollouts start at the
+first states of test trajectories, which are as long as the training trajectories. The script
+compares them with the physics alone.
+
+Yin et al. report mean errors of a and b of 2.3 % for their method, and of 6.4 % for joint training
 without it.
 
-The default seeds were not looked at while the settings were chosen (on seeds 10 to 12), with one
+The settings were chosen on seeds 10 to 12, without looking at the default seeds. There is one
 exception: waves were also fitted with 16 trajectories because the rollouts of seed 0 with 4 were
-poor. All that there is in one go, which takes two hours on one core:
+poor. This command runs everything and takes two hours on one core:
 
     python benchmarks/bench_fields.py --output benchmarks/results/fields.csv
 
-The file in the repository has a part of it, put together by
+The file in the repository has a part of these results. It was made by
 
     python benchmarks/bench_fields.py --networks pointwise --inits least_squares --n-starts 1
     python benchmarks/bench_fields.py --tasks reaction-diffusion --inits given --seeds 0
@@ -61,7 +66,7 @@ TASKS = {
         "starts": ({"c": 250.0}, {"c": 400.0}),
     },
 }
-BATCH_SIZE = 2  # windows; each has 1,024 or 4,096 points, so that the gradient is not noisy
+BATCH_SIZE = 2  # windows; each has 1,024 or 4,096 points, so the gradient is not noisy
 WINDOW = 1
 SUBSTEPS = 1
 LEARNING_RATE = 0.012
@@ -70,7 +75,7 @@ N_TEST_TRAJECTORIES = 16
 
 
 def convolutions():
-    """Return a network of two 3 times 3 convolutions and one that joins channels."""
+    """Return a network of two 3 × 3 convolutions and one 1 × 1 convolution."""
     layers, n_channels = [], 2
     for width in HIDDEN:
         convolution = torch.nn.Conv2d(n_channels, width, 3, padding=1, padding_mode="circular")
@@ -83,7 +88,7 @@ NETWORKS = {"pointwise": lambda: HIDDEN, "convolution": convolutions}
 
 
 def test_error(model, test):
-    """Return the mean squared error of whole rollouts, in units of the states' variance."""
+    """Return the mean squared error of whole rollouts, also relative to the states' variance."""
     axes = (0, 1, 3, 4)
     squared = np.mean((model.predict(test.data) - test.target) ** 2, axis=axes)
     return {
@@ -127,7 +132,7 @@ def fit_one(task, seed, start, *, n_trajectories, network, physics_init, rho, st
 
 
 def compare(task, arguments):
-    """Yield a row for every fit of a task."""
+    """Yield one row per fit of a task."""
     starts = TASKS[task]["starts"][: arguments.n_starts]
     size = {"n_trajectories": arguments.n_trajectories or TASKS[task]["n_trajectories"]}
     steps = arguments.steps or TASKS[task]["steps"]
@@ -135,7 +140,7 @@ def compare(task, arguments):
         alone = fit_one(
             task, seed, starts[0], network=None, physics_init="given", rho=0.0, steps=1, **size
         )
-        beside = {f"{name}, physics alone": alone[name] for name in ("mean error, %", "test MSE")}
+        baseline = {f"{name}, physics alone": alone[name] for name in ("mean error, %", "test MSE")}
         for network in arguments.networks:
             for rho in arguments.rho:
                 for init in arguments.inits:
@@ -144,11 +149,11 @@ def compare(task, arguments):
                         fitted = fit_one(task, seed, start, steps=steps, **size, **options)
                         written = ", ".join(f"{value:g}" for value in start.values())
                         row = {"task": task} | options | {"start": written, "seed": seed}
-                        yield row | fitted | beside
+                        yield row | fitted | baseline
 
 
 def ordered(results):
-    """Return the results with the columns of every parameter side by side."""
+    """Move the columns of all physics parameters next to each other."""
     parameters = [name for name in ("a", "b", "c") if name in results]
     names = [*parameters, *(f"error of {name}, %" for name in parameters)]
     columns = [column for column in results if column not in names]
@@ -157,12 +162,12 @@ def ordered(results):
 
 
 def print_table(results):
-    """Print means over the seeds."""
+    """Print means and maxima over the seeds."""
     columns = ["task", "network", "n trajectories", "steps", "rho", "physics_init", "start"]
     table = Table(title="Fields")
     for column in columns:
         table.add_column(column, no_wrap=True)
-    headings = ["fits", "mean error\nof θ, %", "largest\nof them, %", "test MSE"]
+    headings = ["fits", "mean error\nof θ, %", "largest\nmean error, %", "test MSE"]
     headings += ["test MSE,\nphysics alone", "seconds"]
     for heading in headings:
         table.add_column(heading, justify="right")
@@ -185,17 +190,19 @@ def main():
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument(
-        "--inits", nargs="+", default=["least_squares", "given"], help="physics_init"
+        "--inits", nargs="+", default=["least_squares", "given"], help="values of physics_init"
     )
     parser.add_argument(
-        "--rho", type=float, nargs="+", default=[0.05, 0.01, 0.0], help="0 is plain Adam"
+        "--rho", type=float, nargs="+", default=[0.05, 0.01, 0.0], help="radii; 0 is plain Adam"
     )
     parser.add_argument("--n-starts", type=int, default=2)
     parser.add_argument("--n-trajectories", type=int, help="default: 4")
     parser.add_argument("--steps", type=int, help="default: 2000, and 1000 for the wave")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--append", action="store_true", help="keep the rows there are in output")
+    parser.add_argument(
+        "--append", action="store_true", help="keep the rows that the output file has"
+    )
     arguments = parser.parse_args()
     before = []
     if arguments.append and arguments.output is not None and arguments.output.exists():

@@ -1,8 +1,9 @@
-"""Time one fit beside a hand-written PyTorch loop that takes the same steps on the same data.
+"""Compare the time of one fit with a hand-written PyTorch loop of the same steps and data.
 
-Both run in this process, turn by turn, on one thread; the figure that counts is the median of the
-ratios of neighbouring runs. The hand-written loop is what a careful user would write: inputs
-standardised once, data shuffled once an epoch, fused Adam, perturbations with torch functions.
+Both run alternately in this process, on one thread. The main result is the median ratio of
+neighbouring runs. The hand-written loop is code that a careful user would write: it standardises
+the inputs once, shuffles the data once per epoch, uses fused Adam, and perturbs with torch
+functions.
 
     python benchmarks/bench_fit.py --output benchmarks/results/bench_fit.csv
 """
@@ -24,7 +25,7 @@ RHO, LEARNING_RATE, BATCH_SIZE = 0.05, 6e-3, 64
 
 
 def pendulum_task():
-    """Return X, y, physics, its start and the features of the hand-written physics."""
+    """Return X, y, the physics, the hand-written physics and its initial coordinates."""
     bunch = make_pendulum_acceleration(random_state=0)
 
     def prediction(X, z):
@@ -34,7 +35,7 @@ def pendulum_task():
 
 
 def light_tunnel_task():
-    """The same for the light tunnel (simulated, so that it runs anywhere)."""
+    """Return the same for the light tunnel; simulated data need no download."""
     bunch = make_light_tunnel(random_state=0)
 
     def prediction(X, z):
@@ -51,7 +52,7 @@ TASKS = {"pendulum, 400 rows": pendulum_task, "light tunnel, 6,000 rows": light_
 
 
 def fit_by_hand(X, y, physics, start, n_epochs):
-    """Take SAM steps with a relative radius per layer; return the mean square error at the end."""
+    """Take SAM steps with a relative radius per layer; return the final mean squared error."""
     X, y = (torch.tensor(array, dtype=torch.float32) for array in (X, y))
     scale = y.std(correction=0)
     inputs = (X - X.mean(0)) / X.std(0, correction=0)
@@ -105,7 +106,7 @@ def fit_by_hand(X, y, physics, start, n_epochs):
 
 
 def fit_ours(X, y, physics, n_epochs, compile=False):
-    """The same steps by the estimator; return the mean square error at the end."""
+    """Take the same steps with HybridRegressor; return the final mean squared error."""
     model = HybridRegressor(
         physics,
         rho=RHO,
@@ -121,7 +122,7 @@ def fit_ours(X, y, physics, n_epochs, compile=False):
 
 
 def timed(function, *arguments, **options):
-    """Return seconds and what the function returns."""
+    """Return the seconds of a call and its result."""
     began = time.perf_counter()
     value = function(*arguments, **options)
     return time.perf_counter() - began, value
@@ -163,7 +164,7 @@ def main():
                 )
     results = pd.DataFrame(rows)
     medians = results.groupby(["task", "variant"], sort=False).median()
-    table = Table(title=f"One fit, medians of {arguments.repeats} interleaved runs, one thread")
+    table = Table(title=f"One fit on one thread, medians of {arguments.repeats} alternating runs")
     table.add_column("task", no_wrap=True)
     table.add_column("variant", no_wrap=True)
     for column in medians.columns:
@@ -173,7 +174,7 @@ def main():
     Console(width=140).print(table)
     if arguments.output is not None:
         results.to_csv(arguments.output, index=False, float_format="%.5g")
-        print(f"Every run: {arguments.output}")
+        print(f"Results of all runs: {arguments.output}")
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""How right is ω of a pendulum that only images show, and how good are the images predicted?
+"""Measure the error of ω and of predicted images for a pendulum that is seen only in images.
 
-Images of 16 × 16 pixels, friction missing from the physics. What is known beside the physics: the
-rate of change of an angle is its velocity, so that the network adds to the acceleration alone, and
-friction depends on the velocity, which is all that the network sees. From two initial values of
-ω², far from the truth of 1.097 s^-2. The second phase, in which θ is held, is left out. Test images
-are those of new swings, predicted over 10 s. Fits take one thread.
+The images have 16 × 16 pixels; the physics lacks friction. The fits use two more known facts. The
+rate of change of the angle is the velocity, so the network adds to the acceleration only. Friction
+depends on the velocity, so the network sees the velocity only. Fits start from two values of ω²,
+far from the true 1.097 s^-2. They leave out the second phase, which holds θ fixed. The test images
+show new swings; they are predicted over 10 s. Each fit uses one thread.
 
-Settings were chosen on seeds 10 and 11, and one threshold of the slow features also on 12 to 14;
-seed 11, in which a pendulum goes over the top, comes out some 6 % too high. Seed 0 is not among the
-defaults: fits of it were seen before the first guess of the states was changed for the last time.
+The settings were chosen on seeds 10 and 11, and one threshold of the slow features also on seeds 12
+to 14. In seed 11 a pendulum goes over the top, and the result is about 6 % too high. Seed 0 is not
+a default: its fits were seen before the last change to the first guess of the states.
 
     python benchmarks/bench_images.py --output benchmarks/results/images.csv
 
-The file in the repository joins two runs, one for each of ``--models``.
+The file in the repository combines two runs, one per value of ``--models``.
 """
 
 import argparse
@@ -41,7 +41,7 @@ MODELS = {"SAM": {"refine_rho": None}, "Adam": {"optimizer": "adam"}}
 
 
 def to_acceleration(t, state, physics, nn):
-    """Add the network to the acceleration: the rate of change of the angle is the velocity."""
+    """Add the network to the acceleration only; the angle's rate of change is the velocity."""
     return physics(t, state) + nn(t, state) * state.new_tensor([0.0, 1.0])
 
 

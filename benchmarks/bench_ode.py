@@ -1,13 +1,13 @@
-"""What a step through windows costs, beside a hand-written loop over torchdiffeq.
+"""Compare the cost of a step through windows with a hand-written loop over torchdiffeq.
 
-- "step": windows of 2 steps of the pendulum, step for step the same SAM on one thread, turn by
-  turn; the figure that counts is the median of the ratios of neighbouring runs.
-- "accuracy": seconds until ω₀² is within one per cent (and stays there), by the hand-written loop
-  over whole trajectories and by ours in windows.
+- "step": the same steps of SAM through windows of 2 steps of the pendulum, run alternately on one
+  thread. The main result is the median ratio of neighbouring runs.
+- "accuracy": seconds until ω₀² is within one per cent and stays there. The hand-written loop trains
+  on whole trajectories, skhybrid on windows.
 - "growth": milliseconds of a step against the number of windows, their length, the number of states
   and the width of the network.
-- "memory": megabytes kept for the backward pass of an adaptive rollout against its length, with and
-  without the adjoint equation.
+- "memory": megabytes kept for the backward pass of a rollout with an adaptive method, against its
+  length, with and without the adjoint equation.
 
     python benchmarks/bench_ode.py --output benchmarks/results/ode.csv
 """
@@ -26,28 +26,29 @@ from rich.table import Table
 
 from skhybrid import ODE, HybridRegressor, Physics
 from skhybrid.data.rows import as_tensors
+from skhybrid.data.times import uniform_step
 from skhybrid.datasets import make_pendulum, pendulum
-from skhybrid.prediction.rollouts import Simulation
+from skhybrid.prediction.new_trajectories import read_new_trajectories
 
 RHO, LEARNING_RATE, BATCH_SIZE, START = 0.05, 6e-3, 64, 2.5
 LIMIT = 0.01
 
 
 def cut(X, y, window):
-    """Return first states and the states that follow, of all windows of so many steps."""
+    """Return the first state and the later states of every window of `window` steps."""
     whole = torch.tensor(np.concatenate([X[:, None], y], axis=1), dtype=torch.float32)
     windows = whole.unfold(1, window + 1, 1).movedim(-1, 2).flatten(0, 1)
     return windows[:, 0].contiguous(), windows[:, 1:].contiguous()
 
 
 def fit_by_hand(X, y, dt, window, n_steps, batch_size, watch=None):
-    """Take SAM steps with a relative radius per layer through torchdiffeq's RK4.
+    """Take SAM steps with a relative radius per layer through torchdiffeq's RK4; return ω₀².
 
-    Returns ω₀² at the end; ``watch`` is called with it after every epoch.
+    The loop calls ``watch`` with ω₀² after every epoch.
     """
     start, states = cut(X, y, window)
     scale = states.std(dim=(0, 1), correction=0)
-    mean, spread = start.mean(0), start.std(0, correction=0)
+    mean, std = start.mean(0), start.std(0, correction=0)
     rate_scale = ((states[:, 0] - start) / dt).std(0)
     torch.manual_seed(0)
     network = torch.nn.Sequential(
@@ -70,7 +71,7 @@ def fit_by_hand(X, y, dt, window, n_steps, batch_size, watch=None):
 
     def rate(t, state):
         return pendulum(t, state, omega2=START * (1 + z)) + rate_scale * network(
-            (state - mean) / spread
+            (state - mean) / std
         )
 
     def loss(first, later):
@@ -104,7 +105,7 @@ def fit_by_hand(X, y, dt, window, n_steps, batch_size, watch=None):
 
 
 def fit_ours(X, y, dt, window, n_steps, batch_size=BATCH_SIZE, **settings):
-    """The same steps by the estimator; return ω₀²."""
+    """Take the same steps with HybridRegressor; return ω₀²."""
     n_windows = len(X) * (y.shape[1] + 1 - window)
     settings = {"nn": (64, 64), "compile": False, "physics_init": "given", **settings}
     model = HybridRegressor(
@@ -122,14 +123,14 @@ def fit_ours(X, y, dt, window, n_steps, batch_size=BATCH_SIZE, **settings):
 
 
 def timed(function, *arguments, **options):
-    """Return CPU seconds and what the function returns."""
+    """Return the CPU seconds of a call and its result."""
     began = time.process_time()
     value = function(*arguments, **options)
     return time.process_time() - began, value
 
 
 def measure_step(repeats, n_steps, compiled):
-    """Time the same steps by hand and by us, turn by turn."""
+    """Time the same steps of the hand-written loop and of skhybrid alternately."""
     swings = make_pendulum(random_state=0)
     task = swings.data, swings.target, swings.dt, 2, n_steps
     variants = {"skhybrid": False} | ({"skhybrid, compiled": True} if compiled else {})
@@ -149,7 +150,7 @@ def measure_step(repeats, n_steps, compiled):
 
 
 def measure_accuracy(limit_seconds):
-    """Time whole trajectories by hand, and our windows, until ω₀² is right."""
+    """Time whole trajectories by hand, and windows with skhybrid, until ω₀² is right."""
     swings = make_pendulum(random_state=0)
     truth = swings.physics_params["omega2"]
     n_times = swings.target.shape[1]
@@ -190,14 +191,14 @@ def measure_accuracy(limit_seconds):
 
 
 def chain(t, state, *, stiffness=1.0):
-    """Oscillators coupled to their neighbours; the state has positions, then velocities."""
+    """Couple oscillators to their neighbours; the state has positions, then velocities."""
     position, velocity = state.chunk(2, dim=-1)
     pull = position.roll(1, -1) + position.roll(-1, -1) - 2 * position - position
     return torch.cat([velocity, stiffness * pull], dim=-1)
 
 
 def measure_growth(n_steps):
-    """Time a step against one quantity at a time."""
+    """Time a step while one quantity at a time grows."""
     base = {"windows": 64, "length": 2, "states": 2, "width": 64}
     values = {
         "windows": (16, 64, 256, 1024),
@@ -236,7 +237,7 @@ def measure_growth(n_steps):
 
 
 def measure_memory():
-    """Sum what autograd keeps for the backward pass of a rollout by an adaptive method."""
+    """Measure the memory that autograd keeps for the backward pass of an adaptive rollout."""
     swings = make_pendulum(4, n_times=200, dt=0.1, random_state=0)
     for adjoint in (False, True):
         for length in (10, 50, 200):
@@ -251,19 +252,19 @@ def measure_memory():
             )
             X, y = swings.data, swings.target[:, :length]
             fitted = model.fit(X[:1], y[:1])._fitted
-            hybrid = fitted.hybrid
+            new = read_new_trajectories(model, X, times=0.1 * np.arange(1, length + 1))
+            dynamics = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
+            x = as_tensors(new.x, torch.float32, "cpu")
             kept = {}
 
             def keep(tensor, kept=kept):
                 kept[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
                 return tensor
 
-            simulation = Simulation(model, X, times=0.1 * np.arange(1, length + 1))
-            x = as_tensors(simulation.x, torch.float32, "cpu")
             with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-                for parameter in hybrid.network.parameters():
+                for parameter in dynamics.network.parameters():
                     parameter.requires_grad_()
-                loss = simulation.model(x, fitted.coordinates).square().mean()
+                loss = dynamics(x, fitted.coordinates).square().mean()
             seconds, _ = timed(loss.backward)
             yield {
                 "part": "memory",

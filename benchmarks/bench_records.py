@@ -1,22 +1,22 @@
-"""Hybrid differential equations on records of inputs and outputs, real and simulated.
+"""Measure hybrid differential equations on measured and simulated records of inputs and outputs.
 
-- Cascaded tanks (measured): one record to learn from, one to be judged by, input the pump, output
-  the lower of two levels. The prediction is a free run over the whole record, from the initial
-  state that was learned; both records start from the same.
-- Wind tunnel (simulated): a hatch acts on the pressure, and the physics does not know of it. The
-  prediction is a free run over new records without noise, from the measured first speeds.
-- Chemostat (measured): four experiments on algae and rotifers, with days missing, one of them held
-  out. The prediction is five counts ahead, again and again from measured counts; beside it is what
-  is predicted if nothing ever changes.
+- Cascaded tanks (measured): one record to train on and one to test on. The input is the pump, the
+  output is the lower of two levels. The prediction is a free run over the whole record, from the
+  learned initial state; both records begin in the same state.
+- Wind tunnel (simulated): a hatch acts on the pressure; the physics lacks it. The prediction is a
+  free run over new records without noise, from the measured first speeds.
+- Chemostat (measured): four experiments on algae and rotifers, with missing days; one experiment is
+  held out. The prediction is five counts ahead, repeatedly from measured counts. It is compared
+  with the prediction that nothing ever changes.
 
-Every task with the physics alone, a network alone and the hybrid. The hybrid's settings for the
-tanks were chosen by stretches held out of the estimation record, before the test record was looked
-at; the network alone was then given twice the epochs that it had at first. Experiment 3 of the
-chemostat was looked at while substeps and windows were chosen. Fits take one thread.
+The script runs every task with the physics alone, a network alone and the hybrid. The hybrid's
+settings for the tanks were chosen on held-out parts of the estimation record, before the test
+record was looked at. The network alone then got twice its first number of epochs. Experiment 3 of
+the chemostat was looked at while substeps and windows were chosen. Each fit uses one thread.
 
     python benchmarks/bench_records.py --output benchmarks/results/records.csv
 
-The measured data are looked for where the environment variable SKHYBRID_DATA says.
+The environment variable SKHYBRID_DATA gives the folder of the measured data.
 """
 
 import argparse
@@ -34,23 +34,23 @@ from skhybrid.datasets import fetch_cascaded_tanks, fetch_chemostat, make_wind_t
 
 POSITIVE = (0, None)
 MODELS = ("physics", "network", "hybrid")
-# Experiments with 80 umol N/l in the medium all the time; the last is held out.
+# Experiments with a constant 80 umol N/l in the medium; the last one is held out.
 EXPERIMENTS = (2, 4, 10, 3)
 COUNTS_AHEAD = 5
-# One batch of all windows of the record.
+# All windows of the record are one minibatch.
 TANKS_SETTINGS = {"max_epochs": 400}
 TUNNEL_EPOCHS = {"network": 40, "hybrid": 250}
 CHEMOSTAT_SETTINGS = {"max_epochs": 50}
 
 
 def parts(model, physics):
-    """Return what the regressor is made of."""
+    """Return the physics and network arguments of the regressor."""
     choice = {"physics": None if model == "network" else physics}
     return choice | ({"nn": None} if model == "physics" else {})
 
 
 def timed_fit(model, data, target):
-    """Fit and return the seconds it took."""
+    """Fit the model; return the CPU seconds."""
     began = time.process_time()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
@@ -59,12 +59,12 @@ def timed_fit(model, data, target):
 
 
 def root_mean_square(errors):
-    """Return one number for each output."""
+    """Return the root mean square of each output."""
     return np.sqrt(np.nanmean(np.square(errors), axis=(0, 1)))
 
 
 def rows_of(model, names, units, train, test, seconds, truth=None):
-    """Return one row for each output."""
+    """Return one row of results per output."""
     values = model.physics_params_
     errors = {} if truth is None else {k: 100 * (v / truth[k] - 1) for k, v in values.items()}
     common = {
@@ -81,7 +81,7 @@ def rows_of(model, names, units, train, test, seconds, truth=None):
 def tanks(name, seed):
     """Fit the cascaded tanks and simulate both records."""
     data = fetch_cascaded_tanks()
-    # The scale of the upper level, which nobody sees, cannot be told: k4 sets it.
+    # The upper level is not measured, so its scale is arbitrary: k4 sets it.
     levels = {f"k{i}": Param(0.05, bounds=POSITIVE) for i in (1, 2, 3)}
     physics = Physics(data.physics, **levels, k4=Param(0.05, fixed=True))
     structure = ODE(
@@ -95,7 +95,7 @@ def tanks(name, seed):
         method="euler",
     )
     settings = {} if name == "physics" else TANKS_SETTINGS
-    if name == "network":  # without θ to estimate: one phase, as long as the hybrid's two
+    if name == "network":  # no θ to estimate: one phase, as long as the hybrid's two
         settings = {"optimizer": "adam", "max_epochs": 2 * TANKS_SETTINGS["max_epochs"]}
     model = HybridRegressor(
         **parts(name, physics), structure=structure, random_state=seed, **settings
@@ -113,7 +113,7 @@ def wind_tunnel(name, seed):
     other = make_wind_tunnel(loads="steps", noise=0.0, random_state=2000 + seed)
     starts = {"acceleration": 100.0, "omega_max": 300.0}
     physics = Physics(data.physics, **{k: Param(v, bounds=POSITIVE) for k, v in starts.items()})
-    if name == "network":  # to which all three outputs are states
+    if name == "network":  # its states are all three outputs
         n_states, settings, structure = 3, {}, ODE(dt=data.dt, inputs="hold")
     else:
         n_states, settings = 2, {"nn": None if name == "physics" else (32, 32)}
@@ -151,7 +151,7 @@ def wind_tunnel(name, seed):
 
 
 def windows_ahead(inputs, targets):
-    """Cut experiments into overlapping windows that start at complete counts."""
+    """Cut experiments into overlapping windows that begin at complete counts."""
     pairs = [
         (x[begin : begin + COUNTS_AHEAD + 1], y[begin : begin + COUNTS_AHEAD + 1])
         for x, y in zip(inputs, targets, strict=True)
@@ -162,12 +162,13 @@ def windows_ahead(inputs, targets):
 
 
 def chemostat(name, seed):
-    """Fit the chemostat and predict some counts ahead."""
+    """Fit the chemostat and predict `COUNTS_AHEAD` counts ahead."""
     data = fetch_chemostat(as_frame=False)
     chosen = [number - 1 for number in EXPERIMENTS]
     inputs = [np.column_stack([data.times[i], data.data[i]]) for i in chosen]
     targets = [data.target[i] for i in chosen]
-    # Half-saturation and growth go together, and so do cells and their nitrogen; the pump was set.
+    # Half-saturation and growth are confounded, and so are cells and their nitrogen; the pump sets
+    # the dilution.
     fixed = {"half_nitrogen": 4.3, "nitrogen_content": 28.0, "mortality": 0.055, "dilution": 0.55}
     physics = Physics(
         data.physics,
@@ -203,7 +204,7 @@ def chemostat(name, seed):
 
 
 TASKS = {"tanks": tanks, "wind_tunnel": wind_tunnel, "chemostat": chemostat}
-# Seeds make no difference to least squares on measured data.
+# The seed does not change least squares on measured data.
 WITHOUT_SEEDS = {("tanks", "physics"), ("chemostat", "physics")}
 
 
@@ -214,7 +215,9 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--append", action="store_true", help="keep what the output has")
+    parser.add_argument(
+        "--append", action="store_true", help="keep the rows that the output file has"
+    )
     arguments = parser.parse_args()
     output = arguments.output
     rows = []
@@ -252,7 +255,7 @@ def main():
         )
     Console(width=180).print(table)
     if output is not None:
-        print(f"Every fit: {output}")
+        print(f"Results of all fits: {output}")
 
 
 if __name__ == "__main__":

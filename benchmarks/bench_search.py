@@ -1,14 +1,15 @@
-"""Measure the cost of a search, and how the cost of a fit falls with the number of fits in a batch.
+"""Measure the time of a search, and the time of a fit against the number of fits in a batch.
 
 - "search": one process runs all searches, in random order in every round. The results are medians
-  of ratios of runs of the same round, with the same folds, epochs, batch sizes, rates and starts.
-  The rivals of HybridSearchCV are scikit-learn's GridSearchCV over the same estimator, and over the
-  skorch estimators of skorch_sam.py, which take the same steps. The tables show scores and times.
-- "growth": microseconds of a fit's step of sharpness-aware minimisation against the number of fits,
-  all in one batch or in the batches that HybridSearchCV makes, compared with the time of the
-  layers' matrix products and activations alone: the floor. CPU time of one thread, or time until a
-  GPU is done.
-- "limits": how a step's time is spent with 32 fits.
+  of ratios of runs of the same round, with the same folds, epochs, batch sizes, learning rates and
+  starts. HybridSearchCV is compared with scikit-learn's GridSearchCV over the same estimator, and
+  over the skorch estimators of skorch_sam.py, which take the same steps. The printed summary shows
+  scores and times.
+- "growth": microseconds per fit and step of sharpness-aware minimisation against the number of
+  fits. The fits are all in one batch, or in the batches that HybridSearchCV makes. The floor is the
+  time of the matrix products and activations of the layers alone. Times are CPU times of one
+  thread, or times until a GPU has finished.
+- "limits": the parts of the time of a step with 32 fits.
 
     python benchmarks/bench_search.py --parts search growth limits
 
@@ -57,11 +58,11 @@ FOLDS = KFold(5, shuffle=True, random_state=0)
 RADII = [0.01, 0.02, 0.05, 0.1, 0.2, 0.4]
 ONE_BATCH = "all at once"
 OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV of skorch"
-# Members at which the floor is measured: enough that calls cost nothing beside it.
+# Number of members for the measurement of the floor: the overhead of calls is negligible.
 FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
 MEMBERS = {"cpu": [2**k for k in range(9)], "cuda": [4**k for k in range(7)]}
 LIMIT_MEMBERS = 32
-# Functions that are timed in a step. None of them calls another one of them.
+# Timed functions of a step. None of them calls another one.
 WATCHED = [
     ("forward", Objective, "__call__"),
     ("backward", Members, "backward"),
@@ -77,7 +78,7 @@ WATCHED = [
 
 
 def rollout_r2(model, X, y):
-    """Return R² of whole trajectories; not a number where a rollout is not finite."""
+    """Return R² of whole trajectories; NaN if a rollout is not finite."""
     return 1.0 - float(np.mean((model.predict(X) - y) ** 2 / y.var(axis=(0, 1))))
 
 
@@ -87,14 +88,14 @@ class Task:
 
     Attributes
     ----------
-    rival : str
-        Name of the estimator of skorch_sam.py, and its own parameters.
+    rival : tuple of str and dict
+        Name of the estimator in skorch_sam.py, and its additional parameters.
     n_training_rows : int
-        Rows or windows in four folds of five.
+        Number of rows or windows in four of five folds.
     n_outputs : int
-        Of the network.
+        Number of outputs of the network.
     n_evaluations : int
-        Evaluations of the network, one after the other, in a pass through the model.
+        Number of sequential evaluations of the network in one pass through the model.
     """
 
     X: np.ndarray
@@ -110,16 +111,16 @@ class Task:
 
     @property
     def n_batches(self):
-        """Number of minibatches in an epoch."""
+        """Number of minibatches per epoch."""
         return -(-self.n_training_rows // BATCH_SIZE)
 
     @property
     def n_rows(self):
-        """Number of rows in a minibatch of ours."""
+        """Number of rows in a minibatch of skhybrid."""
         return self.n_training_rows // self.n_batches
 
     def ours(self, n_epochs, *, refine_rho=None, device="cpu"):
-        """Return our estimator."""
+        """Return the estimator of skhybrid."""
         return HybridRegressor(
             Physics(self.physics, omega2=START),
             structure=self.structure,
@@ -133,13 +134,13 @@ class Task:
         )
 
     def theirs(self, n_epochs):
-        """Return the rival's."""
+        """Return the estimator of skorch_sam.py."""
         try:
             import skorch_sam
         except ModuleNotFoundError as error:
             raise SystemExit(
-                f"The rival needs {error.name}: pip install skorch, or pip install '.[bench]'. "
-                "--parts growth limits does without."
+                f"The skorch estimators need {error.name}: pip install skorch, or pip install "
+                "'.[bench]'. The parts growth and limits do not need it: --parts growth limits."
             ) from error
         name, parameters = self.rival
         return getattr(skorch_sam, name)(
@@ -153,7 +154,7 @@ class Task:
 
 
 def static_task():
-    """A table of 400 rows."""
+    """Return the task on a table of 400 rows."""
     states = make_pendulum_acceleration(400, noise=0.05, random_state=0)
     return Task(
         states.data,
@@ -170,7 +171,7 @@ def static_task():
 
 
 def windows_task():
-    """Trajectories in windows of two steps of a solver with four stages."""
+    """Return the task on trajectories in windows of two steps; the solver has four stages."""
     swings = make_pendulum(random_state=0)
     return Task(
         swings.data,
@@ -187,13 +188,16 @@ def windows_task():
 
 
 TASKS = {"static": static_task, "windows": windows_task}
-# The radius of the second phase, if there is one.
+# Radius of the second phase; None leaves the second phase out.
 PHASES = {"one": None, "both": 0.0}
-TITLES = {"static": "Table, minibatches of 64 rows", "windows": "Windows of two steps, 60 of them"}
+TITLES = {
+    "static": "Table, minibatches of 64 rows",
+    "windows": "Windows of two steps, minibatches of 60",
+}
 
 
 def measure_search(tasks, phases, epochs, n_rounds, n_jobs, save):
-    """Time all searches of every round; ``save`` is called with the rows that there are so far."""
+    """Time all searches of every round; call ``save`` with the rows so far."""
     rows, random = [], np.random.default_rng(0)
     for number in range(n_rounds):
         for name in random.permutation(tasks):
@@ -209,7 +213,7 @@ def measure_search(tasks, phases, epochs, n_rounds, n_jobs, save):
 
 
 def one_round(task, n_epochs, refine_rho, n_jobs, random):
-    """Yield times and scores of every competitor, in random order."""
+    """Yield times and scores of every search, in random order."""
 
     def searches(n_epochs):
         ours = functools.partial(task.ours, n_epochs, refine_rho=refine_rho)
@@ -227,7 +231,7 @@ def one_round(task, n_epochs, refine_rho, n_jobs, random):
     made, tiny = searches(n_epochs), searches(1)
     for place, key in enumerate(random.permutation(len(made))):
         name, processes = [*made][key]
-        # The processes start, and import, before the clock starts.
+        # A first search starts the processes and imports before the clock runs.
         first = tiny[name, processes]().set_params(param_grid={"rho": RADII[:2]})
         first.fit(task.X, task.y)
         search = made[name, processes]()
@@ -252,17 +256,17 @@ def one_round(task, n_epochs, refine_rho, n_jobs, random):
 
 
 def compared(runs, n_jobs):
-    """Add to the runs of a round how they compare with HybridSearchCV's."""
+    """Add comparisons with HybridSearchCV to the runs of a round."""
     (base,) = (run for run in runs if (run["search"], run["processes"]) == (OURS, n_jobs))
     for run in runs:
         run["times HybridSearchCV"] = run["seconds"] / base["seconds"]
-        if run["search"] != RIVAL:  # which has other random numbers
+        if run["search"] != RIVAL:  # the rival has other random numbers
             run["largest difference of scores"] = np.abs(run["scores"] - base["scores"]).max()
     return runs
 
 
 def cpu_seconds():
-    """Return CPU seconds of this process and of its children, NaN where the system hides them."""
+    """Return CPU seconds of this process and its children; NaN if the system hides them."""
     ticks = 0
     try:
         for child in multiprocessing.active_children():
@@ -274,7 +278,7 @@ def cpu_seconds():
 
 
 def print_search(results):
-    """Print medians over rounds."""
+    """Print medians over the rounds."""
     keys = ["task", "phases", "search", "processes"]
     rows = []
     for key, runs in results.groupby(keys):
@@ -296,14 +300,14 @@ def print_search(results):
         ["task", "phases", "seconds"], ascending=[True, False, True]
     )
     n_rounds = results["round"].nunique()
-    title = f"Search: medians of {n_rounds} rounds; ratios to HybridSearchCV of the same round"
+    title = f"Search: medians of {n_rounds} rounds; ratios to HybridSearchCV in the same round"
     show(
         title, shown.rename(columns={"processes": "jobs", "scores differ by at most": "differ by"})
     )
 
 
 def prepared_fits(task, n_members, n_steps, device="cpu"):
-    """Return prepared fits that differ in the radius, on the five folds in turn."""
+    """Return prepared fits with different radii; they use the five folds in turn."""
     n_epochs = max(1, round(n_steps / task.n_batches))
     model, splits = task.ours(n_epochs, device=device), [*enumerate(FOLDS.split(task.X))]
     radii = np.geomspace(RADII[0], RADII[-1], -(-n_members // len(splits)))
@@ -315,7 +319,7 @@ def prepared_fits(task, n_members, n_steps, device="cpu"):
 
 
 def train_all(fits, max_members, clock):
-    """Train fits as HybridSearchCV does in one process; return seconds for a fit and a step."""
+    """Train fits as HybridSearchCV does in one process; return seconds per fit and step."""
     seconds = 0.0
     for number, batch in enumerate(batch_training.make_batches(fits, 1, max_members)):
         together = [task.fit for task in batch.tasks]
@@ -329,13 +333,13 @@ def train_all(fits, max_members, clock):
 
 
 def steps_of(fits):
-    """Return the number of steps of a fit."""
+    """Return the number of steps per fit."""
     schedule = fits[0].fit.config.schedule
     return schedule.n_epochs * schedule.n_batches
 
 
 def device_clock():
-    """Return seconds when the GPU has finished its work."""
+    """Return the time in seconds after the GPU has finished its work."""
     torch.cuda.synchronize()
     return time.perf_counter()
 
@@ -344,15 +348,15 @@ CLOCKS = {"cpu": time.process_time, "cuda": device_clock}
 
 
 def floor(task, device="cpu", n_members=None, repeats=3):
-    """Return seconds that a fit's arithmetic takes in a SAM step: two passes to and fro.
+    """Return seconds of the arithmetic of one fit in a SAM step: two forward and backward passes.
 
-    Of a matrix product and its transpose, which may be several times slower, the faster one counts.
+    A matrix product and its transpose can differ in speed by several times; the faster one counts.
     """
     n_members = n_members or FLOOR_MEMBERS[device]
     random = functools.partial(torch.randn, device=device)
     seconds = defaultdict(float)
 
-    def add(kind, n_times, function, *tensors):
+    def add(part, n_times, function, *tensors):
         out = function(*tensors)
         each = median_seconds(lambda: function(*tensors, out=out), CLOCKS[device], repeats)
         if function is torch.bmm:
@@ -362,7 +366,7 @@ def floor(task, device="cpu", n_members=None, repeats=3):
                 lambda: torch.bmm(left, right, out=turned), CLOCKS[device], repeats
             )
             each = min(each, other)
-        seconds[kind] += 2 * n_times * each / n_members
+        seconds[part] += 2 * n_times * each / n_members
 
     n_times, n_rows = task.n_evaluations, task.n_rows
     sizes = [2, WIDTH, WIDTH, task.n_outputs]
@@ -372,7 +376,7 @@ def floor(task, device="cpu", n_members=None, repeats=3):
         forward, backward = "matrix products, forward", "matrix products, backward"
         add(forward, n_times, torch.bmm, x, weight.mT)
         add(backward, n_times, torch.bmm, y.mT, x)
-        # The data, where a pass begins, need no gradient.
+        # The first inputs of a pass are data; they need no gradient.
         add(backward, n_times if layer else n_times - 1, torch.bmm, y, weight)
         if layer < len(sizes) - 2:
             gradient = random(n_members, n_rows, n_out)
@@ -382,19 +386,19 @@ def floor(task, device="cpu", n_members=None, repeats=3):
 
 
 def silu(x, *, out=None):
-    """Return the activation, in a tensor given if there is one."""
+    """Return the activation, written to ``out`` if it is given."""
     return torch.ops.aten.silu(x) if out is None else torch.ops.aten.silu.out(x, out=out)
 
 
 def silu_backward(gradient, x, *, out=None):
-    """Return the gradient of the activation's input, in a tensor given if there is one."""
+    """Return the gradient of the activation's input, written to ``out`` if it is given."""
     if out is None:
         return torch.ops.aten.silu_backward(gradient, x)
     return torch.ops.aten.silu_backward.grad_input(gradient, x, grad_input=out)
 
 
 def median_seconds(function, clock, repeats, least=0.02):
-    """Return the median seconds of a call, over several loops that take long enough."""
+    """Return the median seconds of a call, over loops of at least ``least`` seconds."""
     n_calls, seconds = 1, 0.0
     while True:
         began = clock()
@@ -414,7 +418,7 @@ def median_seconds(function, clock, repeats, least=0.02):
 
 
 def measure_growth(tasks, steps, repeats, device):
-    """Time a fit's step against the number of fits."""
+    """Time a step per fit against the number of fits."""
     clock, random = CLOCKS[device], np.random.default_rng(0)
     fastest = batch_training.FAST_MEMBERS
     if device == "cuda":
@@ -459,7 +463,7 @@ def measure_growth(tasks, steps, repeats, device):
 
 
 def plot_growth(results, path):
-    """Draw cost against members."""
+    """Plot the time of a step against the number of fits."""
     import matplotlib.pyplot as plt
     from matplotlib.ticker import LogLocator, NullFormatter
 
@@ -478,23 +482,23 @@ def plot_growth(results, path):
             axis.set_minor_formatter(NullFormatter())
             axis.set_major_formatter("{x:g}")
         ax.xaxis.set_major_formatter("{x:g}")
-        ax.set(title=TITLES[name], xlabel="fits", ylabel="time of a fit's step / µs")
+        ax.set(title=TITLES[name], xlabel="fits", ylabel="time per fit and step / µs")
         rate.set_ylabel("steps of fits per second")
         ax.grid(color="0.9", linewidth=0.6)
     handles = axes[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3, fontsize="small")
-    figure.suptitle("Cost of one step of sharpness-aware minimisation")
+    figure.suptitle("Time of one step of sharpness-aware minimisation")
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
 
 def per_second(microseconds):
-    """Return how many fit into a second, or the other way round."""
+    """Convert microseconds per step to steps per second, or back."""
     return 1e6 / np.maximum(microseconds, 1e-9)
 
 
 def draw_device(ax, device, results):
-    """Draw one device's lines."""
+    """Plot the curves of one device."""
     where = {"cpu": "one CPU thread", "cuda": "GPU"}[device]
     colour = {"cpu": "#0072B2", "cuda": "#009E73"}[device]
     together = results["batch"] == ONE_BATCH
@@ -502,10 +506,10 @@ def draw_device(ax, device, results):
     cost = "us for a fit and step"
     ax.plot(whole["members"], whole[cost], "o-", color=colour, label=f"{where}, all in one batch")
     if len(parts):
-        # Up to here, all are in one batch anyway.
+        # Up to this number of fits, one batch holds all fits in both cases.
         shared = whole[whole["members"] < parts["members"].min()].tail(1)
         parts = pd.concat([shared, parts])
-        label = f"{where}, {parts['batch'].iloc[-1]} in a batch"
+        label = f"{where}, {parts['batch'].iloc[-1]} per batch"
         ax.plot(parts["members"], parts[cost], "s-", color="#D55E00", label=label)
     label = f"{where}, matrix products and silu alone"
     ax.axhline(whole["floor, us"].iloc[0], color=colour, linestyle="--", label=label)
@@ -513,7 +517,7 @@ def draw_device(ax, device, results):
 
 @contextlib.contextmanager
 def watched(places, clock):
-    """Sum up the seconds spent in functions, by the names given; they do not call each other."""
+    """Sum the seconds of functions under the given names; they must not call each other."""
     seconds = defaultdict(float)
 
     def watch(name, function):
@@ -538,7 +542,7 @@ def watched(places, clock):
 
 
 def measure_limits(tasks, steps, repeats):
-    """Break down a step of one batch of fits."""
+    """Split the time of a step of one batch of fits into parts."""
     for name in tasks:
         fits = prepared_fits(TASKS[name](), LIMIT_MEMBERS, steps[name])
         runs = [parts_of_step(TASKS[name](), fits) for _ in range(repeats + 1)][1:]
@@ -553,7 +557,7 @@ def measure_limits(tasks, steps, repeats):
 
 
 def parts_of_step(task, fits):
-    """Return seconds for a fit and a step by what they are spent on."""
+    """Return seconds per fit and step for each part of a step."""
     clock = time.process_time
     with watched([*WATCHED, ("loop", multistart, "train")], clock) as seconds:
         whole = train_all(fits, len(fits), clock)
@@ -572,7 +576,7 @@ def parts_of_step(task, fits):
 
 
 def show(title, results):
-    """Print a table."""
+    """Print results under a title."""
     table = Table(title=title)
     for column, values in results.items():
         justify = "right" if pd.api.types.is_numeric_dtype(values) else "left"
@@ -591,11 +595,13 @@ def main():
     parser.add_argument("--phases", nargs="+", default=list(PHASES), choices=list(PHASES))
     parser.add_argument("--repeats", type=int, default=5)
     numbers = {"type": int, "nargs": 2, "metavar": ("STATIC", "WINDOWS")}
-    parser.add_argument("--epochs", default=[120, 15], help="of the searches", **numbers)
-    parser.add_argument("--steps", default=[500, 65], help="of growth and limits", **numbers)
+    parser.add_argument("--epochs", default=[120, 15], help="epochs of the searches", **numbers)
+    parser.add_argument("--steps", default=[500, 65], help="steps of growth and limits", **numbers)
     parser.add_argument("--jobs", type=int, default=2, help="processes of the searches")
     parser.add_argument("--devices", nargs="+", default=["cpu"], choices=["cpu", "cuda"])
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), help="folder")
+    parser.add_argument(
+        "--output", type=Path, default=Path("benchmarks/results"), help="folder for results"
+    )
     arguments = parser.parse_args()
     epochs = dict(zip(TASKS, arguments.epochs, strict=True))
     steps = dict(zip(TASKS, arguments.steps, strict=True))
@@ -620,7 +626,7 @@ def main():
         found = []
         for device in arguments.devices:
             if device == "cuda" and not torch.cuda.is_available():
-                print("Torch finds no GPU here: cuda is left out.")
+                print("Torch finds no GPU here: the device cuda is left out.")
                 continue
             found.append(measure_growth(arguments.tasks, steps, arguments.repeats, device))
         if found:

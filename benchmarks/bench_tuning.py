@@ -1,12 +1,14 @@
-"""Are "auto" radii and inputs as good as those that one would choose if one knew the truth?
+"""Compare "auto" radii and network features with the best choices for known truth.
 
-Part "rho": on the static and pendulum tasks and on the light tunnel, rho="auto" and
-refine_rho="auto" beside every fixed rho of the same grid (with the default second phase), of which
-the best is chosen with the truth. In the light tunnel the "error of theta" is 10⁴ times one less
-the cosine between the gains and the published simulator's. Part "features": nn_features="auto" on
-Duffing and the damped pendulum from two starts, on the static tasks, and on the light tunnel.
+Part "rho" compares ``rho="auto"`` and ``refine_rho="auto"`` with every fixed rho of the same grid
+(with the default second phase); the truth selects the best fixed one. The tasks are the static
+tasks, the pendulum and the light tunnel. For the light tunnel, "error of theta" is 10⁴ times one
+minus the cosine of the angle between the gains and the gains of the published simulator.
 
-The seeds were not looked at while the rules were chosen (those were 10 to 12, 100, 110 and 111).
+Part "features" tests ``nn_features="auto"`` on the Duffing oscillator, on the damped pendulum and
+on the static tasks, from two initial values of θ, and on the light tunnel.
+
+The rules were chosen on seeds 10 to 12, 100, 110 and 111, without looking at the default seeds.
 
     python benchmarks/bench_tuning.py --output benchmarks/results
 """
@@ -45,7 +47,7 @@ N_TRAINING_ROWS = 6000
 
 
 def make_task(task, seed):
-    """Return a model and its data, test data, and the true parameter, None where it is unknown."""
+    """Return a model, its training data, and its test data (None for the light tunnel)."""
     if task in STATIC:
         options = STATIC[task]
         train = make_pendulum_acceleration(**options, random_state=seed)
@@ -81,7 +83,7 @@ def make_task(task, seed):
 
 
 def judged(model, train, test):
-    """Return the errors of a fitted model: of θ in per cent, and of the prediction."""
+    """Return the error of θ in per cent and the error of the prediction."""
     if test is None:
         return judged_on_tunnel(model, train)
     truth = train.physics_params["omega2"]
@@ -91,7 +93,7 @@ def judged(model, train, test):
 
 
 def judged_on_tunnel(model, tunnel):
-    """Return how far the gains point from the published simulator's, and the held-out errors."""
+    """Return the angle error of the gains to the published simulator, and the held-out errors."""
     gain, published = model.physics_params_["gain"], tunnel.published
     cosine = gain @ published / np.linalg.norm(gain) / np.linalg.norm(published)
     errors = {
@@ -101,9 +103,9 @@ def judged_on_tunnel(model, tunnel):
 
 
 def compare_radii(task, seed):
-    """Yield a row for every fixed radius, and one for the automatic ones."""
+    """Yield one row per fixed radius, and one row for the automatic radii."""
     model, train, test = make_task(task, seed)
-    # One batch: a search over a single fold that is all rows.
+    # A search over one fold that holds all rows trains all radii in one batch.
     rows = np.arange(len(train.target))
     found = []
 
@@ -131,7 +133,7 @@ def compare_radii(task, seed):
 
 
 def choose_features(task, seed, start):
-    """Return what the network needs to see, and how θ comes out then."""
+    """Return the chosen network features and the error of θ with them."""
     if task.startswith("Duffing"):
         train = make_duffing(noise=0.01, random_state=seed)
         truth = train.physics_params
@@ -171,10 +173,10 @@ def choose_features(task, seed, start):
 
 
 def radii_table(results):
-    """Return the table of the first part."""
-    table = Table(title="rho='auto' beside the best fixed rho, mean over seeds")
+    """Return the printed summary of the part "rho"."""
+    table = Table(title="rho='auto' compared with the best fixed rho, means over seeds")
     headings = ("best rho\nfor θ", "its |error|", "auto |error|", "ratio")
-    headings += ("best RMSE", "its s.e.", "auto RMSE", "chosen", "seconds")
+    headings += ("best RMSE", "its std.\nerror", "auto RMSE", "auto rho", "CPU\nseconds")
     table.add_column("task", no_wrap=True)
     for heading in headings:
         table.add_column(heading, justify="right")
@@ -202,11 +204,11 @@ def radii_table(results):
 
 
 def features_table(results):
-    """Return the table of the second part."""
+    """Return the printed summary of the part "features"."""
     table = Table(title="nn_features='auto'")
-    for heading in ("task", "seed", "start", "what the network sees"):
+    for heading in ("task", "seed", "start", "network features"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("largest error\nof θ, %", "seconds"):
+    for heading in ("largest error\nof θ, %", "CPU seconds"):
         table.add_column(heading, justify="right")
     for row in results.to_dict("records"):
         table.add_row(
@@ -251,7 +253,7 @@ def main():
 
 
 def save(rows, folder, name):
-    """Write what there is so far."""
+    """Write the rows so far."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         pd.DataFrame(rows).to_csv(folder / name, index=False, float_format="%.5g")

@@ -1,9 +1,9 @@
-"""What window to train in, and where windows should start, at several levels of noise?
+"""Compare lengths and first states of training windows at several levels of noise.
 
-Pendulum (friction missing) and Duffing oscillator (damping missing; the network sees the velocity
-alone, so that nothing but noise biases θ), with noise up to ten per cent of the amplitude. Windows
-of several lengths start at the states observed, or at learned ones. One phase, so that the figures
-are those of θ.
+The tasks are the pendulum (friction missing) and the Duffing oscillator (damping missing). For
+Duffing the network sees only the velocity, so only noise biases θ. The noise goes up to ten per
+cent of the amplitude. Windows of several lengths begin at observed or at learned states. Each fit
+has only the first phase, which estimates θ.
 
     python benchmarks/bench_windows.py --output benchmarks/results/windows.csv
 """
@@ -79,7 +79,7 @@ def main():
                     if arguments.output is not None:
                         results = pd.DataFrame(rows)
                         results.to_csv(arguments.output, index=False, float_format="%.5g")
-    table = Table(title="Error of θ, %: mean, and spread over seeds")
+    table = Table(title="Error of θ, %: mean ± standard deviation over seeds")
     for column in ("task", "windows"):
         table.add_column(column, no_wrap=True)
     results = pd.DataFrame(rows)

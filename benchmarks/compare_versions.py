@@ -1,14 +1,14 @@
-"""Time two versions of skhybrid turn by turn: fits, rollouts in windows and searches.
+"""Compare the CPU time of two versions of skhybrid: fits, rollouts in windows and searches.
 
     git worktree add ../before SOME_COMMIT
     python benchmarks/compare_versions.py --before ../before --output versions.csv
 
-Each version runs in a process of its own, which stays alive, so that nothing is imported or warmed
-up while the clock runs. The versions take turns; each pair of runs gives a ratio of CPU times,
-after to
-before. The table shows the median of the ratios, their geometric mean, and the upper end of its
-95 % confidence interval (t-distribution, logarithms). ``--setup`` runs code in the process of
-"after" first: it measures one change within a version (then ``--before .``).
+Each version runs in its own process. The process stays alive, so the timing includes no imports
+and no warm-up. The versions take turns. Each pair of runs gives a ratio of CPU times, after divided
+by before. The table shows the median of the ratios, their geometric mean, and the upper limit of
+its 95 % confidence interval (t-distribution of the logarithms). ``--setup`` gives code that the
+process of "after" runs first; it serves to measure one change within a version (then
+``--before .``).
 """
 
 import argparse
@@ -28,7 +28,7 @@ STEPS = {"static": 600, "windows": 120, "search static": 200, "search windows": 
 
 
 def make_tasks():
-    """Return functions without arguments, by name; public names only, so that any version runs."""
+    """Return tasks by name: functions without arguments that use public names of any version."""
     from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics
     from skhybrid.datasets import make_pendulum, make_pendulum_acceleration
 
@@ -70,7 +70,7 @@ def make_tasks():
 
 
 def work(setup):
-    """Run tasks by name, as they are read from standard input; answer with CPU seconds."""
+    """Read names of tasks from standard input; run each task and print its CPU seconds."""
     import torch
 
     torch.set_num_threads(1)
@@ -86,7 +86,7 @@ def work(setup):
 
 
 class Worker:
-    """A process with one version."""
+    """A process that runs one version."""
 
     def __init__(self, folder, setup):
         command = [sys.executable, "-W", "ignore", __file__, "--work", setup]
@@ -110,7 +110,7 @@ class Worker:
 
 
 def summary(results):
-    """Return one row per task."""
+    """Return one row of statistics per task."""
     rows = []
     for task, runs in results.groupby("task", sort=False):
         logs = np.log(runs["ratio"])
@@ -133,10 +133,12 @@ def summary(results):
 def main():
     """Run the comparison from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--before", default=".", help="checkout of the version before")
-    parser.add_argument("--after", default=".", help="checkout of the version after")
+    parser.add_argument("--before", default=".", help="checkout of the version 'before'")
+    parser.add_argument("--after", default=".", help="checkout of the version 'after'")
     parser.add_argument("--setup", default="", help="code that the process of 'after' runs first")
-    parser.add_argument("--tasks", nargs="*", help="parts of names; default: all")
+    parser.add_argument(
+        "--tasks", nargs="*", help="parts of the names of tasks; default: all tasks"
+    )
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--output", type=Path, help="CSV with one row per pair")
     parser.add_argument("--work", help=argparse.SUPPRESS)
@@ -169,7 +171,7 @@ def main():
         if arguments.output is not None:
             pd.DataFrame(rows).round(6).to_csv(arguments.output, index=False)
         print(summary(pd.DataFrame(rows)).iloc[-1].to_dict(), flush=True)
-    table = Table(title=f"CPU time of one thread, {arguments.pairs} pairs")
+    table = Table(title=f"CPU time on one thread, {arguments.pairs} pairs of runs")
     shown = summary(pd.DataFrame(rows))
     for column in shown:
         table.add_column(column, justify="left" if column == "task" else "right")

@@ -1,17 +1,18 @@
-"""What many small fits give, to the last bit: shows that a refactoring changes nothing.
+"""Record the results of many small fits and compare them bit by bit, to test a refactoring.
 
     python benchmarks/same_fits.py --output before.npz
     python benchmarks/same_fits.py --against before.npz
 
-The first line records what every configuration gives: predictions, parameters, losses, weights,
-results of searches and warnings. The second runs them again, compares them with the recording, and
-ends with 1 if a single bit differs. Both must run on the same computer, with the same versions of
-torch, scipy and scikit-learn. ``PYTHONPATH=...`` chooses which skhybrid is run.
+The first command records the results of all configurations: predictions, parameters, losses,
+weights, results of searches, and warnings. The second command runs the configurations again and
+compares them with the recording; it exits with 1 if a single bit differs. Both commands must run on
+the same computer, with the same versions of torch, scipy and scikit-learn. ``PYTHONPATH=...``
+selects the version of skhybrid.
 
     python benchmarks/same_fits.py --list
     python benchmarks/same_fits.py --against before.npz --only "ode.*" static.adam --jobs 2
 
-The measured data are looked for where the environment variable SKHYBRID_DATA says.
+The environment variable SKHYBRID_DATA gives the folder of the measured data.
 """
 
 import argparse
@@ -59,30 +60,36 @@ from skhybrid.datasets import (
 from skhybrid.inspection import physics_path
 from skhybrid.model_selection import one_standard_error, score_and_physics_params, stable
 
-# Modules that are made below begin alike in all processes.
+# Modules below get the same initial weights in all processes.
 torch.manual_seed(0)
 
-# Functions without arguments that return what a configuration gives, by name.
+# Functions without arguments by name; each returns the results of a configuration.
 CONFIGURATIONS: dict[str, Callable[[], Mapping]] = {}
 
 
 def configuration(function):
-    """Add a function to the configurations, "<first word>.<the others>"."""
+    """Add a function to the configurations as "<first word>.<other words>"."""
     CONFIGURATIONS[function.__name__.replace("_", ".", 1)] = function
     return function
 
 
-def family(prefix, cases, run):
-    """Add one configuration for every case; ``run`` makes it of the case."""
-    for name, case in cases.items():
-        CONFIGURATIONS[f"{prefix}.{name}"] = functools.partial(run, case)
+def family(prefix, cases):
+    """Add one configuration per case: the decorated function of the case."""
+
+    def add(function):
+        for name, case in cases.items():
+            arguments = case if isinstance(case, tuple) else (case,)
+            CONFIGURATIONS[f"{prefix}.{name}"] = functools.partial(function, *arguments)
+        return function
+
+    return add
 
 
-# What is told of a fit
+# Results of a fit
 
 
-def told(model, X, y=None, **given):
-    """Return what a fitted model holds, and what it predicts of new samples."""
+def facts_of(model, X, y=None, **given):
+    """Return a fitted model, its predictions of new samples, and its score if y is given."""
     facts = {"fit": model, "prediction": model.predict(X, **given)}
     if hasattr(model, "predict_parts"):
         facts["parts"] = model.predict_parts(X, **given)
@@ -92,10 +99,10 @@ def told(model, X, y=None, **given):
 
 
 def flat(name: str, value) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield all numbers and words in a value as arrays, by name; times are left out.
+    """Yield all numbers and strings in a value as named arrays, without times.
 
-    Of an estimator these are its fitted attributes, of a module its parameters. Of other objects
-    only the type is told.
+    For an estimator, the values are its fitted attributes; for a module, its parameters and
+    buffers. For other objects, the only value is the name of the type.
     """
     if isinstance(value, torch.nn.Module):
         value = {key: each.detach().cpu().numpy() for key, each in value.state_dict().items()}
@@ -124,7 +131,7 @@ def flat(name: str, value) -> Iterator[tuple[str, np.ndarray]]:
         yield name, np.asarray(type(value).__name__)
 
 
-# A table of which the physics explains the larger part
+# Tables; the physics explains most of the target
 
 
 def table(n_rows=90, seed=0):
@@ -143,42 +150,42 @@ SOME_WEIGHT = WEIGHT * (np.arange(len(Y)) % 9 != 4)
 
 
 def drive(force, *, gain=1.0, offset=0.1):
-    """Respond in proportion to the force."""
+    """Return a response proportional to the force."""
     return gain * force + offset
 
 
 def drive_with(force, angle, *, gain=(1.0, 0.1), offset=0.1):
-    """Respond to both features; one unknown is an array."""
+    """Return a response to both features; one parameter is an array."""
     return gain[0] * force + gain[1] * angle + offset
 
 
 def drive_table(X, *, gain=(1.0, 0.1), offset=0.1):
-    """Take a product with a vector of unknowns, which must not be repeated for every row."""
+    """Multiply by a parameter vector, which must not be repeated for every row."""
     return X @ torch.as_tensor(gain, dtype=X.dtype) + offset
 
 
 def drive_mean(force, *, gain=1.0, offset=0.1):
-    """Mix the rows."""
+    """Return a response that mixes the rows."""
     return gain * (force - force.mean()) + offset + force
 
 
 def drive_branching(force, *, gain=1.0, offset=0.1):
-    """Branch on the data, so that fits cannot be vectorised."""
+    """Branch on the data, so fits cannot be vectorised."""
     return gain * force + offset if float(force.sum()) > 0 else offset - gain * force
 
 
 def drive_squared(force, *, gain=1.0):
-    """Respond to the square of the force."""
+    """Return a response proportional to the square of the force."""
     return gain * force**2
 
 
 def drive_two(force, *, gain=(1.0, -1.0), offset=0.1):
-    """Respond in two targets."""
+    """Return two targets."""
     return torch.stack([gain[0] * force + offset, gain[1] * force**2], dim=-1)
 
 
 def drive_single(force, *, gain=1.0, offset=0.1):
-    """Refuse double precision, which least squares needs."""
+    """Raise an error in double precision, which least squares needs."""
     if force.dtype == torch.float64:
         raise ValueError("double precision")
     return gain * force + offset
@@ -197,7 +204,7 @@ class Doubled(torch.autograd.Function):
 
 
 def drive_doubled(force, *, gain=1.0, offset=0.1):
-    """Respond without forward derivatives."""
+    """Return a response without forward derivatives."""
     return Doubled.apply(gain * force) + offset
 
 
@@ -214,7 +221,7 @@ class DriveModule(torch.nn.Module):
 
 
 class Waves(torch.nn.Module):
-    """A network of random frequencies, which are not trained."""
+    """A network with random frequencies that are not trained."""
 
     def __init__(self):
         super().__init__()
@@ -229,24 +236,24 @@ class Waves(torch.nn.Module):
 
 
 def layers(*between, n_outputs=1):
-    """Return a small network with something between its layers."""
-    read, answer = torch.nn.Linear(2, 6), torch.nn.Linear(6, n_outputs)
-    return torch.nn.Sequential(read, torch.nn.Tanh(), *between, answer)
+    """Return a small network with the given modules between its layers."""
+    first, last = torch.nn.Linear(2, 6), torch.nn.Linear(6, n_outputs)
+    return torch.nn.Sequential(first, torch.nn.Tanh(), *between, last)
 
 
 def corrected(x, physics, nn):
-    """Let the network read the physics."""
+    """Give the output of the physics to the network."""
     return physics(x) + nn(x, physics(x))
 
 
 def saturating(x, physics, nn):
-    """Let the network say how much is lost."""
+    """Let the network set the saturation of the physics."""
     known = physics(x)
     return known / (1.0 + torch.nn.functional.softplus(nn(x, scale=1.0)) * known.abs())
 
 
 def regressor(physics=drive, **settings):
-    """Return a regressor that is fitted in a moment."""
+    """Return a regressor that trains quickly."""
     settings = {"nn": (8,), "max_epochs": 12, "random_state": 0, "n_threads": 1, **settings}
     return HybridRegressor(physics, **settings)
 
@@ -317,19 +324,18 @@ STATIC = {
 }
 
 
+@family("static", STATIC)
 def fit_table(settings):
-    """Fit the table, and predict within its range and outside."""
+    """Fit the table; predict inside and outside of its range."""
     model = regressor(**settings).fit(X, Y)
-    return told(model, NEW_X, NEW_Y) | {"outside": model.predict(3.0 * NEW_X)}
+    return facts_of(model, NEW_X, NEW_Y) | {"outside": model.predict(3.0 * NEW_X)}
 
-
-family("static", STATIC, fit_table)
 
 MASKED = np.where(np.arange(len(Y)) % 7 == 3, np.nan, Y)
 TWO_MASKED = np.where(np.arange(TWO.size).reshape(TWO.shape) % 5 == 3, np.nan, TWO)
 MASK = {"missing_targets": "mask"}
 PAIRS = {"physics": drive_two}
-# Targets, weights, and settings.
+# Name: (targets, sample weights, settings).
 TARGETS = {
     "two": (TWO, None, {**PAIRS, "n_restarts": 2}),
     "two_serial": (TWO, None, {**PAIRS, "structure": "serial", **PENALTIES}),
@@ -344,66 +350,68 @@ TARGETS = {
 }
 
 
-def fit_targets(case):
-    """Fit targets of many kinds, with an array as features."""
-    y, weight, settings = case
+@family("targets", TARGETS)
+def fit_targets(y, weight, settings):
+    """Fit other targets and sample weights; the features are an array."""
     model = regressor(**settings).fit(X.to_numpy(), y, sample_weight=weight)
-    return told(model, NEW_X.to_numpy(), NEW_TWO if y.ndim == 2 else NEW_Y)
+    return facts_of(model, NEW_X.to_numpy(), NEW_TWO if y.ndim == 2 else NEW_Y)
 
 
-family("targets", TARGETS, fit_targets)
-
-
-# Fits that go on, copies and callbacks
+# Warm starts, copies and callbacks
 
 
 @configuration
 def again_with_another_radius():
     model = regressor(warm_start=True).fit(X, Y)
-    first = dict(flat("", told(model, NEW_X)))
-    return {"first": first} | told(model.set_params(rho=0.1, max_epochs=5).fit(X, Y), NEW_X)
+    first = dict(flat("", facts_of(model, NEW_X)))
+    return {"first": first} | facts_of(model.set_params(rho=0.1, max_epochs=5).fit(X, Y), NEW_X)
 
 
 @configuration
 def again_with_restarts():
     model = regressor(warm_start=True, n_restarts=2, structure="serial").fit(X, Y)
-    return told(model.set_params(max_epochs=4).fit(*table(70, seed=3)), NEW_X)
+    return facts_of(model.set_params(max_epochs=4).fit(*table(70, seed=3)), NEW_X)
 
 
 @configuration
 def again_with_a_parameter_fixed():
     model = regressor(warm_start=True, dtype="float64").fit(X, Y)
     held = model.set_params(physics=FIXED).fit(X, Y).predict(NEW_X)
-    return told(model.set_params(physics=drive, dtype="float32").fit(X, Y), NEW_X) | {"held": held}
+    return facts_of(model.set_params(physics=drive, dtype="float32").fit(X, Y), NEW_X) | {
+        "held": held
+    }
 
 
 @configuration
 def again_physics_alone():
-    return told(regressor(warm_start=True, nn=None).fit(X, Y).fit(*table(50, seed=2)), NEW_X)
+    return facts_of(regressor(warm_start=True, nn=None).fit(X, Y).fit(*table(50, seed=2)), NEW_X)
 
 
 @configuration
 def again_ode():
-    model = course_regressor({"initial_state": "learned"}, warm_start=True).fit(SWINGS, SWUNG)
-    return told(model.set_params(max_epochs=3).fit(SWINGS, SWUNG), NEW_SWINGS)
+    model = ode_regressor({"initial_state": "learned"}, warm_start=True).fit(INITIAL, STATES)
+    return facts_of(model.set_params(max_epochs=3).fit(INITIAL, STATES), NEW_INITIAL)
 
 
 @configuration
 def copies_pickled():
-    model = regressor(structure="serial", n_restarts=2).fit(X, Y)
-    course = course_regressor().fit(SWINGS, SWUNG)
-    model, course = (pickle.loads(pickle.dumps(each)) for each in (model, course))
-    return {"table": told(model, NEW_X, NEW_Y), "course": told(course, NEW_SWINGS, NEW_SWUNG)}
+    static = regressor(structure="serial", n_restarts=2).fit(X, Y)
+    ode = ode_regressor().fit(INITIAL, STATES)
+    static, ode = (pickle.loads(pickle.dumps(model)) for model in (static, ode))
+    return {
+        "table": facts_of(static, NEW_X, NEW_Y),
+        "course": facts_of(ode, NEW_INITIAL, NEW_STATES),
+    }
 
 
 @configuration
 def copies_cloned():
     model = clone(regressor().fit(X, Y)).set_params(rho=0.1, nn=(4,), random_state=3)
-    return told(model.fit(X, Y), NEW_X, NEW_Y)
+    return facts_of(model.fit(X, Y), NEW_X, NEW_Y)
 
 
 class StopAfter:
-    """A callback that counts tasks, and ends training after some epochs."""
+    """A callback that notes the tasks, and stops training after some epochs."""
 
     def __init__(self, n_epochs):
         self.n_epochs = n_epochs
@@ -430,28 +438,28 @@ class StopAfter:
 def callbacks_stop():
     callback = StopAfter(4)
     model = regressor(n_restarts=2).set_callbacks(callback).fit(X, Y)
-    return told(model, NEW_X) | {"seen": callback.seen}
+    return facts_of(model, NEW_X) | {"seen": callback.seen}
 
 
 @configuration
 def callbacks_monitor():
     monitor = ScoringMonitor(scoring="r2")
     model = regressor(max_epochs=5).set_callbacks(monitor).fit(X, Y)
-    return told(model, NEW_X)
+    return facts_of(model, NEW_X)
 
 
 @configuration
 def callbacks_verbose():
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         model = regressor(verbose=1, n_restarts=2).fit(X, Y)
-    return told(model, NEW_X) | {"printed": printed.getvalue()}
+    return facts_of(model, NEW_X) | {"printed": printed.getvalue()}
 
 
-# Around the model, and searches
+# Models within other estimators, and searches
 
 
 def scaled(*, nn_features=None, **settings):
-    """Return a pipeline that turns the columns around."""
+    """Return a pipeline that swaps the columns."""
     transformer = ColumnTransformer(
         [("scaled", StandardScaler(), ["angle"])],
         remainder="passthrough",
@@ -461,7 +469,7 @@ def scaled(*, nn_features=None, **settings):
 
 
 class Chooser(RegressorMixin, BaseEstimator):
-    """An estimator that sets a parameter of the model within it."""
+    """An estimator that sets a parameter of its inner model."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -476,7 +484,7 @@ class Chooser(RegressorMixin, BaseEstimator):
 
 
 class Reader(RegressorMixin, BaseEstimator):
-    """An estimator that reads what has been fitted within it."""
+    """An estimator that reads a fitted attribute of its inner model."""
 
     def __init__(self, inner):
         self.inner = inner
@@ -490,25 +498,25 @@ class Reader(RegressorMixin, BaseEstimator):
         return self.inner_.predict(X) * self.gain_
 
 
-def around(name, model, y=Y, new_y=NEW_Y):
-    """Add a fit of another estimator with the model inside."""
-    CONFIGURATIONS[f"around.{name}"] = lambda: told(clone(model).fit(X, y), NEW_X, new_y)
+def fit_within(name, model, y=Y, new_y=NEW_Y):
+    """Add a fit of an estimator that contains the model."""
+    CONFIGURATIONS[f"around.{name}"] = lambda: facts_of(clone(model).fit(X, y), NEW_X, new_y)
 
 
 LOG = {"func": np.log, "inverse_func": np.exp}
 NETWORKS = {"hybridregressor__rho": [0.0, 0.05], "hybridregressor__nn": [(4,), None]}
 FASTER = regressor(max_epochs=5)
-around("pipeline", make_pipeline(StandardScaler(), regressor()))
-around("columns", scaled(nn_features=["angle"]))
-around("target", TransformedTargetRegressor(regressor(), **LOG))
-around("voting", VotingRegressor([("one", regressor()), ("other", regressor(nn=(3,)))]))
-around("bagging", BaggingRegressor(FASTER, n_estimators=3, random_state=0))
-around("grid_search", GridSearchCV(scaled(), NETWORKS, cv=2))
-around("multi_output", MultiOutputRegressor(FASTER), TWO, NEW_TWO)
+fit_within("pipeline", make_pipeline(StandardScaler(), regressor()))
+fit_within("columns", scaled(nn_features=["angle"]))
+fit_within("target", TransformedTargetRegressor(regressor(), **LOG))
+fit_within("voting", VotingRegressor([("one", regressor()), ("other", regressor(nn=(3,)))]))
+fit_within("bagging", BaggingRegressor(FASTER, n_estimators=3, random_state=0))
+fit_within("grid_search", GridSearchCV(scaled(), NETWORKS, cv=2))
+fit_within("multi_output", MultiOutputRegressor(FASTER), TWO, NEW_TWO)
 
 
 def squared_error_and_share(model, X, y):
-    """Score by several numbers; what is missing does not count."""
+    """Return several scores; missing targets do not count."""
     error = np.nanmean((model.predict(X) - y) ** 2)
     return {"error": -error, "share": model.physics_share_}
 
@@ -520,22 +528,22 @@ TWO_SCORES = {"scoring": ["r2", "neg_max_error"], "refit": "r2", "return_train_s
 
 
 def search(name, model, grid, y=Y, *, data=X, new=NEW_X, fit=None, **options):
-    """Add a search, with arguments of HybridSearchCV and of its ``fit``."""
+    """Add a search; pass ``options`` to HybridSearchCV and ``fit`` to its ``fit``."""
 
     def found():
         fitted = HybridSearchCV(clone(model), grid, **{"cv": 3, **options})
         fitted.fit(data, y, **(fit or {}))
         if fitted.refit is False:
             return {"fit": fitted}
-        # One number is to be scored, and nothing may be missing.
+        # The score needs one target without missing values.
         scored = y is Y and not callable(fitted.refit)
-        return told(fitted, new, NEW_Y if scored else None)
+        return facts_of(fitted, new, NEW_Y if scored else None)
 
     CONFIGURATIONS[f"search.{name}"] = found
 
 
-def wrapped(name, model, *parameters, cv=2):
-    """Add a search over two radii of a model within another estimator."""
+def search_within(name, model, *parameters, cv=2):
+    """Add a search over two values of parameters of a model within another estimator."""
     search(name, model, {key: [0.02, 0.05] for key in parameters}, cv=cv)
 
 
@@ -585,14 +593,14 @@ BAG = BaggingRegressor(SMALL, n_estimators=2, random_state=0)
 ROBUST = RANSACRegressor(SMALL, min_samples=30, max_trials=2, random_state=0)
 WITHIN = HybridSearchCV(SMALL, {"rho": [0.5, 0.0]}, cv=2)
 search("pipeline", STEPS, [{"scale__with_mean": [True, False], "model__rho": [0.02]}, OTHER])
-wrapped("columns", scaled(nn_features=["angle"], **BOTH), "hybridregressor__rho", cv=4)
-wrapped("target", TransformedTargetRegressor(SMALL, **LOG), "regressor__rho", "regressor__l2")
-wrapped("voting", VOTES, "one__rho")
-wrapped("bagging", BAG, "estimator__rho")
-wrapped("ransac", ROBUST, "estimator__rho")
-wrapped("chooser", Chooser(SMALL), "inner__rho", "inner__l2")
-wrapped("reader", Reader(SMALL), "inner__rho")
-wrapped("within_a_search", WITHIN, "estimator__learning_rate")
+search_within("columns", scaled(nn_features=["angle"], **BOTH), "hybridregressor__rho", cv=4)
+search_within("target", TransformedTargetRegressor(SMALL, **LOG), "regressor__rho", "regressor__l2")
+search_within("voting", VOTES, "one__rho")
+search_within("bagging", BAG, "estimator__rho")
+search_within("ransac", ROBUST, "estimator__rho")
+search_within("chooser", Chooser(SMALL), "inner__rho", "inner__l2")
+search_within("reader", Reader(SMALL), "inner__rho")
+search_within("within_a_search", WITHIN, "estimator__learning_rate")
 search("multi_output", MultiOutputRegressor(SMALL), {"estimator__rho": [0.02, 0.05]}, TWO)
 
 
@@ -600,10 +608,10 @@ search("multi_output", MultiOutputRegressor(SMALL), {"estimator__rho": [0.02, 0.
 def search_with_callback():
     callback = StopAfter(2)
     model = regressor(**BOTH).set_callbacks(callback)
-    return told(HybridSearchCV(model, RADII, cv=2).fit(X, Y), NEW_X) | {"seen": callback.seen}
+    return facts_of(HybridSearchCV(model, RADII, cv=2).fit(X, Y), NEW_X) | {"seen": callback.seen}
 
 
-# What is chosen from the data
+# Settings that are "auto"
 
 FEW, FEW_Y = table(50)
 AUTO = {
@@ -619,29 +627,26 @@ AUTO = {
 }
 
 
+@family("auto", AUTO)
 def choose(settings):
-    """Fit with values that are "auto"."""
+    """Fit the table with settings that are "auto"."""
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         model = regressor(**{"max_epochs": 3, "verbose": 1, **settings}).fit(FEW, FEW_Y)
-    return told(model, NEW_X, NEW_Y) | {"printed": printed.getvalue()}
+    return facts_of(model, NEW_X, NEW_Y) | {"printed": printed.getvalue()}
 
 
-family("auto", AUTO, choose)
-
-
-AUTO_COURSES = {
+AUTO_ODES = {
     "rho": {"rho": "auto"},
     "nn_features": {"nn_features": "auto"},
     "l2": {"l2": "auto", "refine_rho": "auto", "n_restarts": 2},
 }
 
 
-def choose_for_course(settings):
-    """Fit swings with values that are "auto"."""
-    return told(course_regressor(max_epochs=1, **settings).fit(SWINGS, SWUNG), NEW_SWINGS)
+@family("auto_course", AUTO_ODES)
+def choose_for_ode(settings):
+    """Fit trajectories with settings that are "auto"."""
+    return facts_of(ode_regressor(max_epochs=1, **settings).fit(INITIAL, STATES), NEW_INITIAL)
 
-
-family("auto_course", AUTO_COURSES, choose_for_course)
 
 PATHS = {
     "rho": {"param_range": [0.0, 0.05, 0.2], "cv": 3, "n_restarts": 2},
@@ -652,50 +657,48 @@ PATHS = {
 }
 
 
+@family("path", PATHS)
 def follow(options):
-    """Follow the parameters along another."""
+    """Return the physics parameters along a path of another setting."""
     return physics_path(regressor(physics=drive_with, max_epochs=4, batch_size=30), X, Y, **options)
-
-
-family("path", PATHS, follow)
 
 
 # Differential equations
 
-SWING = make_pendulum(10, n_times=10, random_state=0)
-SWINGS, SWUNG, DT = SWING.data, SWING.target, SWING.dt
-NEW_SWINGS, NEW_SWUNG = make_pendulum(3, n_times=10, random_state=1, return_X_y=True)
+PENDULUM = make_pendulum(10, n_times=10, random_state=0)
+INITIAL, STATES, DT = PENDULUM.data, PENDULUM.target, PENDULUM.dt
+NEW_INITIAL, NEW_STATES = make_pendulum(3, n_times=10, random_state=1, return_X_y=True)
 NOISY = make_pendulum(10, n_times=10, noise=0.3, random_state=0).target
-HOLES = np.where(np.random.default_rng(0).uniform(size=SWUNG.shape) < 0.1, np.nan, SWUNG)
+HOLES = np.where(np.random.default_rng(0).uniform(size=STATES.shape) < 0.1, np.nan, STATES)
 BOUNDED_PENDULUM = Physics(pendulum, omega2=Param(0.5, bounds=(0.0, None), unit="s^-2"))
 
 
-def course_regressor(structure=None, **settings):
-    """Return a regressor for swings of a pendulum that is fitted in a moment."""
+def ode_regressor(structure=None, **settings):
+    """Return a regressor for trajectories of a pendulum that trains quickly."""
     ode = ODE(**{"dt": DT, "window": 3, **(structure or {})})
     settings = {"physics": pendulum, "max_epochs": 4, "batch_size": 32, **settings}
     return regressor(structure=ode, **settings)
 
 
 def spring(t, state, *, stiffness=1.5, damping=(0.1, 0.2)):
-    """Describe an oscillator whose damping has two parts."""
-    where, speed = state.unbind(-1)
-    force = -stiffness * where - damping[0] * speed - damping[1] * speed**3
+    """Return the rates of an oscillator; its damping has two parts."""
+    position, speed = state.unbind(-1)
+    force = -stiffness * position - damping[0] * speed - damping[1] * speed**3
     return torch.stack([speed, force], dim=-1)
 
 
 def rotating(t, state, *, matrix=((-0.1, 1.0), (-1.0, -0.1))):
-    """Take a product with a matrix of unknowns."""
+    """Multiply by a matrix of parameters."""
     return state @ torch.as_tensor(matrix, dtype=state.dtype).T
 
 
 def only_acceleration(t, state, physics, nn):
-    """Let the network add to the acceleration alone."""
+    """Add the network to the acceleration only."""
     return physics(t, state) + nn(t, state) * state.new_tensor([0.0, 1.0])
 
 
 ADAPTIVE = {"max_epochs": 1, "batch_size": None, "refine_rho": None}
-# Of the structure, and of the regressor.
+# Name: (settings of the structure, settings of the regressor).
 ODES = {
     "windows": ({}, {}),
     "auto_window": ({"window": "auto"}, {}),
@@ -732,127 +735,120 @@ ODES = {
 }
 
 
-def fit_course(case):
-    """Fit swings, and predict at the same and at other times."""
-    structure, settings = case
-    model = course_regressor(structure, **settings).fit(SWINGS, SWUNG)
-    return told(model, NEW_SWINGS, NEW_SWUNG) | {
-        "other times": model.predict(NEW_SWINGS, times=[0.1, 0.7, 3.0]),
-        "rates": model.predict_rates(NEW_SWINGS, times=0.5),
+@family("ode", ODES)
+def fit_ode(structure, settings):
+    """Fit trajectories; predict at the same and at other times."""
+    model = ode_regressor(structure, **settings).fit(INITIAL, STATES)
+    return facts_of(model, NEW_INITIAL, NEW_STATES) | {
+        "other times": model.predict(NEW_INITIAL, times=[0.1, 0.7, 3.0]),
+        "rates": model.predict_rates(NEW_INITIAL, times=0.5),
     }
 
 
-family("ode", ODES, fit_course)
-
 WEIGHTS = np.array([1.0, 0.0, 2.0, 1.0, 0.5, 1.0, 0.0, 1.0, 3.0, 1.0])
-OF_LENGTHS = [course[: 4 + 2 * (number % 3)] for number, course in enumerate(SWUNG)]
+LENGTHS = [states[: 4 + 2 * (number % 3)] for number, states in enumerate(STATES)]
 IRREGULAR = np.cumsum(np.random.default_rng(1).uniform(0.2, 0.6, (10, 10)), axis=1)
-# First states, what follows, weights, then as above.
-COURSES = {
-    "holes": (SWINGS, HOLES, None, {}, MASK),
-    "holes_whole": (SWINGS, HOLES, None, {"window": None}, {**MASK, "n_restarts": 2}),
-    "holes_learned": (SWINGS, HOLES, None, {"initial_state": "learned"}, MASK),
-    "holes_alone": (SWINGS, HOLES, None, {"window": None}, {**MASK, "nn": None}),
-    "noisy": (SWINGS, NOISY, None, {"window": "auto"}, {}),
-    "weighted": (SWINGS, SWUNG, WEIGHTS, {}, {"n_restarts": 2}),
-    "weighted_learned": (SWINGS, SWUNG, WEIGHTS, {"initial_state": "learned"}, {}),
-    "lengths": (list(SWINGS), OF_LENGTHS, None, {}, {"n_restarts": 2}),
-    "lengths_whole": (list(SWINGS), OF_LENGTHS, None, {"window": None}, {}),
-    "lengths_learned": (list(SWINGS), OF_LENGTHS, None, {"initial_state": "learned"}, {}),
-    "named": (pd.DataFrame(SWINGS, columns=["a", "b"]), SWUNG, None, {}, {"nn_features": ["b"]}),
-    "irregular": (SWINGS, SWUNG, None, {"dt": None, "times": IRREGULAR[0]}, {}),
-    "irregular_each": (SWINGS, SWUNG, None, {"dt": None, "times": list(IRREGULAR)}, {}),
+# Name: (initial states, later states, weights, settings of the structure and of the regressor).
+TRAJECTORIES = {
+    "holes": (INITIAL, HOLES, None, {}, MASK),
+    "holes_whole": (INITIAL, HOLES, None, {"window": None}, {**MASK, "n_restarts": 2}),
+    "holes_learned": (INITIAL, HOLES, None, {"initial_state": "learned"}, MASK),
+    "holes_alone": (INITIAL, HOLES, None, {"window": None}, {**MASK, "nn": None}),
+    "noisy": (INITIAL, NOISY, None, {"window": "auto"}, {}),
+    "weighted": (INITIAL, STATES, WEIGHTS, {}, {"n_restarts": 2}),
+    "weighted_learned": (INITIAL, STATES, WEIGHTS, {"initial_state": "learned"}, {}),
+    "lengths": (list(INITIAL), LENGTHS, None, {}, {"n_restarts": 2}),
+    "lengths_whole": (list(INITIAL), LENGTHS, None, {"window": None}, {}),
+    "lengths_learned": (list(INITIAL), LENGTHS, None, {"initial_state": "learned"}, {}),
+    "named": (pd.DataFrame(INITIAL, columns=["a", "b"]), STATES, None, {}, {"nn_features": ["b"]}),
+    "irregular": (INITIAL, STATES, None, {"dt": None, "times": IRREGULAR[0]}, {}),
+    "irregular_each": (INITIAL, STATES, None, {"dt": None, "times": list(IRREGULAR)}, {}),
 }
 
 
-def fit_other_course(case):
-    """Fit courses of many kinds."""
-    first, course, weight, structure, settings = case
-    model = course_regressor(structure, **settings).fit(first, course, sample_weight=weight)
-    new = pd.DataFrame(NEW_SWINGS, columns=["a", "b"]) if hasattr(first, "columns") else NEW_SWINGS
-    return told(model, new, times=0.5 * np.arange(1, 6))
+@family("course", TRAJECTORIES)
+def fit_trajectories(initial, states, weight, structure, settings):
+    """Fit trajectories with gaps, noise, weights, several lengths, names or irregular times."""
+    model = ode_regressor(structure, **settings).fit(initial, states, sample_weight=weight)
+    named = hasattr(initial, "columns")
+    new = pd.DataFrame(NEW_INITIAL, columns=["a", "b"]) if named else NEW_INITIAL
+    return facts_of(model, new, times=0.5 * np.arange(1, 6))
 
 
-family("course", COURSES, fit_other_course)
-
-
-def search_course(name, grid, structure=None, y=SWUNG, **settings):
-    """Add a search over swings."""
-    data = {"data": list(SWINGS), "new": NEW_SWINGS, "cv": KFold(2)}
-    model = course_regressor(structure, **{"max_epochs": 2, **settings})
+def search_ode(name, grid, structure=None, y=STATES, **settings):
+    """Add a search over trajectories."""
+    data = {"data": list(INITIAL), "new": NEW_INITIAL, "cv": KFold(2)}
+    model = ode_regressor(structure, **{"max_epochs": 2, **settings})
     search(f"course_{name}", model, grid, y, **data)
 
 
 SEVERAL = {"rho": [0.02, 0.05], "structure__continuity": [0.1, 1.0]}
-search_course("radii", {"rho": [0.0, 0.05], "l2": [0.0, 1e-2]})
-search_course("windows", {"structure__window": [1, 3, [2, 3], None]})
-search_course("learned", SEVERAL, {"initial_state": "learned"}, refine_rho=None)
-search_course("features", {"nn_features": [None, [0], [1, "time"]]})
-search_course("joins", {"structure__join": ["multiply", only_acceleration]})
-search_course("bosh3", RADII, {"method": "bosh3"}, **ADAPTIVE)
-search_course("stopping", {"learning_rate": [1e-3, 0.02]}, **{**STOPPING, "max_epochs": 6})
-search_course("restarts", {"physics": [pendulum, spring]}, n_restarts=2)
-search_course("lengths", RADII, y=OF_LENGTHS, batch_size=5)
+search_ode("radii", {"rho": [0.0, 0.05], "l2": [0.0, 1e-2]})
+search_ode("windows", {"structure__window": [1, 3, [2, 3], None]})
+search_ode("learned", SEVERAL, {"initial_state": "learned"}, refine_rho=None)
+search_ode("features", {"nn_features": [None, [0], [1, "time"]]})
+search_ode("joins", {"structure__join": ["multiply", only_acceleration]})
+search_ode("bosh3", RADII, {"method": "bosh3"}, **ADAPTIVE)
+search_ode("stopping", {"learning_rate": [1e-3, 0.02]}, **{**STOPPING, "max_epochs": 6})
+search_ode("restarts", {"physics": [pendulum, spring]}, n_restarts=2)
+search_ode("lengths", RADII, y=LENGTHS, batch_size=5)
 
 
 @configuration
 def path_ode():
-    model = course_regressor(max_epochs=1)
-    return physics_path(model, SWINGS, SWUNG, param_range=[0.0, 0.1], cv=2, n_restarts=2)
+    model = ode_regressor(max_epochs=1)
+    return physics_path(model, INITIAL, STATES, param_range=[0.0, 0.1], cv=2, n_restarts=2)
 
 
 def relaxing(t, state, *, rate=20.0):
-    """Follow a cosine the faster, the larger the rate."""
+    """Return the rate of a state that follows a cosine; a larger rate is faster."""
     return -rate * (state - torch.cos(t)[:, None])
 
 
-def fit_stiff(case):
-    """Fit a stiff equation by an implicit method."""
-    method, nn = case
+@family("stiff", {"bdf": ("bdf", (4,)), "radau": ("radau", None)})
+def fit_stiff(method, nn):
+    """Fit a stiff equation with an implicit method."""
     first, times = np.array([[0.0], [1.0], [2.0]]), 0.5 * np.arange(1, 5)
     slow = (2500 * np.cos(times) + 50 * np.sin(times)) / 2501
-    course = np.repeat(slow[None, :, None], 3, axis=0)
+    states = np.repeat(slow[None, :, None], 3, axis=0)
     structure = ODE(dt=0.5, method=method, window=2)
-    model = regressor(relaxing, structure=structure, nn=nn, **ADAPTIVE).fit(first, course)
-    return told(model, first[:2] + 0.5)
-
-
-family("stiff", {"bdf": ("bdf", (4,)), "radau": ("radau", None)}, fit_stiff)
+    model = regressor(relaxing, structure=structure, nn=nn, **ADAPTIVE).fit(first, states)
+    return facts_of(model, first[:2] + 0.5)
 
 
 # Records of inputs and outputs
 
 
 def oscillator(t, state, inputs, *, stiffness=1.0, damping=0.5):
-    """Drive an oscillator by one input."""
-    where, speed = state.unbind(-1)
-    return torch.stack([speed, inputs[:, 0] - stiffness * where - damping * speed], dim=-1)
+    """Return the rates of an oscillator that one input drives."""
+    position, speed = state.unbind(-1)
+    return torch.stack([speed, inputs[:, 0] - stiffness * position - damping * speed], dim=-1)
 
 
 def position(state):
-    """See the position alone."""
+    """Observe the position only."""
     return state[:, :1]
 
 
 def position_in_units(state, *, unit=1.0):
-    """See the position in a unit that is unknown."""
+    """Observe the position in an unknown unit."""
     return unit * state[:, :1]
 
 
 def oscillator_in_units(t, state, inputs, *, stiffness=1.0, damping=0.5, unit=1.0):
-    """Drive an oscillator that is seen in a unit of its own."""
+    """Return the rates of an oscillator that is observed in its own unit."""
     return oscillator(t, state, inputs, stiffness=stiffness, damping=damping)
 
 
 def records(n_records=3, n_times=40, seed=0):
-    """Return inputs and the positions of an oscillator that they drive."""
+    """Return inputs, and the positions of an oscillator that the inputs drive."""
     rng = np.random.default_rng(seed)
-    drives, where, speed = rng.normal(size=(n_records, n_times)), np.zeros(n_records), 0.0
+    drives, place, speed = rng.normal(size=(n_records, n_times)), np.zeros(n_records), 0.0
     positions = np.empty((n_records, n_times))
     for step in range(n_times):
-        positions[:, step] = where
-        speed = speed + 0.1 * (drives[:, step] - 3.0 * where - 0.2 * speed**3)
-        where = where + 0.1 * speed
+        positions[:, step] = place
+        speed = speed + 0.1 * (drives[:, step] - 3.0 * place - 0.2 * speed**3)
+        place = place + 0.1 * speed
     return drives[..., None], (positions + 0.001 * rng.normal(size=positions.shape))[..., None]
 
 
@@ -869,21 +865,18 @@ RECORDS = {
 }
 
 
-def fit_records(case):
-    """Fit records, and predict new ones from the mean, given and estimated first states."""
-    structure, settings = case
+@family("records", RECORDS)
+def fit_records(structure, settings):
+    """Fit records; predict new ones from the mean, given and estimated initial states."""
     settings = {"physics": oscillator, "max_epochs": 6, "batch_size": None, **settings}
     model = regressor(structure=ODE(**structure), **settings).fit(*records())
     inputs, outputs = records(2, 20, seed=1)
     states = np.zeros((2, 2 if model.structure.observe else 1))
-    return told(model, inputs, outputs) | {
+    return facts_of(model, inputs, outputs) | {
         "given": model.predict(inputs, initial_states=states),
         "estimated": model.predict(inputs, first_outputs=outputs[:, :5]),
         "rates": model.predict_rates(states, inputs=inputs[:, 0]),
     }
-
-
-family("records", RECORDS, fit_records)
 
 
 @configuration
@@ -894,7 +887,7 @@ def records_with_a_column_of_times():
     frames = [pd.DataFrame(each, columns=["time", "drive"]) for each in columns]
     structure = ODE(**{**SEEN, "dt": None, "times": "time"})
     model = regressor(oscillator, structure=structure, max_epochs=4).fit(frames, outputs)
-    return told(model, frames[:2], outputs[:2])
+    return facts_of(model, frames[:2], outputs[:2])
 
 
 @configuration
@@ -902,7 +895,7 @@ def records_search():
     structure = ODE(**SEEN, n_initial=0)
     model = regressor(oscillator, structure=structure, max_epochs=3, physics_init="given")
     search = HybridSearchCV(model, {"rho": [0.02, 0.05], "structure__window": [5, 8]}, cv=3)
-    return told(search.fit(*records()), records(2, 20, seed=1)[0])
+    return facts_of(search.fit(*records()), records(2, 20, seed=1)[0])
 
 
 @configuration
@@ -914,7 +907,7 @@ def records_cascaded_tanks():
     physics = Physics(data.physics, **levels, k4=Param(0.05, fixed=True))
     model = regressor(physics, structure=ODE(**seen, **more), max_epochs=4)
     model.fit(data.data[:, :256], data.target[:, :256])
-    return told(model, data.data_test[:, :100], data.target_test[:, :100])
+    return facts_of(model, data.data_test[:, :100], data.target_test[:, :100])
 
 
 @configuration
@@ -923,7 +916,7 @@ def records_wind_tunnel():
     seen = {"dt": data.dt, "inputs": "hold", "observe": data.observe, "n_states": 2}
     structure = ODE(**seen, correct="output", corrected=[2], window=5, method="midpoint")
     model = regressor(data.physics, structure=structure, max_epochs=5).fit(data.data, data.target)
-    return told(model, data.data[:2, :8], initial_states=data.target[:2, 0, :2])
+    return facts_of(model, data.data[:2, :8], initial_states=data.target[:2, 0, :2])
 
 
 @configuration
@@ -936,7 +929,7 @@ def records_chemostat():
     structure = ODE(times=0, inputs="hold", **settings)
     model = regressor(physics, structure=structure, max_epochs=3, missing_targets="mask")
     model.fit(inputs, [data.target[i][:40] for i in (2, 3)])
-    return told(model, [each[:6] for each in inputs], initial_states=model.initial_states_)
+    return facts_of(model, [each[:6] for each in inputs], initial_states=model.initial_states_)
 
 
 @configuration
@@ -945,20 +938,20 @@ def records_lynx_hare():
     structure = ODE(dt=1.0, substeps=2, window=5, initial_state="learned", continuity=10.0)
     model = regressor(pelts.physics, structure=structure, max_epochs=10)
     model.fit(pelts.data, pelts.target)
-    return told(model, model.initial_states_)
+    return facts_of(model, model.initial_states_)
 
 
 # Fields and images
 
 
 def convolutions():
-    """Return a network of a 3 times 3 convolution and one that joins channels."""
-    spread = torch.nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular")
-    return torch.nn.Sequential(spread, torch.nn.SiLU(), torch.nn.Conv2d(4, 2, 1))
+    """Return a network of one 3 × 3 and one 1 × 1 convolution."""
+    first = torch.nn.Conv2d(2, 4, 3, padding=1, padding_mode="circular")
+    return torch.nn.Sequential(first, torch.nn.SiLU(), torch.nn.Conv2d(4, 2, 1))
 
 
 def conduction(t, state, *, rate=0.5):
-    """Let something spread along a ring."""
+    """Return the rates of diffusion along a ring."""
     return rate * (state.roll(1, -1) + state.roll(-1, -1) - 2.0 * state)
 
 
@@ -971,26 +964,23 @@ FIELDS = {
 }
 
 
-def fit_fields(case):
+@family("fields", FIELDS)
+def fit_fields(make, n_times, settings):
     """Fit fields in windows of one step."""
-    make, n_times, settings = case
     data = make(2, n_times=n_times, random_state=0)
     settings = {"max_epochs": 2, "rho": 0.01, "refine_rho": None, **settings}
     model = regressor(data.physics, structure=ODE(dt=data.dt, window=1), **settings)
-    return told(model.fit(data.data, data.target), data.data[:1])
-
-
-family("fields", FIELDS, fit_fields)
+    return facts_of(model.fit(data.data, data.target), data.data[:1])
 
 
 @configuration
 def fields_on_a_ring():
     first = np.random.default_rng(0).normal(size=(6, 2, 5))
-    course = first[:, None] * np.exp(-0.2 * np.arange(1, 7))[:, None, None]
+    states = first[:, None] * np.exp(-0.2 * np.arange(1, 7))[:, None, None]
     network = torch.nn.Conv1d(2, 2, 3, padding=1)
     model = regressor(conduction, structure=ODE(dt=0.1), nn=network, n_restarts=2, max_epochs=4)
     search = HybridSearchCV(model, RADII, cv=2)
-    return told(search.fit(first, course), first[:2])
+    return facts_of(search.fit(first, states), first[:2])
 
 
 ENCODER = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2 * 36, 2))
@@ -1004,7 +994,7 @@ IMAGES = {
 }
 
 
-def film_regressor(structure, **settings):
+def image_regressor(structure, **settings):
     """Return a regressor for images of a pendulum, and the images."""
     film = make_pendulum_images(8, n_context=2, n_times=8, size=6, random_state=0)
     latent = LatentODE(**{"encoder": 5, "decoder": 5, "n_states": 2, "dt": film.dt, **structure})
@@ -1012,21 +1002,18 @@ def film_regressor(structure, **settings):
     return regressor(structure=latent, **settings), film
 
 
-def fit_images(case):
+@family("images", IMAGES)
+def fit_images(structure, settings):
     """Fit images of a pendulum."""
-    structure, settings = case
-    model, film = film_regressor(structure, **settings)
-    return told(model.fit(film.data, film.target), film.data[:2], film.target[:2])
-
-
-family("images", IMAGES, fit_images)
+    model, film = image_regressor(structure, **settings)
+    return facts_of(model.fit(film.data, film.target), film.data[:2], film.target[:2])
 
 
 @configuration
 def images_search():
-    model, film = film_regressor({"window": 3}, max_epochs=2)
+    model, film = image_regressor({"window": 3}, max_epochs=2)
     search = HybridSearchCV(model, {"rho": [0.02, 0.05]}, cv=2)
-    return told(search.fit(film.data, film.target), film.data[:2])
+    return facts_of(search.fit(film.data, film.target), film.data[:2])
 
 
 @configuration
@@ -1034,21 +1021,21 @@ def data_light_tunnel():
     tunnel = fetch_light_tunnel()
     model = regressor(tunnel.physics, n_restarts=2, nn=(16,), max_epochs=10)
     model.fit(tunnel.data[:300], tunnel.target[:300])
-    return told(model, tunnel.data[300:340], tunnel.target[300:340])
+    return facts_of(model, tunnel.data[300:340], tunnel.target[300:340])
 
 
-# Running and comparing
+# Runs and comparisons
 
 
 def run(name: str) -> tuple[dict[str, np.ndarray] | None, float, str]:
-    """Return what a configuration gives, the seconds it took, and the error if there is one."""
+    """Return the facts of a configuration (None after an error), the seconds and the error."""
     began = time.perf_counter()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     try:
         with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            # torch warns of what it deprecates once in a process.
+            # torch shows each deprecation warning only once per process.
             warnings.simplefilter("ignore", DeprecationWarning)
             facts = dict(flat("", CONFIGURATIONS[name]()))
     except Exception as error:
@@ -1059,14 +1046,8 @@ def run(name: str) -> tuple[dict[str, np.ndarray] | None, float, str]:
     return facts, time.perf_counter() - began, ""
 
 
-def runs(names, n_jobs):
-    """Yield a name and what :func:`run` returns, in order."""
-    parallel = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator")
-    yield from zip(names, parallel(joblib.delayed(run)(name) for name in names), strict=True)
-
-
 def difference(before: np.ndarray, now: np.ndarray) -> str:
-    """Return how two arrays differ, or nothing if they are the same to the last bit."""
+    """Return the difference of two arrays as text; it is empty if all bits are the same."""
     if before.dtype != now.dtype or before.shape != now.shape:
         if before.dtype.kind != "U" or now.dtype.kind != "U":
             return f"{before.dtype}{before.shape} before, {now.dtype}{now.shape} now"
@@ -1083,7 +1064,7 @@ def difference(before: np.ndarray, now: np.ndarray) -> str:
 
 
 def differences(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray]) -> dict[str, str]:
-    """Return all that differs, by name."""
+    """Return all differences by name."""
     found = dict.fromkeys(before.keys() - now.keys(), "before only")
     found |= dict.fromkeys(now.keys() - before.keys(), "now only")
     for name in before.keys() & now.keys():
@@ -1092,18 +1073,18 @@ def differences(before: Mapping[str, np.ndarray], now: Mapping[str, np.ndarray])
     return dict(sorted(found.items()))
 
 
-def chosen(patterns: list[str] | None) -> list[str]:
-    """Return the names that match a pattern, or all."""
+def selected(patterns: list[str] | None) -> list[str]:
+    """Return the names that match a pattern; None returns all names."""
     if patterns is None:
         return list(CONFIGURATIONS)
     for pattern in patterns:
         if not fnmatch.filter(CONFIGURATIONS, pattern):
-            raise SystemExit(f"No configuration is called {pattern!r}; see --list.")
+            raise SystemExit(f"No configuration matches {pattern!r}; --list prints all names.")
     return [name for name in CONFIGURATIONS if any(fnmatch.fnmatch(name, p) for p in patterns)]
 
 
 def read(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Return a recording: what every configuration gave."""
+    """Return the facts of a recording by configuration and name."""
     found: dict[str, dict[str, np.ndarray]] = {}
     with np.load(path) as file:
         for key in file.files:
@@ -1113,23 +1094,25 @@ def read(path: Path) -> dict[str, dict[str, np.ndarray]]:
 
 
 def main() -> int:
-    """Record or compare from the command line."""
+    """Record or compare from the command line; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--output", type=Path, help="where to record")
-    what.add_argument("--against", type=Path, help="a recording to compare with")
-    what.add_argument("--list", action="store_true", help="print the configurations")
+    what.add_argument("--output", type=Path, help="file to record to")
+    what.add_argument("--against", type=Path, help="recording to compare with")
+    what.add_argument("--list", action="store_true", help="print the names of the configurations")
     parser.add_argument("--only", nargs="+", metavar="NAME", help='names or patterns like "ode.*"')
-    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--jobs", type=int, default=1, help="number of processes")
     arguments = parser.parse_args()
-    names = chosen(arguments.only)
+    names = selected(arguments.only)
     if arguments.list:
         print(*names, sep="\n")
         return 0
     print(f"{Path(skhybrid.__file__).parent}, torch {torch.__version__}", flush=True)
     before = {} if arguments.against is None else read(arguments.against)
     recorded, n_different, began = {}, 0, time.perf_counter()
-    for name, (facts, seconds, error) in runs(names, arguments.jobs):
+    parallel = joblib.Parallel(n_jobs=arguments.jobs, batch_size=1, return_as="generator")
+    outcomes = parallel(joblib.delayed(run)(name) for name in names)
+    for name, (facts, seconds, error) in zip(names, outcomes, strict=True):
         lines = {"fails": error} if error else {}
         if facts is not None and arguments.against is not None:
             lines = differences(before.get(name, {}), facts)
@@ -1141,7 +1124,7 @@ def main() -> int:
         recorded |= {f"{name}/{fact}": value for fact, value in (facts or {}).items()}
     missing = [] if arguments.only else sorted(before.keys() - CONFIGURATIONS.keys())
     for name in missing:
-        print(f"{name:40} is in the recording only")
+        print(f"{name:40} is only in the recording")
     if arguments.output is not None:
         np.savez_compressed(arguments.output, **recorded)
     print(
@@ -1151,7 +1134,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # By its name, so that other processes find its functions and pickles name them.
+    # Import by name: other processes and pickles need the name of the module.
     from same_fits import main
 
     raise SystemExit(main())

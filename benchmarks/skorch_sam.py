@@ -1,15 +1,16 @@
-"""Sharpness-aware minimisation of two hybrid models with skorch: a rival for a search of ours.
+"""Train two hybrid models with sharpness-aware minimisation in skorch, to compare with skhybrid.
 
-This is what a careful user would write who knows scikit-learn, torch and skorch, and has no
-skhybrid: a net whose training step takes two gradients, a loader that slices tensors, and two small
-estimators whose parameters a grid search can name. The steps are those of
-``HybridRegressor(refine_rho=None, physics_init="given")``, for one physics and one network each, so
-that ``benchmarks/bench_search.py`` can time a search over them beside a search over ours.
+A careful user who knows scikit-learn, torch and skorch, and has no skhybrid, would write this code:
+a net with two gradients per training step, a loader that slices tensors, and two small estimators
+with parameters for a grid search. The steps are the same as in
+``HybridRegressor(refine_rho=None, physics_init="given")``, for one physics and one network each.
+``benchmarks/bench_search.py`` compares the time of a search over these estimators with a search
+over skhybrid's.
 
 - :class:`SkorchStatic`: the acceleration of a pendulum, from ``make_pendulum_acceleration``.
 - :class:`SkorchWindows`: its trajectories, from ``make_pendulum``, in windows of two RK4 steps.
 
-It needs ``pip install skorch``, which skhybrid itself does not.
+The file needs ``pip install skorch``; skhybrid itself does not.
 """
 
 import functools
@@ -24,18 +25,18 @@ from skorch.regressor import NeuralNetRegressor
 from torch.nn.functional import linear, silu
 from torch.optim.lr_scheduler import LambdaLR
 
-# So many times faster than the network learns θ.
+# Learning rate of θ relative to the network's.
 PHYSICS_RATE = 10.0
-# Steps in a window.
+# Number of steps per window.
 WINDOW = 2
 TINY = 1e-12
 
 
 class SharpnessAwareNet(NeuralNetRegressor):
-    """A skorch net that takes its gradient where every weight matrix W lies ρ ‖W‖ uphill.
+    """A skorch net with SAM: it moves each weight matrix W uphill by ρ ‖W‖ for the gradient.
 
-    Its module must know its ``weight_matrices()``. Biases and physics parameters stay where they
-    are, and the gradient of the penalty λ Σ‖W‖² is taken at the unperturbed weights.
+    The module must have a method ``weight_matrices()``. SAM does not perturb biases and physics
+    parameters. The gradient of the penalty λ Σ‖W‖² is that at the unperturbed weights.
     """
 
     def __init__(self, *arguments, rho=0.05, l2=0.0, **options):
@@ -44,13 +45,13 @@ class SharpnessAwareNet(NeuralNetRegressor):
         self.l2 = l2
 
     def on_train_begin(self, net, X=None, y=None, **options):
-        """Set once what stays the same in every step."""
+        """Set the training mode and the weight matrices once for all steps."""
         super().on_train_begin(net, X, y, **options)
         self._set_training(True)
         self.weights_ = self.module_.weight_matrices()
 
     def train_step(self, batch, **options):
-        """Take one step of Adam: two passes through the model, or a single one if ρ = 0."""
+        """Take one step of Adam: two passes through the model, or one pass if ρ = 0."""
         step = self.evaluate(batch)
         if self.rho > 0:
             saved = self.ascend(torch.autograd.grad(step["loss"], self.weights_))
@@ -65,19 +66,19 @@ class SharpnessAwareNet(NeuralNetRegressor):
         return step
 
     def evaluate(self, batch):
-        """Return what skorch calls a step: the loss of a minibatch and its prediction."""
+        """Return the loss of a minibatch and its prediction, as a step of skorch."""
         inputs, targets = batch
         prediction = self.infer(inputs)
         return {"loss": self.get_loss(prediction, targets, X=inputs), "y_pred": prediction}
 
     def differentiate(self, loss):
-        """Let all parameters have the gradient of the loss."""
+        """Set the gradients of all parameters to the gradient of the loss."""
         self._zero_grad_optimizer()
         loss.backward()
 
     @torch.no_grad()
     def ascend(self, gradients):
-        """Move the weight matrices along their gradients; return what they were."""
+        """Move the weight matrices along their gradients; return their old values."""
         saved = [weight.clone() for weight in self.weights_]
         for weight, gradient in zip(self.weights_, gradients, strict=True):
             length = self.rho * torch.linalg.vector_norm(weight)
@@ -86,13 +87,13 @@ class SharpnessAwareNet(NeuralNetRegressor):
 
     @torch.no_grad()
     def descend(self, saved):
-        """Put the weight matrices back where they were."""
+        """Restore the old values of the weight matrices."""
         for weight, value in zip(self.weights_, saved, strict=True):
             weight.copy_(value)
 
 
 class TensorLoader:
-    """Minibatches that are slices of tensors; torch's own loader fetches row after row."""
+    """Minibatches as slices of tensors; torch's own loader fetches single rows."""
 
     def __init__(self, dataset, batch_size, shuffle=False):
         self.inputs = dataset.X
@@ -101,7 +102,7 @@ class TensorLoader:
         self.shuffle = shuffle
 
     def __iter__(self):
-        """Yield inputs and targets; the last minibatch is smaller if rows are left over."""
+        """Yield inputs and targets; the last minibatch has the remaining rows."""
         inputs, targets = self.inputs, self.targets
         if self.shuffle:
             order = torch.randperm(len(inputs))
@@ -111,7 +112,7 @@ class TensorLoader:
 
 
 class ScaledSquaredError(torch.nn.Module):
-    """The mean squared error in units of the targets' spread."""
+    """The mean squared error of targets that are scaled by their standard deviation."""
 
     def __init__(self, unit):
         super().__init__()
@@ -123,21 +124,21 @@ class ScaledSquaredError(torch.nn.Module):
 
 
 class HybridModule(torch.nn.Module):
-    """What both models share: θ = start · (1 + z), and a network that reads standardised states."""
+    """Base of both models: θ = start · (1 + z), and a network that reads standardised states."""
 
-    def __init__(self, n_outputs, omega2_start, mean, spread, scale):
+    def __init__(self, n_outputs, omega2_start, mean, std, scale):
         super().__init__()
         self.omega2_start = omega2_start
         self.z = torch.nn.Parameter(torch.zeros(()))
         self.first = torch.nn.Linear(2, 64)
         self.second = torch.nn.Linear(64, 64)
         self.last = torch.nn.Linear(64, n_outputs)
-        self.register_buffer("offset", -mean / spread)
-        self.register_buffer("factor", 1.0 / spread)
+        self.register_buffer("offset", -mean / std)
+        self.register_buffer("factor", 1.0 / std)
         self.register_buffer("scale", scale)
 
     def weight_matrices(self):
-        """Return the parameters that are perturbed."""
+        """Return the parameters that SAM perturbs."""
         return [layer.weight for layer in (self.first, self.second, self.last)]
 
     def omega2(self):
@@ -145,9 +146,9 @@ class HybridModule(torch.nn.Module):
         return self.omega2_start * (1.0 + self.z)
 
     def correction(self, state):
-        """Return what the network adds, in the units of what it adds to.
+        """Return the output of the network, in the units of the term that it corrects.
 
-        Its layers are not called as modules, which would cost six per cent of a step.
+        The code does not call the layers as modules; those calls cost six per cent of a step.
         """
         first, second, last = self.first, self.second, self.last
         hidden = torch.addcmul(self.offset, state, self.factor)
@@ -157,7 +158,7 @@ class HybridModule(torch.nn.Module):
 
 
 class StaticModule(HybridModule):
-    """Acceleration of a pendulum in a state."""
+    """Acceleration of a pendulum as a function of its state."""
 
     def forward(self, state):
         """Return accelerations of shape (n,)."""
@@ -165,14 +166,14 @@ class StaticModule(HybridModule):
 
 
 class RolloutModule(HybridModule):
-    """Trajectories of a pendulum from their first states."""
+    """Trajectories of a pendulum from their initial states."""
 
-    def __init__(self, n_outputs, omega2_start, mean, spread, scale, dt):
-        super().__init__(n_outputs, omega2_start, mean, spread, scale)
+    def __init__(self, n_outputs, omega2_start, mean, std, scale, dt):
+        super().__init__(n_outputs, omega2_start, mean, std, scale)
         self.dt = dt
 
     def forward(self, state, n_steps=WINDOW):
-        """Return the states after each of some RK4 steps, of shape (n, n_steps, 2)."""
+        """Return the states after each RK4 step, of shape (n, n_steps, 2)."""
         pull, path = -self.omega2(), []
         for _ in range(n_steps):
             first = self.rate(state, pull)
@@ -192,17 +193,17 @@ class RolloutModule(HybridModule):
 
 
 def half_cosine(step, n_steps):
-    """Return the factor of the learning rates: from one to zero."""
+    """Return the factor of the learning rates, which falls from one to zero."""
     return 0.5 * (1.0 + math.cos(math.pi * step / n_steps))
 
 
 def as_tensor(values):
-    """Return an array in single precision."""
+    """Return a tensor in single precision."""
     return torch.as_tensor(np.asarray(values), dtype=torch.float32)
 
 
 class SkorchHybrid(RegressorMixin, BaseEstimator):
-    """What both estimators share: the parameters, and how a module is trained."""
+    """Base of both estimators: their parameters, and the training of a module."""
 
     def __init__(
         self,
@@ -224,7 +225,7 @@ class SkorchHybrid(RegressorMixin, BaseEstimator):
         self.random_state = random_state
 
     def train(self, module, inputs, targets, unit, **module_options):
-        """Fit a net to tensors, in units of ``unit``, and note what came out."""
+        """Fit a net to tensors with errors in units of ``unit``; store the net and ω²."""
         torch.set_num_threads(1)
         n_steps = self.max_epochs * math.ceil(len(inputs) / self.batch_size)
         self.net_ = SharpnessAwareNet(
@@ -277,9 +278,9 @@ class SkorchStatic(SkorchHybrid):
         """Fit to X of shape (n, 2) and y of shape (n,)."""
         X, y = as_tensor(X), as_tensor(y)
         scale = y.std(correction=0)
-        spread = X.std(0, correction=0)
+        std = X.std(0, correction=0)
         return self.train(
-            StaticModule, X, y, scale, n_outputs=1, mean=X.mean(0), spread=spread, scale=scale
+            StaticModule, X, y, scale, n_outputs=1, mean=X.mean(0), std=std, scale=scale
         )
 
     def predict(self, X):
@@ -314,21 +315,21 @@ class SkorchWindows(SkorchHybrid):
         self.dt = dt
 
     def fit(self, X, y):
-        """Fit to first states of shape (n, 2) and what follows, of shape (n, n_times, 2)."""
+        """Fit to initial states of shape (n, 2) and later states of shape (n, n_times, 2)."""
         X, y = as_tensor(X), as_tensor(y)
         states = torch.cat([X[:, None], y], dim=1)
         rates = states.diff(dim=1) / self.dt
         windows = states.unfold(1, WINDOW + 1, 1).movedim(-1, 2).flatten(0, 1)
-        spread = states.std(dim=(0, 1), correction=0)
+        std = states.std(dim=(0, 1), correction=0)
         self.n_times_ = y.shape[1]
         return self.train(
             RolloutModule,
             windows[:, 0].contiguous(),
             windows[:, 1:].contiguous(),
-            spread,
+            std,
             n_outputs=2,
             mean=states.mean(dim=(0, 1)),
-            spread=spread,
+            std=std,
             scale=rates.square().mean(dim=(0, 1)).sqrt(),
             dt=self.dt,
         )
@@ -339,5 +340,5 @@ class SkorchWindows(SkorchHybrid):
             return self.net_.module_(as_tensor(X), self.n_times_).numpy()
 
     def score(self, X, y):
-        """Return minus the mean squared error of whole trajectories."""
+        """Return the negative mean squared error of whole trajectories."""
         return -float(np.mean((self.predict(X) - y) ** 2))

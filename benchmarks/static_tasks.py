@@ -1,11 +1,12 @@
-"""How right is θ, and how good the prediction, where the truth is known?
+"""Measure the errors of θ and of the prediction on static tasks with known truth.
 
-Four tasks on the angular acceleration of a pendulum, of which the physics knows −ω₀² sin(angle):
-drag is missing from clean data, from noisy data, and from few and very noisy data; and a wiggly
-term is missing. Fits with defaults, from two initial values, beside plain Adam and beside training
-by SAM without the refinement. The prediction is judged on 1,000 clean rows not used in training.
+The four tasks predict the angular acceleration of a pendulum; the physics has −ω₀² sin(angle).
+Three tasks lack drag: in clean data, in noisy data, and in few and very noisy data. The fourth task
+lacks a wiggly term. The script fits each task with the defaults from two initial values, and
+compares the fits with plain Adam and with SAM without the refinement. The test data are 1,000
+clean rows that are not in the training data.
 
-The default seeds were not looked at while the defaults of the estimator were chosen.
+The defaults of the estimator were chosen without looking at the default seeds.
 
     python benchmarks/static_tasks.py --output benchmarks/results/static_tasks.csv
 """
@@ -62,7 +63,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, nargs="+", default=[100, 101, 102, 103, 104])
     parser.add_argument(
-        "--inits", nargs="+", default=["least_squares", "given"], help="physics_init"
+        "--inits", nargs="+", default=["least_squares", "given"], help="values of physics_init"
     )
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
@@ -101,7 +102,7 @@ def main():
     Console(width=150).print(table)
     if arguments.output is not None:
         results.to_csv(arguments.output, index=False, float_format="%.5g")
-        print(f"Every fit: {arguments.output}")
+        print(f"Results of all fits: {arguments.output}")
 
 
 if __name__ == "__main__":
