@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from skhybrid._regressor import HybridRegressor
     from skhybrid.model.latent_ode import LatentODE
     from skhybrid.model.ode import ODE
-    from skhybrid.model.physics import Param, Physics
+    from skhybrid.model.param import Param
+    from skhybrid.model.physics import Physics
     from skhybrid.search.search_cv import HybridSearchCV
 
 __all__ = [
@@ -33,7 +34,7 @@ _HOMES = {
     "HybridRegressor": "skhybrid._regressor",
     "HybridSearchCV": "skhybrid.search.search_cv",
     "LatentODE": "skhybrid.model.latent_ode",
-    "Param": "skhybrid.model.physics",
+    "Param": "skhybrid.model.param",
     "Physics": "skhybrid.model.physics",
 }
 _MODULES = {"datasets", "exceptions", "inspection", "model_selection"}

@@ -20,10 +20,12 @@ from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
+from skhybrid.model.physics import require_wrapped
 from skhybrid.prediction.rates import predict_rates
 from skhybrid.prediction.rollouts import predict_trajectories
-from skhybrid.prediction.scores import score_trajectories
+from skhybrid.prediction.scores import score_table, score_trajectories
 from skhybrid.prediction.tables import predict_table
+from skhybrid.runtime.interrupts import keeps_interrupted_fit
 from skhybrid.runtime.threads import threads
 
 
@@ -41,7 +43,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         The scientific model, written with torch operations. A function's positional arguments are
         features: DataFrame columns by name, array columns by order; a single argument ``X`` gets
         the whole table. Its keyword-only arguments are the unknown parameters θ, with their initial
-        values as defaults. :class:`Physics` adds bounds and units. None is a network alone.
+        values as defaults. :class:`Physics` adds bounds and units, and its unknown ``k`` is the
+        parameter ``physics__k`` in a grid. None is a network alone.
     nn : int, sequence of int, torch.nn.Module or None, default=(64, 64)
         Hidden sizes of a multilayer perceptron with SiLU activations, or your own module, which is
         copied and initialised anew. It reads standardised features; its output is in units of the
@@ -124,11 +127,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
         at the given initial values.
     missing_targets : {"error", "mask"}, default="error"
-        Whether NaN in y is an error, or is left out of the loss, target by target.
+        Whether NaN in y is an error, or is left out of the loss and of ``score``, target by target.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, the network and the scales of the last fit.
         The physics parameters, the structure, ``nn``, ``nn_features`` and the shape of one target
-        must not change.
+        must not change. New initial values of free physics parameters do not move the start.
     dtype : {"float32", "float64"}, default="float32"
         Precision of training and prediction. Least squares always uses float64.
     device : str or torch.device, default="cpu"
@@ -176,7 +179,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             nn_features_path_ : dict of str to ndarray
         Results of all candidates, a row for each, ready for a DataFrame: the value, its mean
         cross-validated "score", how much it is "worse than best" with the paired "standard error",
-        the "physics share", every physics parameter and its spread, and "chosen".
+        the "physics share", every physics parameter and its spread, and "chosen". Without rows if
+        an interrupt from the keyboard left the default.
     initial_states_ : ndarray of shape (n_samples, n_states)
         Learned initial states of an ODE's training trajectories; NaN for trajectories that have no
         weight or are held out. Only if first states are learned.
@@ -185,6 +189,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     -----
     CollapseWarning
         If the network's or the physics' part explains nothing.
+    FitInterruptedWarning
+        If the user interrupts the training from the keyboard. The fit keeps the model of the last
+        whole epoch, and its restart has the status "interrupted from the keyboard". If the choice
+        of parameters that are "auto" is interrupted, those not chosen yet have their defaults, and
+        the fit goes on. The interrupt is raised before the end of the first epoch, in a search or
+        another meta-estimator with many fits, in a worker process and in a thread.
     NonFiniteLossWarning
         If a restart met a non-finite loss and was stopped.
     PhysicsInitWarning
@@ -301,6 +311,30 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
+    def set_params(self, **params):
+        """Set the parameters of the estimator.
+
+        Parameters
+        ----------
+        **params : dict
+            By name. With ``physics=Physics(...)``, ``physics__k`` is the unknown ``k``, as in
+            :meth:`Physics.set_params`.
+
+        Returns
+        -------
+        self : HybridRegressor
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown.
+        PhysicsError
+            If ``physics__k`` is given, and the physics is not wrapped in Physics or cannot have
+            this value.
+        """
+        require_wrapped(params.get("physics", self.physics), params)
+        return super().set_params(**params)
+
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None):
@@ -338,7 +372,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             if deferred is not None and self._can_be_batched():
                 deferred.add(self, X, y, sample_weight)
                 return self
-            choices = choose_auto_parameters(self, X, y, sample_weight)
+            keep_interrupted = keeps_interrupted_fit()
+            choices = choose_auto_parameters(
+                self, X, y, sample_weight, keep_interrupted=keep_interrupted
+            )
             settings = FitSettings.of(self, **choices.values)
             inputs = read_inputs(settings, self, X, y, sample_weight)
             observer = FitObserver(self, inputs.trajectory_info, X, y, sample_weight)
@@ -350,7 +387,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                     fitted = fit_physics(settings, inputs, previous=self._previous())
                 else:
                     fitted = fit_hybrid(
-                        settings, inputs, previous=self._previous(), observe=observer
+                        settings,
+                        inputs,
+                        previous=self._previous(),
+                        observe=observer,
+                        keep_interrupted=keep_interrupted,
                     )
         self._forget_choices()
         vars(self).update(choices.attributes)
@@ -394,19 +435,26 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            For an :class:`~skhybrid.ODE`, all times and all points of a field count as rows;
-            missing values do not. Unknown initial states are estimated from the first
-            ``n_initial`` outputs, which do not count.
+            With ``missing_targets="mask"``, NaN does not count, target by target. For an
+            :class:`~skhybrid.ODE`, all times and all points of a field count as rows; missing
+            values do not. Unknown initial states are estimated from the first ``n_initial``
+            outputs, which do not count.
         sample_weight : array-like of shape (n_samples,), default=None
 
         Returns
         -------
         score : float
-            Mean of R² over the targets.
+            Mean of R² over the targets with two known values or more; NaN if there are none, with
+            an ``UndefinedMetricWarning``.
+
+        Raises
+        ------
+        ValueError
+            If the y of a table contains NaN without ``missing_targets="mask"``.
         """
         check_is_fitted(self)
         if self._fitted.trajectory_info is None:
-            return super().score(X, y, sample_weight)
+            return score_table(self, X, y, sample_weight)
         with threads(self.n_threads):
             return score_trajectories(self, X, y, sample_weight)
 

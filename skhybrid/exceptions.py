@@ -4,14 +4,20 @@ from __future__ import annotations
 
 __all__ = [
     "CollapseWarning",
+    "ColumnBindingWarning",
     "DataNotAvailableError",
     "DivergenceWarning",
+    "FitInterruptedWarning",
     "NetworkError",
     "NonFiniteLossWarning",
+    "OutOfMemoryError",
+    "ParameterWarning",
     "PhysicsError",
     "PhysicsInitWarning",
+    "PoorFitWarning",
     "SearchInterruptedWarning",
     "SerialMembersWarning",
+    "StructureError",
     "TrainingError",
 ]
 
@@ -24,8 +30,16 @@ class NetworkError(ValueError):
     """The network cannot be used: its inputs, output or running statistics are wrong."""
 
 
+class StructureError(ValueError):
+    """The structure, or the join of an ODE, cannot be used: it fails, or its output is wrong."""
+
+
 class TrainingError(RuntimeError):
     """Training ended without any usable parameters."""
+
+
+class OutOfMemoryError(MemoryError):
+    """Memory could not be allocated; the message says how much was asked for."""
 
 
 class DataNotAvailableError(OSError):
@@ -44,12 +58,28 @@ class CollapseWarning(UserWarning):
     """One part of the hybrid model, the network or the physics, explains nothing."""
 
 
+class ColumnBindingWarning(UserWarning):
+    """Columns without names, more than the physics reads, are bound to it by position."""
+
+
+class ParameterWarning(UserWarning):
+    """The data do not determine a physics parameter: it is on a bound, idle or redundant."""
+
+
+class PoorFitWarning(UserWarning):
+    """A fit says little: it is worse than the mean, or its data are constant or too few."""
+
+
 class PhysicsInitWarning(UserWarning):
     """The least-squares start of the physics parameters failed; the given values are used."""
 
 
 class SerialMembersWarning(UserWarning):
     """The model cannot be vectorised over fits, so fits are trained one after the other."""
+
+
+class FitInterruptedWarning(UserWarning):
+    """A fit was interrupted from the keyboard; it keeps what it has found so far."""
 
 
 class SearchInterruptedWarning(UserWarning):

@@ -12,7 +12,6 @@ import torch
 from sklearn.exceptions import NotFittedError
 from small_models import (
     ForceModule,
-    Interrupt,
     drive,
     drive_two,
     make_model,
@@ -110,18 +109,6 @@ def test_failed_fit_leaves_the_estimator_as_it_was(nn):
         model.fit(X[["angle"]], Y)
     assert vars(model) == fitted
     np.testing.assert_array_equal(model.predict(X), prediction)
-
-
-def test_interrupted_fit_leaves_the_estimator_as_it_was():
-    model = make_model().fit(X, Y)
-    prediction, threads = model.predict(X), torch.get_num_threads()
-    state = torch.random.get_rng_state()
-    with pytest.raises(KeyboardInterrupt):
-        model.set_callbacks(Interrupt(1)).fit(X.to_numpy()[:, ::-1], Y)
-    np.testing.assert_array_equal(model.predict(X), prediction)
-    assert list(model.feature_names_in_) == ["force", "angle"]
-    assert torch.get_num_threads() == threads
-    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 # Data.

@@ -8,12 +8,13 @@ import pytest
 import torch
 from sklearn.base import is_regressor
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
 from sklearn.utils import estimator_html_repr, get_tags
 from sklearn.utils._param_validation import InvalidParameterError
-from small_models import drive, make_model, make_table
+from small_models import ForceModule, drive, make_model, make_table
 
-from skhybrid import HybridRegressor, Param, Physics
-from skhybrid.exceptions import NetworkError
+from skhybrid import HybridRegressor, HybridSearchCV, Param, Physics
+from skhybrid.exceptions import NetworkError, PhysicsError
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
 
@@ -88,6 +89,48 @@ def test_parameters_round_trip():
     assert other.get_params() == parameters
     with pytest.raises(ValueError, match="Invalid parameter 'roh'"):
         model.set_params(roh=0.1)
+
+
+def test_unknowns_of_the_physics_are_parameters():
+    model = make_model(physics=Physics(drive, gain=Param(1.0, bounds=(0.0, 4.0))))
+    nested = {name for name in model.get_params() if "__" in name}
+    assert nested == {"physics__gain", "physics__offset"}
+    assert "physics__gain" not in model.get_params(deep=False)
+    assert model.set_params(physics__gain=0.3, rho=0.1) is model
+    assert repr(model.get_params()["physics__gain"]) == "Param(0.3, bounds=(0.0, 4.0))"
+    for name, value in model.get_params().items():
+        model.set_params(**{name: value})
+        assert model.get_params()[name] is value
+    model.set_params(physics__offset=0.2, physics=Physics(drive, gain=2.0))
+    assert repr(model.physics) == "Physics(drive, gain=Param(2.0), offset=Param(0.2))"
+
+
+@pytest.mark.parametrize(
+    ("physics", "name", "message"),
+    [
+        (Physics(drive), "physics__gian", "no parameter named 'gian'. Did you mean 'gain'"),
+        (Physics(drive), "physics__gain__unit", "no parameter named 'gain__unit'"),
+        (drive, "physics__gain", r"'drive' is not wrapped in Physics.*physics=Physics\(drive\)"),
+        (ForceModule(), "physics__gain", "'ForceModule' is not wrapped in Physics"),
+        (None, "physics__gain", "because physics is None"),
+    ],
+)
+def test_an_unknown_that_cannot_be_set_is_named(physics, name, message):
+    model = make_model(physics=physics)
+    with pytest.raises(PhysicsError, match=message):
+        model.set_params(**{name: 2.0})
+    with pytest.raises(PhysicsError, match=message):
+        GridSearchCV(model, {name: [2.0]}, cv=2).fit(X, Y)
+    with pytest.raises(PhysicsError, match=message):
+        HybridSearchCV(model, {name: [2.0]}, cv=2).fit(X, Y)
+
+
+def test_a_fitted_model_keeps_its_physics():
+    model = make_model(physics=Physics(drive, offset=Param(0.3, fixed=True)), max_epochs=3)
+    before = model.fit(X, Y).predict(X)
+    model.set_params(physics__gain=9.0, physics__offset=Param(5.0))
+    assert model.physics_params_["offset"] == pytest.approx(0.3)
+    assert (model.predict(X) == before).all()
 
 
 def test_every_parameter_is_documented():

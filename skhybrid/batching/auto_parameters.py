@@ -10,20 +10,24 @@ from typing import Any
 
 import numpy as np
 from sklearn.model_selection import KFold
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import _num_samples
 
 from skhybrid.batching.comparison import Comparison, candidate_path, without_collapse
+from skhybrid.data.missing_targets import read_table_targets
+from skhybrid.exceptions import FitInterruptedWarning
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.ode import ODE
 from skhybrid.model_selection.fold_statistics import (
-    fold_columns,
+    held_out_losses,
     lowest,
     simplest,
     theta_columns,
     within_one_standard_error,
 )
 from skhybrid.model_selection.rules import one_standard_error, stable
+from skhybrid.runtime.user_warnings import warn
 
 AUTO = "auto"
 
@@ -86,7 +90,9 @@ class Choices:
     said_serial: bool = False
 
 
-def choose_auto_parameters(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Choices:
+def choose_auto_parameters(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, *, keep_interrupted: bool = False
+) -> Choices:
     """Choose all parameters that are "auto".
 
     Parameters
@@ -94,16 +100,22 @@ def choose_auto_parameters(estimator: Any, X: Any, y: Any, sample_weight: Any) -
     estimator : HybridRegressor
     X, y, sample_weight
         As given to ``fit``.
+    keep_interrupted : bool, default=False
+        Whether an interrupt from the keyboard leaves the parameters that are not chosen yet at
+        their defaults, with a warning, and is not raised.
     """
     names = auto_parameters(estimator)
     if not names:
         return Choices()
+    n_given = _num_samples(X)
+    X, y, sample_weight = _rows_with_a_target(estimator, X, y, sample_weight)
     n_samples = _num_samples(X)
     if n_samples < 2 * N_FOLDS:
+        known = " with a known target" if n_samples < n_given else ""
         raise ValueError(
             f"{names[0]}='auto' compares candidates on {N_FOLDS} folds of two samples or more "
-            f"each; X has {n_samples}. Give {names[0]} a value, or cut each long trajectory into "
-            "several."
+            f"each; X has {n_samples}{known}. Give {names[0]} a value, or cut each long trajectory "
+            "into several."
         )
     random_state = check_random_state(estimator.random_state)
     fold_seed, seed = random_state.randint(np.iinfo(np.int32).max, size=2).tolist()
@@ -112,20 +124,62 @@ def choose_auto_parameters(estimator: Any, X: Any, y: Any, sample_weight: Any) -
     comparison = Comparison(estimator, X, y, sample_weight, splits, seed=seed)
     chosen = {name: DEFAULTS[name] for name in names}
     attributes = {}
-    for name in names:
-        if name == "nn_features":
-            value, path = _choose_features(comparison, chosen)
-        elif name == "rho":
-            value, path = _choose_rho(comparison, chosen)
-        elif name == "refine_rho":
-            value, path = _choose_refine_rho(comparison, chosen)
-        else:
-            value, path = _choose_penalty(comparison, chosen, name)
+    for number, name in enumerate(names):
+        try:
+            value, path = _choose(comparison, chosen, name)
+        except KeyboardInterrupt:
+            if not keep_interrupted:
+                raise
+            attributes |= _defaults(names[number:])
+            break
         chosen[name] = value
         attributes |= {f"{name}_": value, f"{name}_path_": path}
         if estimator.verbose:
             print(f"{name}={value!r} was chosen among {len(path['score'])} candidates")
     return Choices(chosen, attributes, comparison.said_serial)
+
+
+def _defaults(names: Sequence[str]) -> dict[str, Any]:
+    """Return the attributes of parameters that an interrupt leaves at their defaults, and warn."""
+    attributes = {}
+    for name in names:
+        path = candidate_path({"params": []}, name, None)
+        attributes |= {f"{name}_": DEFAULTS[name], f"{name}_path_": path}
+    values = ", ".join(f"{name}={DEFAULTS[name]!r}" for name in names)
+    warn(
+        f"The choice of {names[0]}='auto' was interrupted from the keyboard. The fit goes on with "
+        f"{'the default' if len(names) == 1 else 'defaults'} {values}. Another interrupt ends it.",
+        FitInterruptedWarning,
+    )
+    return attributes
+
+
+def _choose(
+    comparison: Comparison, chosen: Mapping[str, Any], name: str
+) -> tuple[Any, dict[str, Any]]:
+    """Choose one parameter; return its value and the candidates."""
+    if name == "nn_features":
+        return _choose_features(comparison, chosen)
+    if name == "rho":
+        return _choose_rho(comparison, chosen)
+    if name == "refine_rho":
+        return _choose_refine_rho(comparison, chosen)
+    return _choose_penalty(comparison, chosen, name)
+
+
+def _rows_with_a_target(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple:
+    """Return the rows of a table with a known target, so that every fold has as many of them."""
+    if estimator.missing_targets != "mask" or isinstance(estimator.structure, ODE):
+        return X, y, sample_weight
+    targets = read_table_targets(y)
+    check_consistent_length(X, targets, sample_weight)
+    missing = np.isnan(targets.reshape(len(targets), -1)).all(axis=1)
+    if not missing.any():
+        return X, y, sample_weight
+    known = np.flatnonzero(~missing)
+    return tuple(
+        None if each is None else _safe_indexing(each, known) for each in (X, y, sample_weight)
+    )
 
 
 def _choose_rho(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[float, dict]:
@@ -153,7 +207,7 @@ def _choose_refine_rho(
     The default stays unless another radius is better by more than one standard error.
     """
     results = comparison.results([{**chosen, "refine_rho": radius} for radius in REFINE_RADII])
-    losses = -fold_columns(results, "test_score")
+    losses = held_out_losses(results)
     as_good = within_one_standard_error(losses)
     default = REFINE_RADII.index(DEFAULTS["refine_rho"])
     best = default if as_good[default] else lowest(losses)
@@ -184,7 +238,7 @@ def _choose_features(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple
         sizes = range(1, len(names) + 1)
         sets = [[*subset] for size in sizes for subset in itertools.combinations(names, size)]
         results = comparison.results([{**fixed, "nn_features": subset} for subset in sets])
-    losses = -fold_columns(results, "test_score")
+    losses = held_out_losses(results)
     as_good = within_one_standard_error(losses)
     best = simplest(as_good, [len(subset) for subset in sets], losses.mean(axis=1))
     return sets[best], candidate_path(results, "nn_features", best)
@@ -208,7 +262,7 @@ def _eliminate(
         n_before = len(sets)
         results = {key: _concatenated(results[key], more[key]) for key in results if key in columns}
         sets += smaller
-        losses = -fold_columns(results, "test_score")
+        losses = held_out_losses(results)
         best = n_before + int(losses[n_before:].mean(axis=1).argmin())
         if not within_one_standard_error(losses)[best]:
             break

@@ -7,7 +7,7 @@ import copy
 import threading
 import time
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +17,7 @@ from joblib.parallel import get_active_backend
 
 from skhybrid.batching.fit_tasks import FitTask
 from skhybrid.fitting.fit import finish_fit
+from skhybrid.fitting.parameter_warnings import Finding
 from skhybrid.runtime.chunks import chunks
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.threads import threads
@@ -56,6 +57,7 @@ def train_tasks(
     """
     batches = [*make_batches(tasks, n_jobs, max_members)]
     warned: set[tuple] = set()
+    findings: list[Finding] = []
     with contextlib.closing(_train_batches(batches, n_jobs)) as outcomes:
         for number, results, seconds, caught in outcomes:
             _warn_once(caught, warned)
@@ -64,7 +66,9 @@ def train_tasks(
             for task, result in zip(finished, results, strict=True):
                 try:
                     with threads(task.settings.n_threads):
-                        fitted = finish_fit(task.prepared, task.fit, result, task.settings)
+                        fitted = finish_fit(
+                            task.prepared, task.fit, result, task.settings, tell=findings.append
+                        )
                     vars(task.estimator).update(fitted.attributes())
                 except Exception as error:
                     task.error = error
@@ -73,6 +77,16 @@ def train_tasks(
                 task.seconds = seconds / len(finished)
             if done is not None:
                 done(finished)
+    _warn_of_findings(findings, len(tasks))
+
+
+def _warn_of_findings(findings: Sequence[Finding], n_fits: int) -> None:
+    """Warn once about each fault of the candidates, with the number of fits that have it."""
+    counts = Counter((finding.category, finding.key) for finding in findings)
+    first = {(finding.category, finding.key): finding for finding in reversed(findings)}
+    for key, count in counts.items():
+        message = f"In {count} of {n_fits} fits of a search; the first says: {first[key].message}"
+        warn(message, key[0], once=("search", *key))
 
 
 def _warn_once(caught: Sequence[tuple[Warning, str, int]], warned: set[tuple]) -> None:

@@ -11,14 +11,26 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 
 from skhybrid.batching.cross_validation import cross_validate
-from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning, SerialMembersWarning
+from skhybrid.exceptions import (
+    CollapseWarning,
+    NonFiniteLossWarning,
+    ParameterWarning,
+    PoorFitWarning,
+    SerialMembersWarning,
+)
 from skhybrid.fitting.diagnostics import NOTHING
-from skhybrid.model_selection.fold_statistics import excess, fold_columns, spread, theta_columns
+from skhybrid.model_selection.fold_statistics import excess, held_out_losses, spread, theta_columns
 from skhybrid.model_selection.scoring import THETA, score_and_physics_params
 from skhybrid.runtime.user_warnings import warn
 
 # A comparison leaves out candidates that fail and handles those that collapse: no warnings.
-_SETTLED = (CollapseWarning, NonFiniteLossWarning, FitFailedWarning)
+_SETTLED = (
+    CollapseWarning,
+    NonFiniteLossWarning,
+    ParameterWarning,
+    PoorFitWarning,
+    FitFailedWarning,
+)
 _ABOUT_SCORES = "One or more of the test scores are non-finite"
 
 
@@ -155,7 +167,7 @@ def candidate_path(results: Mapping[str, Any], name: str, best: int | None) -> d
     """Return results as columns: one for every quantity, with a value for every candidate."""
     if not results["params"]:
         return {name: np.array([]), "score": np.array([])}
-    losses = -fold_columns(results, "test_score")
+    losses = held_out_losses(results)
     worse, error = excess(losses)
     values = [candidate[name] for candidate in results["params"]]
     numbers = all(isinstance(value, float) for value in values)

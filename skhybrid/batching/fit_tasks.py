@@ -142,8 +142,10 @@ class FitTasks:
             prepared, features = self._prepared[cache_key]
             vars(estimator).update(features)
             fit = make_fit(prepared, settings)
-        model = [item for item in parameters.items() if item[0] not in START_PARAMETERS]
-        key = (keys.batching, position, *model)
+        model = {name: key for name, key in parameters.items() if name not in START_PARAMETERS}
+        if isinstance(estimator.physics, Physics):
+            model["physics"] = _physics_key(estimator.physics, any_start=True)
+        key = (keys.batching, position, *model.items())
         self.tasks.append(FitTask(estimator, settings, prepared, fit, key, keys.owner))
 
     def count(self, owner: int) -> int:
@@ -167,6 +169,24 @@ def _fingerprint(value: Any) -> Hashable:
         return joblib.hash(value)
     if value is None or isinstance(value, (str, Number, np.generic, FunctionType)):
         return value
-    if isinstance(value, (Physics, torch.nn.Module)):
+    if isinstance(value, Physics):
+        return _physics_key(value)
+    if isinstance(value, torch.nn.Module):
         return type(value), repr(value)
     return type(value)
+
+
+def _physics_key(physics: Physics, *, any_start: bool = False) -> tuple:
+    """Return a key of a Physics; with ``any_start``, initial values of free parameters may differ.
+
+    Fixed values and bounds are parts of the model that the members of a batch share.
+    """
+    function = physics.function if isinstance(physics.function, FunctionType) else physics.name
+    key: list = [type(physics), function]
+    for name, param in physics.params.items():
+        key += [name, param.shape, param.fixed, *(side.tobytes() for side in param.limits())]
+        if param.fixed or not any_start:
+            key.append(param.value().tobytes())
+        if not any_start:
+            key.append(repr(param.unit))
+    return tuple(key)

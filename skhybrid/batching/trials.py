@@ -24,6 +24,7 @@ from skhybrid.batching.fit_tasks import (
     FitTasks,
     TrialKeys,
 )
+from skhybrid.model.physics import Physics
 
 
 @dataclass
@@ -219,11 +220,21 @@ def _keys(estimator: Any, parameters: Mapping[str, Any]) -> tuple[tuple, tuple]:
     known = estimator.get_params(deep=True)
     batching, preparation = [], []
     for name, value in sorted(parameters.items()):
-        owner, _, last = name.rpartition("__")
+        owner, last = _split_name(name, known)
         is_ours = hasattr(known[owner] if owner else estimator, "_can_be_batched")
         if is_ours and last in TRAINING_PARAMETERS:
             continue
         preparation.append((name, id(value)))
-        if not (is_ours and last in START_PARAMETERS):
+        # What else an unknown of the physics changes is in the key of each fit.
+        if not (is_ours and (last in START_PARAMETERS or last.startswith("physics__"))):
             batching.append((name, id(value)))
     return tuple(batching), tuple(preparation)
+
+
+def _split_name(name: str, known: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the name of a parameter's owner, and its own; a Physics is one with its unknowns."""
+    parts = name.split("__")
+    prefixes = ["__".join(parts[:n]) for n in range(len(parts))]
+    physics = [n for n, prefix in enumerate(prefixes) if isinstance(known.get(prefix), Physics)]
+    n_owner = physics[0] - 1 if physics else len(parts) - 1
+    return prefixes[n_owner], "__".join(parts[n_owner:])

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.exceptions import ColumnBindingWarning, NetworkError, PhysicsError
 from skhybrid.runtime.suggestions import suggestion
+from skhybrid.runtime.user_warnings import warn
 
 
 def bind_columns(
@@ -30,6 +31,11 @@ def bind_columns(
     ------
     PhysicsError
         If X lacks a column.
+
+    Warns
+    -----
+    ColumnBindingWarning
+        If X has no column names, and more columns than the function reads.
     """
     if tuple(names) == ("X",):
         return None
@@ -47,6 +53,16 @@ def bind_columns(
         raise PhysicsError(
             f"physics {model!r} reads {len(names)} features ({', '.join(names)}), in this order; "
             f"X has only {n_features}.{hint}"
+        )
+    if names and n_features > len(names):
+        bound = ", ".join(f"{name} is column {column}" for column, name in enumerate(names))
+        warn(
+            f"X has no column names, so physics {model!r} reads its columns by position: {bound}. "
+            f"X has {n_features} columns; if this order is wrong, so is every parameter. Give X as "
+            "a DataFrame, whose columns are bound by name. In a pipeline, let the steps before "
+            'keep the names: set_output(transform="pandas").',
+            ColumnBindingWarning,
+            once=(ColumnBindingWarning, model, tuple(names), n_features),
         )
     return list(range(len(names)))
 

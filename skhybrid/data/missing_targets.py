@@ -2,10 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
+from sklearn.utils import check_array
 
 from skhybrid.data.rows import Rows
 from skhybrid.model.batch import Windows, select_rows
+
+
+@contextlib.contextmanager
+def mask_suggested() -> Iterator[None]:
+    """Name the option for missing targets in the error about NaN in y."""
+    try:
+        yield
+    except ValueError as error:
+        text = str(error)
+        if "contains NaN" in text and not text.startswith("Input X "):
+            raise ValueError(
+                "y contains NaN. If these values are missing, set missing_targets='mask'."
+            ) from error
+        raise
+
+
+def read_table_targets(y: Any) -> np.ndarray:
+    """Return the targets of a table in float64; NaN is a missing target."""
+    return check_array(
+        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+    )
 
 
 def mask_missing(

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.given_arrays import check_given
 from skhybrid.data.latent_state_guesses import guess_states
 from skhybrid.data.read_trajectories import check_signature, component_names, trajectory_weights
 from skhybrid.data.records import read_outputs
@@ -78,6 +79,7 @@ def read_images(
     ode.validate()
     check_signature(physics, ode)
     outputs, _ = read_outputs(y, masked)
+    check_given("X", X)
     X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
     n_context, image_shape = X.shape[1], X.shape[2:]
     shapes = {each.shape for each in outputs}
@@ -92,6 +94,7 @@ def read_images(
     n_times = values.shape[1] + 1
     lengths = np.full(len(X), n_times)
     times = read_times(ode, len(X), lengths, False, None)
+    ode.require_few_steps(times.shape[1] - 1, "over the longest sequence in y")
     layout = Layout(
         state_shape=(ode.n_states,),
         output_shape=image_shape,

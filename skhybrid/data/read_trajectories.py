@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.records import (
     check_counts,
     check_lengths,
@@ -26,8 +27,12 @@ from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsError
 from skhybrid.model.layout import Layout
 from skhybrid.model.ode import ODE
+from skhybrid.model.out_of_memory import require_memory
 from skhybrid.model.physics import Physics
 from skhybrid.runtime.suggestions import suggestion
+
+# Names of an argument that can only be the time. An unused first argument begins with "_".
+TIME_NAMES = ("t", "time")
 
 
 def read_trajectories(
@@ -77,6 +82,7 @@ def read_trajectories(
     values, lengths = _observations(ode, given, outputs)
     with_first = ode.inputs is not None
     times = read_times(ode, len(values), lengths, with_first, given.times)
+    ode.require_few_steps(times.shape[1] - 1, "over the longest trajectory in y")
     states_observed = ode.observe is None
     learned = _learns_first_states(ode, values, times, lengths)
     layout = Layout(
@@ -134,7 +140,8 @@ def _read_initial_states(
     estimator: BaseEstimator, ode: ODE, X: Any, outputs: Sequence[np.ndarray], reset: bool
 ) -> _GivenX:
     """Read X as initial states."""
-    X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
+    with columns_named(X=X):
+        X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
     check_counts(X, outputs)
     found = getattr(estimator, "feature_names_in_", None)
     names = _names(ode.state_names, found, X.shape[1], "state")
@@ -176,7 +183,8 @@ def _check_outputs(ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]) -> N
             "measured, give observe."
         )
     n_outputs = output_shape[0]
-    wrong = [each for each in ode.corrected or () if not 0 <= each < n_outputs]
+    corrected = () if ode.corrected is None else ode.corrected
+    wrong = [each for each in corrected if not 0 <= each < n_outputs]
     if wrong:
         raise ValueError(
             f"corrected has output {wrong[0]}; y has {n_outputs} outputs, 0 to {n_outputs - 1}."
@@ -239,6 +247,14 @@ def check_signature(physics: Physics | None, ode: ODE) -> None:
     """Raise a PhysicsError if the physics is no right-hand side or reads inputs that X lacks."""
     if physics is None:
         return
+    first, others = physics.inputs[:1], physics.inputs[1:]
+    later = [name for name in others if name in TIME_NAMES]
+    if later and first[0] not in TIME_NAMES and not first[0].startswith("_"):
+        right = ", ".join((later[0], *(name for name in physics.inputs if name != later[0])))
+        raise PhysicsError(
+            f"physics {physics.name!r} takes ({', '.join(physics.inputs)}), but a right-hand side "
+            f"takes the time first: def f({right}, *, a=1.0)."
+        )
     wanted = "(t, state)" if ode.inputs is None else "(t, state) or (t, state, inputs)"
     if len(physics.inputs) not in (2, 3):
         raise PhysicsError(
@@ -263,6 +279,7 @@ def _names(
     given: Sequence[str] | None, found: Sequence[str] | None, n: int, role: str
 ) -> tuple[str, ...]:
     """Return the given names, or the column names, or numbered ones for a "state" or "input"."""
+    require_memory(8.0 * n, f"The {role} with {n} components")
     if given is None:
         given = found if found is not None else [f"{role}_{i}" for i in range(n)]
     if len(given) != n:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
+from skhybrid.data.given_arrays import check_given, columns_named
+from skhybrid.data.missing_targets import mask_suggested
 from skhybrid.data.times import padded
 from skhybrid.runtime.suggestions import suggestion
 
@@ -34,7 +36,9 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
         "ensure_all_finite": "allow-nan" if masked else True,
         "input_name": "y",
     }
-    try:
+    for each in y if _is_ragged(y) else [y]:
+        check_given("y", each)
+    with mask_suggested():
         if _is_ragged(y):
             arrays = [check_array(each, **settings) for each in y]
             scalar = arrays[0].ndim == 1
@@ -42,12 +46,6 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
             whole = check_array(y, **settings)
             scalar = whole.ndim == 2
             arrays = list(whole)
-    except ValueError as error:
-        if "NaN" in str(error) and not masked:
-            raise ValueError(
-                "y contains NaN. If NaN marks missing values, set missing_targets='mask'."
-            ) from error
-        raise
     if arrays[0].ndim < 1 or (not _is_ragged(y) and whole.ndim < 2):
         raise ValueError(
             f"y must have shape (n_trajectories, n_times, n_outputs); it has shape {whole.shape}."
@@ -62,6 +60,12 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
 
 def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Return the inputs of every trajectory, of shape (n_times, n_inputs), and their names."""
+    check_given("X", X)
+    if not _is_ragged(X) and np.shape(X)[:1] == (0,):
+        raise ValueError(
+            "X has no trajectories. Give the inputs of one trajectory at least, of shape (n_times, "
+            "n_inputs)."
+        )
     if not _is_ragged(X) and getattr(X, "ndim", np.ndim(X)) != 3:
         raise ValueError(
             "With inputs over time X must have shape (n_trajectories, n_times, n_inputs), or be a "
@@ -78,7 +82,9 @@ def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
             raise ValueError(
                 f"Trajectory {number} of X has columns {columns}, the first one has {names}."
             )
-        records.append(check_array(each, dtype=np.float64, input_name="X"))
+        name = f"X[{number}]"
+        with columns_named(**{name: each}):
+            records.append(check_array(each, dtype=np.float64, input_name=name))
     widths = {record.shape[1] for record in records}
     if len(widths) > 1:
         raise ValueError(f"The trajectories in X have different numbers of inputs: {widths}.")

@@ -65,19 +65,29 @@ class Rows:
 
     def tensors(self, dtype: torch.dtype, device: torch.device | str) -> Batch:
         """Return the rows as torch tensors."""
-        largest = torch.finfo(dtype).max
-        x = self.x if isinstance(self.x, tuple) else (self.x,)
-        arrays = [("X", part) for part in x if part is not None]
+        parts = self.x._asdict() if isinstance(self.x, Windows) else {"x": self.x}
+        arrays = [
+            ("times" if name in ("first_time", "steps") else "X", part)
+            for name, part in parts.items()
+            if part is not None
+        ]
         for name, array in (*arrays, ("y", self.y)):
-            if np.abs(array).max(initial=0.0) > largest:
-                raise ValueError(
-                    f"{name} has values beyond {largest:.1e}, the largest of {dtype}. Choose "
-                    "smaller units, or dtype='float64'."
-                )
+            require_range(name, array, dtype)
         return Batch(
             as_tensors(self.x, dtype, device),
             as_tensor(self.y, dtype, device),
             None if self.weight is None else as_tensor(self.weight, dtype, device),
+        )
+
+
+def require_range(name: str, array: np.ndarray, dtype: torch.dtype) -> None:
+    """Raise a ValueError if an array has numbers that are too large for a dtype."""
+    largest = torch.finfo(dtype).max
+    known = ~np.isnan(array)
+    if np.abs(array).max(initial=0.0, where=known) > largest:
+        raise ValueError(
+            f"{name} has values beyond {largest:.1e}, the largest of {dtype}. Choose smaller "
+            "units, or dtype='float64'."
         )
 
 

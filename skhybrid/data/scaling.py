@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,13 @@ def target_scales(rows: Rows) -> Scales:
     return Scales(zero, one, zero, one, torch.tensor(mean), torch.tensor(std)).to(torch.float64)
 
 
-def input_scales(inputs: Tensor, scales: Scales, rows: Rows, axis: int = -1) -> Scales:
+def input_scales(
+    inputs: Tensor,
+    scales: Scales,
+    rows: Rows,
+    axis: int = -1,
+    units: Sequence[float] | None = None,
+) -> Scales:
     """Return scales that standardise the network's inputs over the training rows.
 
     Parameters
@@ -33,6 +40,8 @@ def input_scales(inputs: Tensor, scales: Scales, rows: Rows, axis: int = -1) -> 
         Weight the inputs, averaged over targets, if each input belongs to one row.
     axis : int, default=-1
         Axis of the inputs; each input has its own scale.
+    units : sequence of float, default=None
+        Units of the first inputs, for those that are constant; 1 by default.
     """
     columns = inputs.double().cpu().movedim(axis, -1)
     per_input = (columns.shape[-1], *[1] * (-1 - axis))
@@ -42,6 +51,11 @@ def input_scales(inputs: Tensor, scales: Scales, rows: Rows, axis: int = -1) -> 
         weight = weight.reshape(len(weight), -1).mean(axis=1, keepdims=True)
         weight = np.broadcast_to(weight, columns.shape)
     mean, std = moments(columns, weight)
+    if units is not None:
+        constant = np.ptp(columns, axis=0) == 0.0
+        known = np.ones(len(std))
+        known[: len(units)] = units
+        std = np.where(constant, known, std)
     standard = (columns - mean) / std
     values = {
         "feature_offset": -mean / std,
@@ -53,8 +67,19 @@ def input_scales(inputs: Tensor, scales: Scales, rows: Rows, axis: int = -1) -> 
     return replace(scales, **tensors)
 
 
-def record_network_inputs(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor]) -> Tensor:
+def record_network_inputs(
+    hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tensor], *, bounded: bool = False
+) -> Tensor:
     """Return the inputs that the network reads, standardised with the scales of the model.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+    x : Tensor or Windows
+    coordinates : dict of str to Tensor
+        Scaled physics parameters.
+    bounded : bool, default=False
+        Whether to limit states that grow without bound, as training does.
 
     Raises
     ------
@@ -69,7 +94,7 @@ def record_network_inputs(hybrid: Hybrid, x: Tensor, coordinates: dict[str, Tens
         return network(*inputs, **options)
 
     with torch.no_grad():
-        hybrid.join(x, hybrid.space.values(coordinates), recorder)
+        hybrid.join(x, hybrid.space.values(coordinates), recorder, bounded=bounded)
     if not recorded:
         raise ValueError("structure never calls nn. For a model without a network, set nn=None.")
     return hybrid.pool_network_inputs(recorded)

@@ -7,7 +7,9 @@ import math
 import numpy as np
 import torch
 
+from skhybrid.exceptions import PhysicsError
 from skhybrid.model.layout import Layout
+from skhybrid.model.observation import observe_states
 from skhybrid.model.ode import ODE
 
 # Noise larger than this part of the states' standard deviation biases θ more than learning the
@@ -66,13 +68,30 @@ def guess_states(ode: ODE, layout: Layout, outputs: np.ndarray) -> np.ndarray:
     guess = np.broadcast_to(np.asarray(guess, dtype=np.float64), layout.state_shape)
     states = np.broadcast_to(guess, (*outputs.shape[:2], *layout.state_shape)).copy()
     if ode.n_observe_inputs() == 1 and not ode.observe_parameters() and not layout.is_field:
-        at = torch.tensor(guess)[None]
-        with torch.no_grad():
-            observed = ode.observe(at).reshape(-1).numpy()
-        slope = torch.autograd.functional.jacobian(lambda s: ode.observe(s).reshape(-1), at)
-        change = np.linalg.pinv(slope.reshape(len(observed), -1).numpy())
-        states += (filled - observed) @ change.T
+        observed, slope = _observed(ode, guess, tuple(layout.output_shape))
+        states += (filled - observed) @ np.linalg.pinv(slope).T
     return states
+
+
+def _observed(
+    ode: ODE, guess: np.ndarray, output_shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outputs of the guessed state, and their derivatives of shape (outputs, states)."""
+
+    def observe(states: torch.Tensor) -> torch.Tensor:
+        return observe_states(ode, states, None, {}, output_shape).reshape(-1)
+
+    at = torch.tensor(guess)[None]
+    with torch.no_grad():
+        observed = observe(at).numpy()
+    slope = torch.autograd.functional.jacobian(observe, at).reshape(len(observed), -1).numpy()
+    if not (np.isfinite(observed).all() and np.isfinite(slope).all()):
+        raise PhysicsError(
+            f"observe or its derivative is not finite at the first guess of the state, {guess}: "
+            f"it returned {observed}. Give a state_guess at which it is finite, or guard the "
+            "function (torch.clamp, torch.where)."
+        )
+    return observed, slope
 
 
 def _filled(outputs: np.ndarray) -> np.ndarray:

@@ -70,6 +70,11 @@ def read_times(
     for i, length in enumerate(lengths):
         times[i, length:] = times[i, length - 1]
         wrong = np.flatnonzero(~(np.diff(times[i, :length]) > 0))
+        if not np.isfinite(times[i, :length]).all():
+            raise ValueError(
+                f"Times must be finite; trajectory {i} has the times "
+                f"{np.array2string(times[i, :length], threshold=6)}."
+            )
         if len(wrong):
             k = wrong[0]
             raise ValueError(

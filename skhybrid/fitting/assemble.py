@@ -13,6 +13,7 @@ from skhybrid.data.columns import bind_columns, network_columns
 from skhybrid.data.rows import Rows, evenly_spaced
 from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
 from skhybrid.fitting.checks import check_physics, check_structure
+from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.batch import Batch, Windows, select_rows
@@ -106,10 +107,12 @@ def assemble_hybrid(
         check_physics(model, x)
         if scales is None:
             recorded = record_network_inputs(model, x, model.initial_coordinates())
-            scales = input_scales(recorded, physical.scales, rows, model.channel_axis)
+            units = physical.input_units()
+            scales = input_scales(recorded, physical.scales, rows, model.channel_axis, units)
         model = model.at(space, scales.to(device, dtype))
         model = model.with_network(model.new_network(settings.nn, seed=seed))
     check_structure(model, x)
+    check_coupled_rows(model, x)
     return model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -12,8 +12,10 @@ from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.out_of_memory import is_out_of_memory
 from skhybrid.model.physics import Physics
 from skhybrid.model.solvers import FIXED_STEP
+from skhybrid.model.user_code import NAMED, described, failure, reason
 
 
 def check_physics(hybrid: Hybrid, x: Tensor | Windows) -> None:
@@ -29,15 +31,19 @@ def check_physics(hybrid: Hybrid, x: Tensor | Windows) -> None:
     if physics is None:
         return
     coordinates = _differentiable_coordinates(hybrid)
-    at = f"at {_described(hybrid.space.start)}"
+    values = described(hybrid.space.start)
+    at = f" at {values}" if values else ""
+    who = f"physics {physics.name!r}"
     before = [part.clone() for part in _tensors(x)]
     with torch.enable_grad():
         try:
             prediction = hybrid.physics_part(x, coordinates)
-        except (PhysicsError, NetworkError):
+        except NAMED:
             raise
-        except Exception as error:
-            raise PhysicsError(_failure(physics, error, at)) from error
+        except Exception as error:  # of the solver
+            if is_out_of_memory(error):
+                raise
+            raise PhysicsError(failure(who, error, hybrid.space.start)) from error
         if not all(torch.equal(*pair) for pair in zip(_tensors(x), before, strict=True)):
             raise PhysicsError(
                 f"physics {physics.name!r} changes its inputs in place, and with them the data. "
@@ -50,12 +56,19 @@ def check_physics(hybrid: Hybrid, x: Tensor | Windows) -> None:
                 raise PhysicsError(_described_divergence(hybrid, x, prediction.detach(), at))
             raise PhysicsError(
                 f"physics {physics.name!r} is not finite for {int(broken.sum())} of {len(x)} "
-                f"training rows {at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
+                f"training rows{at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
                 "another initial value or guard the function (torch.clamp, torch.where)."
             )
-        if isinstance(x, Windows):
-            _check_rate_gradients(hybrid, x, coordinates, at)
-        _check_gradients(physics, prediction, coordinates, at)
+        try:
+            if isinstance(x, Windows):
+                _check_rate_gradients(hybrid, x, coordinates, at)
+            _check_gradients(physics, prediction, coordinates, at)
+        except NAMED:
+            raise
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise PhysicsError(_gradient_failure(who, error, at)) from error
 
 
 def _differentiable_coordinates(hybrid: Hybrid) -> dict[str, Tensor]:
@@ -78,7 +91,7 @@ def _check_gradients(
         if not bool(torch.isfinite(gradient).all()):
             raise PhysicsError(
                 f"The gradient of physics {physics.name!r} with respect to parameter {name!r} is "
-                f"not finite {at}. Functions such as sqrt, log and powers have infinite slopes at "
+                f"not finite{at}. Functions such as sqrt, log and powers have infinite slopes at "
                 "zero: guard them with torch.clamp or torch.where."
             )
 
@@ -101,44 +114,30 @@ def check_structure(hybrid: Hybrid, x: Tensor | Windows) -> None:
     ValueError
         If the structure's output does not fit, or does not depend on the physics.
     """
-    network = hybrid.network
-    if network is not None and not hybrid.space.shapes:
-        if not any(parameter.requires_grad for parameter in network.parameters()):
+    if hybrid.network is not None and not hybrid.space.shapes:
+        if not any(parameter.requires_grad for parameter in hybrid.network.parameters()):
             raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
     coordinates = _differentiable_coordinates(hybrid)
     with torch.enable_grad():
         values = hybrid.space.values(coordinates)
-        prediction = hybrid.join(x, values, _guarded_network(hybrid))
+        # Training bounds the states, too: an untrained network may let a rollout grow.
+        prediction = hybrid.join(x, values, hybrid.bind_network(), bounded=True)
         if not bool(torch.isfinite(prediction.detach()).all()):
             raise NetworkError(
                 "The untrained model's prediction is not finite for some training rows, although "
                 "the physics is: look at structure and nn."
             )
-        gradients = _gradients(prediction, coordinates)
+        try:
+            gradients = _gradients(prediction, coordinates)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise NetworkError(_gradient_failure("nn and structure", error, "")) from error
     if gradients and all(gradient is None for gradient in gradients.values()):
         raise ValueError(
             "structure returns a prediction that does not depend on the physics, so its "
             "parameters cannot be learned. Use physics(x) in it, or set physics=None."
         )
-
-
-def _guarded_network(hybrid: Hybrid) -> Callable[..., Tensor]:
-    """Return the bound network; its own errors become NetworkErrors."""
-    network = hybrid.bind_network()
-
-    def guarded(*inputs: Tensor, **options: float) -> Tensor:
-        try:
-            return network(*inputs, **options)
-        except NetworkError:
-            raise
-        except Exception as error:
-            given = tuple(hybrid.network_inputs(*inputs).shape)
-            raise NetworkError(
-                f"nn failed on inputs of shape {given}, which are rows and {given[-1]} features "
-                f"(with those that the structure adds): {error}"
-            ) from error
-
-    return guarded
 
 
 def _check_rate_gradients(
@@ -172,10 +171,18 @@ def _check_rate_gradients(
                 )
             raise PhysicsError(
                 f"The gradient of physics {hybrid.physics.name!r} with respect to {variable} is "
-                f"not finite in step {step} of the windows{where} {at}. Functions such as sqrt, "
+                f"not finite in step {step} of the windows{where}{at}. Functions such as sqrt, "
                 "log and powers have infinite slopes at zero: guard them with torch.clamp or "
                 "torch.where."
             )
+
+
+def _gradient_failure(part: str, error: Exception, at: str) -> str:
+    """Return an error message for a backward pass that fails."""
+    return (
+        f"The gradient of {part} failed{at}: {reason(error)} Operations in place are a usual "
+        "cause: write a = a + b instead of a += b or a.add_(b)."
+    )
 
 
 def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: str) -> str:
@@ -187,10 +194,18 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
     physics = hybrid.bind_physics(hybrid.space.values(hybrid.space.initial_coordinates()))
     inputs = None if x.inputs is None else x.inputs[:, 0]
     with torch.no_grad():
-        rates = physics(x.first_time, hybrid.first_states(x, None), inputs)[window]
+        first = hybrid.first_states(x, None)
+        rates = physics(x.first_time, first, inputs)[window]
+        states = hybrid.rollout(x, first, physics, hybrid.silent_network)[window]
+    if hybrid.structure.observe is not None and bool(torch.isfinite(states).all()):
+        return (
+            f"observe is not finite{at}, in step {step} of a window that begins at {begins}: the "
+            f"state there is {_short(states[step])}. Guard observe (torch.clamp, torch.where), or "
+            "choose another initial value or state_guess."
+        )
     if not bool(torch.isfinite(rates).all()):
         return (
-            f"physics {hybrid.physics.name!r} is not finite {at}, at {begins}: it returned "
+            f"physics {hybrid.physics.name!r} is not finite{at}, at {begins}: it returned "
             f"{_short(rates)}. Choose another initial value or guard the function (torch.clamp, "
             "torch.where)."
         )
@@ -202,7 +217,7 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
             "if the equation is stiff, method='bdf'"
         )
     return (
-        f"The rollout of physics {hybrid.physics.name!r} {at} is not finite from step {step} of a "
+        f"The rollout of physics {hybrid.physics.name!r}{at} is not finite from step {step} of a "
         f"window that begins at {begins}, although the rates are finite there: the steps of "
         f"method={ode.method!r} are too long for it, or it grows without bound. Try {remedy}, "
         f"shorter windows (window={ode.window!r}) or other initial values."
@@ -217,25 +232,6 @@ def _short(values: Tensor) -> str:
 def _tensors(x: Tensor | Windows) -> list[Tensor]:
     """Return the tensors of the rows."""
     return [x] if isinstance(x, Tensor) else [part for part in x if part is not None]
-
-
-def _failure(physics: Physics, error: Exception, at: str) -> str:
-    """Return an error message for an exception inside the physics."""
-    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    if "numpy()" in text:
-        text = "it hands a tensor to numpy, which cannot differentiate."
-    hint = ""
-    if "numpy" in text or "__array__" in text or isinstance(error, TypeError):
-        hint = " Use torch's functions in place of numpy's and math's."
-    return f"physics {physics.name!r} failed {at}: {text}{hint}"
-
-
-def _described(values: Mapping[str, np.ndarray]) -> str:
-    """Return parameters and their values as text."""
-    if not values:
-        return "on the training rows"
-    shown = [f"{name}={np.array2string(value, precision=4)}" for name, value in values.items()]
-    return ", ".join(shown)
 
 
 def _described_row(hybrid: Hybrid, row: Tensor) -> str:

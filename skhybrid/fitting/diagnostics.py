@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from skhybrid.exceptions import CollapseWarning, NonFiniteLossWarning
+from collections.abc import Mapping
+
+from skhybrid.exceptions import CollapseWarning, FitInterruptedWarning, NonFiniteLossWarning
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn
@@ -40,6 +42,38 @@ def _warn_of_epoch(run: str, epoch: int, consequence: str) -> None:
         "physics parameters that left the region where the physics is finite (give bounds with "
         "Param), or a learning_rate or rho that is too large.",
         NonFiniteLossWarning,
+    )
+
+
+def warn_of_interrupt(result: FitResult, n_epochs: Mapping[str, int]) -> None:
+    """Warn that the user interrupted a fit, and say what it keeps.
+
+    Parameters
+    ----------
+    result : FitResult
+    n_epochs : mapping of str to int
+        Number of epochs of a complete first phase, "estimate", and second phase, "refine".
+    """
+    second = result.refinement
+    n_second = 0 if second is None else len(second.curve)
+    n_first = len(result.loss_curve) - n_second
+    if result.restarts.status[result.best] is Status.INTERRUPTED:
+        kept = (
+            f"after {n_first} of {n_epochs['estimate']} epochs of the first phase. The model of "
+            f"epoch {n_first} is kept, without a second phase. Its physics parameters may still "
+            "have been changing: do not report them before the fit is complete"
+        )
+    else:
+        kept_epoch = 0 if second is None else second.kept_epoch[0]
+        kept = (
+            f"after {n_second} of {n_epochs['refine']} epochs of the second phase. The physics "
+            "parameters are from the complete first phase; the network is from epoch "
+            f"{kept_epoch} of the second"
+        )
+    warn(
+        f"The fit was interrupted from the keyboard {kept}. To continue from here, set "
+        "warm_start=True and fit again.",
+        FitInterruptedWarning,
     )
 
 

@@ -14,15 +14,17 @@ from skhybrid.data.rows import Rows
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics, rows_to_check
-from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_non_finite
+from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_interrupt, warn_of_non_finite
 from skhybrid.fitting.fitted import Fitted, learned_states, user_values, with_range_of, with_weights
 from skhybrid.fitting.inputs import FitInputs
+from skhybrid.fitting.parameter_warnings import Finding, findings_of_training, tell_user
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import PhysicsStart, least_squares_start, restart_starts
 from skhybrid.fitting.training_config import make_training_configs
 from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.out_of_memory import memory_errors_named, require_memory
 from skhybrid.model.scales import Scales
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
@@ -38,6 +40,7 @@ def fit_hybrid(
     *,
     previous: Fitted | None = None,
     observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
+    keep_interrupted: bool = False,
 ) -> Fitted:
     """Fit physics and network together.
 
@@ -48,6 +51,8 @@ def fit_hybrid(
     observe : callable, default=None
         Function of the assembled model, its training rows and the number of epochs of every
         phase; it returns the observer of the training.
+    keep_interrupted : bool, default=False
+        As for :func:`~skhybrid.training.multistart.train_together`.
     """
     prepared = prepare(settings, inputs, previous=previous)
     fit = make_fit(prepared, settings)
@@ -55,7 +60,7 @@ def fit_hybrid(
     if observe is not None:
         observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
     with seeded(fit.config.seed):  # for networks with dropout
-        (result,) = train_together([fit], observer=observer)
+        (result,) = train_together([fit], observer=observer, keep_interrupted=keep_interrupted)
     return finish_fit(prepared, fit, result, settings)
 
 
@@ -91,6 +96,7 @@ class Prepared:
     seed: int
 
 
+@memory_errors_named("the preparation of a fit", "Choose fewer rows or a smaller nn.")
 def prepare(
     settings: FitSettings, inputs: FitInputs, *, previous: Fitted | None = None
 ) -> Prepared:
@@ -104,6 +110,8 @@ def prepare(
     previous : Fitted, default=None
         A fit to continue from.
     """
+    # A restart has at least its seed.
+    require_memory(64.0 * settings.n_restarts, f"n_restarts={settings.n_restarts}")
     random_state = check_random_state(settings.random_state)
     batch_seed, split_seed = _draw_seeds(random_state, 2)
     rows, earlier, held_out = inputs.rows, list(inputs.earlier), None
@@ -185,8 +193,18 @@ def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
     )
 
 
-def finish_fit(prepared: Prepared, fit: Fit, result: FitResult, settings: FitSettings) -> Fitted:
-    """Return the fitted model, or raise an error that says why training failed."""
+def finish_fit(
+    prepared: Prepared,
+    fit: Fit,
+    result: FitResult,
+    settings: FitSettings,
+    *,
+    tell: Callable[[Finding], None] = tell_user,
+) -> Fitted:
+    """Return the fitted model, or raise an error that says why training failed.
+
+    Findings about its parameters go to ``tell``, by default as warnings to the user.
+    """
     if result.status is Status.ERROR:
         raise result.error
     if result.status is Status.FAILED:
@@ -196,10 +214,18 @@ def finish_fit(prepared: Prepared, fit: Fit, result: FitResult, settings: FitSet
             "or physics that is not finite for parameters near the start; give bounds with Param."
         )
     warn_of_non_finite(result)
+    if result.status is Status.INTERRUPTED:
+        warn_of_interrupt(result, _n_epochs(fit))
     rows = prepared.rows
     hybrid = with_weights(fit.problem.hybrid, result.weights)
     hybrid = with_range_of(hybrid, rows_to_check(prepared.data), result.coordinates)
     warn_of_collapse(hybrid, result.explained, len(rows), settings)
+    if result.status is not Status.INTERRUPTED:
+        start = prepared.starts[result.best].coordinates
+        for finding in findings_of_training(
+            hybrid, result.coordinates, start, prepared.data, rows, result.loss, settings
+        ):
+            tell(finding)
     return Fitted(
         hybrid=hybrid,
         coordinates=result.coordinates,
@@ -261,7 +287,9 @@ def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
 
 def _restarts(hybrid: Hybrid, result: FitResult) -> list[dict]:
     """Return the attribute ``restarts_``."""
-    first = result.restarts
+    first, status = result.restarts, list(result.restarts.status)
+    if result.status is Status.INTERRUPTED and status[result.best] is not Status.NON_FINITE:
+        status[result.best] = Status.INTERRUPTED  # perhaps in the second phase
     return [
         {
             "loss": float(first.losses[m]),
@@ -269,8 +297,8 @@ def _restarts(hybrid: Hybrid, result: FitResult) -> list[dict]:
                 None if first.validation_losses is None else float(first.validation_losses[m])
             ),
             "physics_params": user_values(hybrid, result.restart_coordinates[m]),
-            "status": status.value,
+            "status": each.value,
             "n_iter": first.stopped_epoch[m],
         }
-        for m, status in enumerate(first.status)
+        for m, each in enumerate(status)
     ]

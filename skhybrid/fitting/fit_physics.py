@@ -7,12 +7,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skhybrid.fitting.assemble import assemble_physics, rows_to_check
 from skhybrid.fitting.checks import check_physics, check_structure
+from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.fitted import Fitted, learned_states, user_values
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.least_squares import fit_least_squares
+from skhybrid.fitting.parameter_warnings import findings_of_least_squares, tell_user
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.warm_start import earlier_start, require_no_network
 from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.runtime.user_warnings import warn
 
@@ -20,6 +23,7 @@ from skhybrid.runtime.user_warnings import warn
 TRAJECTORY_LIMITS = {"tolerance": 1e-8, "max_evaluations": 200}
 
 
+@memory_errors_named("least squares", "Choose fewer rows, or shorter windows.")
 def fit_physics(
     settings: FitSettings, inputs: FitInputs, *, previous: Fitted | None = None
 ) -> Fitted:
@@ -42,6 +46,7 @@ def fit_physics(
     checked = rows_to_check(data)
     check_physics(model, checked)
     check_structure(model, checked)
+    check_coupled_rows(model, checked)
     info = inputs.trajectory_info
     fit = fit_least_squares(model, data, **({} if info is None else TRAJECTORY_LIMITS))
     n_iter = len(fit.loss_curve)
@@ -51,6 +56,8 @@ def fit_physics(
             f"{fit.message} Other initial values or bounds may help.",
             ConvergenceWarning,
         )
+    for finding in findings_of_least_squares(model, fit, rows, settings):
+        tell_user(finding)
     # Least squares may end on a bound, which the smooth transforms reach only in the limit.
     space = ParameterSpace(physics, fit.values, device=device, held=True)
     model = model.at(space, model.scales)

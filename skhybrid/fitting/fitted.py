@@ -121,7 +121,9 @@ def with_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> Hybrid:
 
 def with_range_of(hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor]) -> Hybrid:
     """Return the model with the range of its network's inputs for these physics parameters."""
-    return hybrid.with_input_range(record_network_inputs(hybrid, x, coordinates))
+    # A rollout that diverges must not make the range infinite.
+    inputs = record_network_inputs(hybrid, x, coordinates, bounded=True)
+    return hybrid.with_input_range(inputs)
 
 
 def snapshot(

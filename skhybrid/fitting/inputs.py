@@ -8,15 +8,18 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
 
-from skhybrid.data.missing_targets import mask_missing
+from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.missing_targets import mask_missing, mask_suggested
 from skhybrid.data.read_images import read_images
 from skhybrid.data.read_trajectories import read_trajectories
 from skhybrid.data.rows import Rows
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.ode import ODE
+from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.model.solvers import FIXED_STEP
 
 
@@ -42,6 +45,7 @@ class FitInputs:
     trajectory_info: TrajectoryInfo | None = None
 
 
+@memory_errors_named("the reading of the data", "Give fewer or shorter trajectories, or rows.")
 def read_inputs(
     settings: FitSettings, estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
 ) -> FitInputs:
@@ -67,21 +71,32 @@ def _table(
     estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, masked: bool, reset: bool
 ) -> Rows:
     """Check a table and return its rows in float64."""
+    with columns_named(X=X, y=y):
+        X, y = _validated_table(estimator, X, y, masked, reset)
+    if y.ndim > 2:
+        raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+    return mask_missing(X, y, sample_weight)
+
+
+def _validated_table(
+    estimator: BaseEstimator, X: Any, y: Any, masked: bool, reset: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return X and y in float64, checked by scikit-learn."""
     if masked:
         check_x = {"dtype": np.float64}
         check_y = {**check_x, "ensure_2d": False, "ensure_all_finite": "allow-nan"}
         X, y = validate_data(estimator, X, y, validate_separately=(check_x, check_y), reset=reset)
         check_consistent_length(X, y)
     else:
-        X, y = validate_data(
-            estimator, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=reset
-        )
-    y = np.asarray(y, dtype=np.float64)
-    if y.ndim > 2:
-        raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
-    if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
-    return mask_missing(X, y, sample_weight)
+        with mask_suggested():
+            X, y = validate_data(
+                estimator, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=reset
+            )
+            # None in an array of objects becomes NaN after scikit-learn's check.
+            check_array(y, ensure_2d=False, allow_nd=True, input_name="y")
+    return X, np.asarray(y, dtype=np.float64)
 
 
 def _trajectories(

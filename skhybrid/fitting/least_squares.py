@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.optimize
@@ -41,6 +41,9 @@ class LeastSquaresFit:
     message : str
     states : Tensor or None
         Learned first states as coordinates of the model, if it has any.
+    sensitivities : dict of str to array of shape (n, *parameter_shape)
+        ∂ŷ/∂θ by free parameter, for the n numbers of the target: in units of their standard
+        deviation, with the square roots of their weights, and divided by the square root of n.
     """
 
     values: dict[str, np.ndarray]
@@ -49,6 +52,7 @@ class LeastSquaresFit:
     converged: bool
     message: str
     states: Tensor | None = None
+    sensitivities: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def fit_least_squares(
@@ -113,6 +117,7 @@ def fit_least_squares(
         loss_curve=residuals.loss_curve,
         converged=solution.status > 0,
         message=solution.message,
+        sensitivities=residuals.sensitivities(solution.jac),
     )
 
 
@@ -174,6 +179,19 @@ class _Residuals:
             return scipy.sparse.hstack([scipy.sparse.csr_array(b) for b in blocks], format="csr")
         return np.concatenate(blocks, axis=1)
 
+    def sensitivities(self, jacobian: np.ndarray | scipy.sparse.csr_array) -> dict[str, np.ndarray]:
+        """Return the columns of the physics parameters by name, without gaps."""
+        if not self.names:  # np.split returns one piece at least
+            return {}
+        columns = jacobian[: self.data.y.numel(), : self.n_values]
+        columns = columns.toarray() if scipy.sparse.issparse(columns) else columns
+        columns = columns / np.sqrt(len(columns))
+        pieces = np.split(columns, np.cumsum(self.sizes)[:-1], axis=1)
+        return {
+            name: piece.reshape(len(columns), *shape)
+            for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
+        }
+
     def _state_jacobian(self, point: Tensor, learned: Tensor) -> scipy.sparse.csr_array:
         """Return the columns of the first states.
 
@@ -230,6 +248,8 @@ class _Residuals:
 
     def unflatten(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """Return the physics parameters of a flat vector by name."""
+        if not self.names:  # np.split returns one piece at least
+            return {}
         pieces = np.split(vector[: self.n_values], np.cumsum(self.sizes)[:-1])
         return {
             name: piece.reshape(shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -18,6 +19,9 @@ from skhybrid.model.physics import Physics, as_physics
 from skhybrid.model.structures import STRUCTURES, get_structure
 from skhybrid.runtime.device import usable_device
 
+# Default of HybridRegressor, which warnings about a fit name.
+DEFAULT_LEARNING_RATE = 6e-3
+
 NetworkSpec = int | Sequence[int] | torch.nn.Module
 
 
@@ -30,6 +34,7 @@ class FitSettings:
     Attributes
     ----------
     physics : Physics or None
+        A copy: parameters that the user sets later do not change a fitted model.
     nn : int, sequence of int, torch.nn.Module or None
     structure : callable or ODE
         A structure's name is replaced by its function, the user's ODE by a clone.
@@ -95,7 +100,7 @@ class FitSettings:
         if nn is not None and not isinstance(nn, torch.nn.Module):
             hidden_sizes(nn)
         given |= {
-            "physics": as_physics(given["physics"]),
+            "physics": copy.copy(as_physics(given["physics"])),
             "structure": clone(structure) if isinstance(structure, ODE) else structure,
             "dtype": getattr(torch, given["dtype"]),
             "device": usable_device(given["device"], type(estimator).__name__),

@@ -15,6 +15,7 @@ from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.out_of_memory import require_memory
 from skhybrid.training.result import Start
 
 # A start needs no more rows and evaluations than these.
@@ -89,6 +90,9 @@ def restart_starts(
     settings: FitSettings, hybrid: Hybrid, seeds: list[int], random_state: np.random.RandomState
 ) -> list[Start]:
     """Return the start of every restart; all but the first draw another network and other θ."""
+    n_numbers = sum(parameter.numel() for parameter in hybrid.network.parameters())
+    n_restarts = len(seeds)
+    require_memory(4.0 * n_numbers * n_restarts, f"n_restarts={n_restarts}, each with a network,")
     starts = []
     for restart, seed in enumerate(seeds):
         network, coordinates = hybrid.network, hybrid.initial_coordinates()

@@ -49,12 +49,13 @@ def make_training_configs(
     """
     scale = hybrid.scales.target_scale
 
-    def per_member(value: float, n_members: int) -> Tensor:
+    def per_member(name: str, value: float, n_members: int) -> Tensor:
+        _require_range(name, value, scale.dtype)
         return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
 
     def penalties(n_members: int) -> Penalties:
         names = [field.name for field in fields(Penalties)]
-        strengths = {name: per_member(getattr(settings, name), n_members) for name in names}
+        strengths = {name: per_member(name, getattr(settings, name), n_members) for name in names}
         return Penalties(**strengths)
 
     n_steps = AUTO_WINDOW_STEPS if isinstance(hybrid, Dynamics) else AUTO_STEPS
@@ -62,15 +63,15 @@ def make_training_configs(
     physics_rate = settings.physics_learning_rate
     if physics_rate is None:
         factor = LATENT_RATE_FACTOR if hybrid.has_hidden_encoder else PHYSICS_RATE_FACTOR
-        physics_rate = factor * settings.learning_rate
+        physics_rate = min(factor * settings.learning_rate, torch.finfo(scale.dtype).max)
     patience = None
     if settings.early_stopping:
         patience = Patience(settings.n_iter_no_change, settings.tol)
     n_members = settings.n_restarts
     first = TrainingConfig(
-        rho=per_member(settings.rho, n_members) if settings.uses_sam else None,
-        learning_rate=per_member(settings.learning_rate, n_members),
-        physics_learning_rate=per_member(physics_rate, n_members),
+        rho=per_member("rho", settings.rho, n_members) if settings.uses_sam else None,
+        learning_rate=per_member("learning_rate", settings.learning_rate, n_members),
+        physics_learning_rate=per_member("physics_learning_rate", physics_rate, n_members),
         penalties=penalties(n_members),
         perturbation=settings.perturbation,
         perturb=settings.perturb,
@@ -83,9 +84,9 @@ def make_training_configs(
     if not settings.uses_sam or settings.refine_rho is None:
         return first, None
     second = TrainingConfig(
-        rho=per_member(settings.refine_rho, 1) if settings.refine_rho > 0 else None,
-        learning_rate=per_member(settings.learning_rate, 1),
-        physics_learning_rate=per_member(0.0, 1),
+        rho=per_member("refine_rho", settings.refine_rho, 1) if settings.refine_rho > 0 else None,
+        learning_rate=per_member("learning_rate", settings.learning_rate, 1),
+        physics_learning_rate=per_member("physics_learning_rate", 0.0, 1),
         penalties=penalties(1),
         perturbation=settings.perturbation,
         patience=patience,
@@ -94,3 +95,13 @@ def make_training_configs(
         seed=seed,
     )
     return first, second
+
+
+def _require_range(name: str, value: float, dtype: torch.dtype) -> None:
+    """Raise a ValueError for a setting that is too large for the training dtype."""
+    largest = torch.finfo(dtype).max
+    if not value <= largest:
+        raise ValueError(
+            f"{name}={value!r} is beyond {largest:.1e}, the largest number of {dtype}. "
+            "Choose a much smaller number."
+        )

@@ -11,6 +11,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, check_random_state, indexable
 
 from skhybrid.batching.comparison import Comparison, without_collapse
+from skhybrid.model.physics import require_wrapped
 from skhybrid.model_selection.fold_statistics import (
     about_as_stable,
     fold_columns,
@@ -18,6 +19,7 @@ from skhybrid.model_selection.fold_statistics import (
     stacked,
     theta_columns,
 )
+from skhybrid.runtime.suggestions import suggestion
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
 
@@ -48,7 +50,8 @@ def physics_path(
     X, y : array-like
         As for ``fit``.
     param_name : str, default="rho"
-        A numeric parameter, such as "rho", "l2", "functional_norm" or "learning_rate".
+        A numeric parameter, such as "rho", "l2", "functional_norm", "learning_rate" or
+        "physics__k", the initial value of the unknown ``k`` of a :class:`~skhybrid.Physics`.
     param_range : sequence of float
         Values to compare. The default radii go from zero to far too large; on every task
         measured, θ settles within this range.
@@ -97,10 +100,12 @@ def physics_path(
     values = [float(value) for value in param_range]
     if not values:
         raise ValueError("param_range is empty: give it the values to compare.")
-    if param_name not in estimator.get_params():
+    require_wrapped(getattr(estimator, "physics", None), [param_name])
+    known = estimator.get_params()
+    if param_name not in known:
         raise ValueError(
-            f"{type(estimator).__name__} has no parameter {param_name!r}; it has "
-            f"{', '.join(sorted(estimator.get_params(deep=False)))}."
+            f"{type(estimator).__name__} has no parameter {param_name!r}"
+            f"{suggestion(param_name, known)} It has {', '.join(sorted(known))}."
         )
     splits = [*check_cv(cv, y).split(X, y, groups)]
     seed = int(check_random_state(estimator.random_state).randint(np.iinfo(np.int32).max))

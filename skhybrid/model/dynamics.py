@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.model.batch import Windows
-from skhybrid.model.hybrid import Weights, described_type
+from skhybrid.model.hybrid import Weights
 from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.observation import observe_states
 from skhybrid.model.right_hand_side import RightHandSide
 from skhybrid.model.solvers import FIXED_STEP, STIFF, solve_adaptive, solve_fixed
 
@@ -232,46 +232,16 @@ class Dynamics(RightHandSide):
             return states
         flat = states.reshape(n_windows * n_times, *states.shape[2:])
         inputs = None if inputs is None else inputs.reshape(n_windows * n_times, -1)
-        outputs = self._observation(flat, inputs, values)
+        outputs = observe_states(self.structure, flat, inputs, values, self.target_shape)
         if self.structure.correct == "output" and network != self.silent_output:
             elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
             times = (x.first_time[:, None] + elapsed)[:, -n_times:].reshape(-1)
             outputs = self._corrected(outputs, network(times, flat, inputs))
         return outputs.reshape(n_windows, n_times, *outputs.shape[1:])
 
-    def _observation(
-        self, states: Tensor, inputs: Tensor | None, values: Mapping[str, Tensor]
-    ) -> Tensor:
-        """Return the outputs of ``observe`` for a batch of states."""
-        observe = self.structure.observe
-        if observe is None:
-            return states
-        arguments = [states, inputs][: self.structure.n_observe_inputs()]
-        names = self.structure.observe_parameters()
-        outputs = observe(*arguments, **{name: values[name] for name in names})
-        if not isinstance(outputs, Tensor):
-            raise PhysicsError(
-                f"observe must return a torch.Tensor; it returned {described_type(outputs)}"
-            )
-        if outputs.shape == states.shape[:1]:
-            outputs = outputs[:, None]
-        if outputs.shape[1:] != self.target_shape:
-            raise PhysicsError(
-                f"observe returned shape {tuple(outputs.shape)} for states of shape "
-                f"{tuple(states.shape)}; y has outputs of shape {self.target_shape}, so it must "
-                f"return shape {(len(states), *self.target_shape)}."
-            )
-        return outputs
-
     def _corrected(self, outputs: Tensor, correction: Tensor) -> Tensor:
         """Return the outputs plus the network's correction of all or of some of them."""
         corrected = self.structure.corrected
-        expected = outputs.shape if corrected is None else (len(outputs), len(corrected))
-        if correction.shape != expected:
-            raise NetworkError(
-                f"nn must return shape {tuple(expected)}, a correction of each output; it returned "
-                f"{tuple(correction.shape)}."
-            )
         if corrected is None:
             return outputs + correction
         at = torch.tensor(list(corrected), device=outputs.device)
@@ -298,13 +268,21 @@ class Dynamics(RightHandSide):
         states = first[:, None].expand(-1, x.steps.shape[1] + 1, *first.shape[1:])
         return self.observed(x, states, self.space.values(coordinates), self.silent_output)
 
-    def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+    def join(
+        self,
+        x: Windows,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        *,
+        bounded: bool = False,
+    ) -> Tensor:
         """Return the prediction for physics parameters and a bound network."""
         parameters = []
         if not self.differentiable:
             parameters = [*values.values()]
             parameters += () if self.network is None else self.network.parameters()
-        states = self.rollout(x, x.first_state, self.bind_physics(values), network, parameters)
+        physics = self.bind_physics(values)
+        states = self.rollout(x, x.first_state, physics, network, parameters, bounded=bounded)
         return self.observed(x, states, values, network)
 
     def _lengths(self, x: Windows, first: Tensor) -> list:

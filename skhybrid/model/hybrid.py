@@ -9,11 +9,12 @@ from dataclasses import KW_ONLY, dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.model.networks import as_function, build_network
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
+from skhybrid.model.user_code import described_type, function_name, named, named_network
 
 Weights = Mapping[str, Tensor]
 
@@ -147,6 +148,10 @@ class Hybrid:
         """Return the columns that a network reads by default."""
         return list(range(x.shape[-1]))
 
+    def input_units(self) -> list[float] | None:
+        """Return units of the network's inputs, for inputs that do not vary; None is 1."""
+        return None
+
     def with_network_columns(self, columns: Sequence[int]) -> Hybrid:
         """Return the same model with a network that reads these columns."""
         device = self.scales.target_scale.device
@@ -198,10 +203,21 @@ class Hybrid:
         """Return the prediction without physics and without network."""
         return 0.0
 
-    def join(self, x: Tensor, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+    def join(
+        self,
+        x: Tensor,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        *,
+        bounded: bool = False,
+    ) -> Tensor:
         """Return the prediction for physics parameters and a bound network."""
-        joined = self.structure(x, self.bind_physics(values), network)
-        return self._shaped(joined, x, ValueError, "structure")
+        structure = named(
+            f"structure {function_name(self.structure)!r}", self.structure, StructureError
+        )
+        return self._shaped(
+            structure(x, self.bind_physics(values), network), x, StructureError, "structure"
+        )
 
     def physics_part(self, x: Tensor, coordinates: Weights) -> Tensor:
         """Return the prediction of the physics alone."""
@@ -213,21 +229,24 @@ class Hybrid:
             mean = self.scales.target_mean
             return lambda x: mean.expand(*x.shape[:-1], *self.target_shape)
 
-        def physics(x: Tensor) -> Tensor:
+        who = f"physics {self.physics.name!r}"
+        physics = named(who, self.physics)
+
+        def predicted(x: Tensor) -> Tensor:
             if self.physics_columns is None:
-                output = self.physics(x, **values)
+                output = physics(x, **values)
             else:
                 features = x.unbind(-1)
-                output = self.physics(*[features[i] for i in self.physics_columns], **values)
-            return self._shaped(output, x, PhysicsError, f"physics {self.physics.name!r}")
+                output = physics(*[features[i] for i in self.physics_columns], **values)
+            return self._shaped(output, x, PhysicsError, who)
 
-        return physics
+        return predicted
 
     def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
         """Return the network as a function of the raw features and extra inputs."""
         if self.network is None:
             return self.silent
-        function = as_function(self.network, weights)
+        function = named_network(as_function(self.network, weights))
 
         def network(x: Tensor, *extra: Tensor, scale: float | Tensor | None = None) -> Tensor:
             inputs = self.network_inputs(x, *extra)
@@ -273,12 +292,3 @@ class Hybrid:
             f"{who} must return shape {tuple(expected)} for {len(x)} rows and {targets}; it "
             f"returned {tuple(output.shape)}.{hint}"
         )
-
-
-def described_type(output: object, many: str = "Several targets") -> str:
-    """Return the type of an output that is not a tensor, and how to fix it."""
-    if output is None:
-        return "None. Is a return statement missing?"
-    if isinstance(output, (tuple, list)):
-        return f"a {type(output).__name__}. {many} go into one torch.stack(..., dim=-1)."
-    return f"{type(output).__name__}. Use torch's functions in place of numpy's and math's."

@@ -13,6 +13,7 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Weights
 from skhybrid.model.networks import as_function, build_network
+from skhybrid.model.user_code import described_type, named_network
 
 # Added to the standard deviation of the states, which is the unit of gaps.
 MIN_STD = 1e-3
@@ -35,7 +36,10 @@ class LatentNetwork(nn.Module):
         self.decoder = decoder
 
     def part(self, name: str, weights: Weights | None) -> Callable[[Tensor], Tensor]:
-        """Return the network of this name as a function of its inputs alone."""
+        """Return the network of this name as a function of its inputs alone.
+
+        Its errors name the part; the network of the right-hand side is "nn".
+        """
         if weights is not None:
             prefix = f"{name}."
             weights = {
@@ -43,7 +47,8 @@ class LatentNetwork(nn.Module):
                 for key, value in weights.items()
                 if key.startswith(prefix)
             }
-        return as_function(getattr(self, name), weights)
+        function = as_function(getattr(self, name), weights)
+        return function if name == "rate" else named_network(function, name)
 
     @staticmethod
     def is_coder(name: str) -> bool:
@@ -129,10 +134,18 @@ class LatentDynamics(Dynamics):
         """Return the images of the states."""
         return self._decoded(states, weights)
 
-    def join(self, x: Windows, values: Mapping[str, Tensor], network: Callable) -> Tensor:
+    def join(
+        self,
+        x: Windows,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        *,
+        bounded: bool = False,
+    ) -> Tensor:
         """Return the images for values of the physics parameters and a bound network."""
         first = self._encoded(x.first_state, None)
-        states = self.rollout(x, first, self.bind_physics(values), network, values.values())
+        physics = self.bind_physics(values)
+        states = self.rollout(x, first, physics, network, values.values(), bounded=bounded)
         return self._decoded(states, None)
 
     def _encoded(self, images: Tensor, weights: Weights | None) -> Tensor:
@@ -149,6 +162,8 @@ class LatentDynamics(Dynamics):
             slow = slow.flatten(1)
             states = encode(slow) + slow @ scales.first_guess
         expected = (len(images), *self.layout.state_shape)
+        if not isinstance(states, Tensor):
+            raise NetworkError(f"encoder must return a torch.Tensor; {_returned(states, 'States')}")
         if states.shape != expected:
             raise NetworkError(
                 f"encoder must return states of shape {expected} for images of shape "
@@ -162,6 +177,8 @@ class LatentDynamics(Dynamics):
         if self.network is None:
             return states.new_zeros((n_windows, n_times, *self.target_shape))
         images = self.network.part("decoder", weights)(states.flatten(0, 1))
+        if not isinstance(images, Tensor):
+            raise NetworkError(f"decoder must return a torch.Tensor; {_returned(images, 'Images')}")
         if self._is_own("decoder"):
             images = images.reshape(-1, *self.target_shape)
         expected = (n_windows * n_times, *self.target_shape)
@@ -177,3 +194,8 @@ class LatentDynamics(Dynamics):
     def _is_own(self, name: str) -> bool:
         """Whether the encoder or decoder is built here, from hidden sizes; it reads columns."""
         return not isinstance(getattr(self.structure, name), nn.Module)
+
+
+def _returned(output: object, many: str) -> str:
+    """Return the part of a message about an output that is not a tensor."""
+    return f"it returned {described_type(output, many=many)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,8 @@ from torch import nn
 from torch.nn.functional import linear, silu
 
 from skhybrid.exceptions import NetworkError
+from skhybrid.model.out_of_memory import described_bytes, physical_memory
+from skhybrid.model.user_code import reason
 from skhybrid.runtime.seeds import seeded
 
 
@@ -38,9 +41,9 @@ def build_network(
     Raises
     ------
     NetworkError
-        If hidden sizes are not positive integers, or if a layer keeps running statistics:
-        sharpness-aware minimisation would update them twice in each step, at weights that the model
-        never has.
+        If hidden sizes are not positive integers or need more memory than there is, if a module
+        cannot be copied or initialised, or if a layer keeps running statistics: sharpness-aware
+        minimisation would update them twice in each step, at weights that the model never has.
 
     Examples
     --------
@@ -51,14 +54,44 @@ def build_network(
     with seeded(seed, alone=True):
         if isinstance(network, nn.Module):
             reject_running_statistics(network)
-            module = copy.deepcopy(network)
-            for layer in module.modules():
-                if hasattr(layer, "reset_parameters") and not _is_frozen(layer):
-                    layer.reset_parameters()
+            module = _initialised_copy(network)
             _settle_lazy_layers(module, n_inputs)
         else:
-            module = MultilayerPerceptron(hidden_sizes(network), n_inputs, n_outputs)
+            module = _perceptron(hidden_sizes(network), n_inputs, n_outputs)
     return module
+
+
+def _initialised_copy(network: nn.Module) -> nn.Module:
+    """Return a copy of a module whose layers are initialised again."""
+    try:
+        module = copy.deepcopy(network)
+        for layer in module.modules():
+            if hasattr(layer, "reset_parameters") and not _is_frozen(layer):
+                layer.reset_parameters()
+    except Exception as error:
+        raise NetworkError(
+            f"nn ({type(network).__name__}) cannot be copied and initialised: {reason(error)}"
+        ) from error
+    return module
+
+
+def _perceptron(sizes: tuple[int, ...], n_inputs: int, n_outputs: int) -> MultilayerPerceptron:
+    """Return a perceptron, or raise a NetworkError that says how much memory it needs."""
+    widths = (n_inputs, *sizes, n_outputs)
+    n_parameters = sum((before + 1) * after for before, after in itertools.pairwise(widths))
+    needed = n_parameters * torch.get_default_dtype().itemsize
+    there_is = physical_memory()
+    error = None
+    if there_is is None or needed <= there_is:
+        try:
+            return MultilayerPerceptron(sizes, n_inputs, n_outputs)
+        except (RuntimeError, MemoryError, TypeError, OverflowError) as raised:
+            error = raised
+    raise NetworkError(
+        f"A network with the hidden sizes {sizes} has {n_parameters:.3g} parameters. They need "
+        f"{described_bytes(needed)}, which this computer does not have. Choose smaller hidden "
+        "sizes."
+    ) from error
 
 
 class Pointwise(nn.Module):

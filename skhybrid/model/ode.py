@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
-from skhybrid.model.solvers import ADAPTIVE, IMPLICIT, METHODS
+from skhybrid.exceptions import PhysicsError
+from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
+
+# Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
+MAX_STEPS = 10**7
 
 
 class ODE(BaseEstimator):
@@ -205,6 +210,10 @@ class ODE(BaseEstimator):
         if (self.dt is None) == (self.times is None):
             given = "neither" if self.dt is None else "both"
             raise ValueError(f"ODE needs dt or times, one of them; it was given {given}.")
+        if not isinstance(self.times, (str, Integral, type(None))) and len(self.times) == 0:
+            raise ValueError(
+                "times of ODE is empty. Give the time of each observation, or dt in place of times."
+            )
         if isinstance(self.times, (str, Integral)) and self.inputs is None:
             raise ValueError(
                 f"ODE: times={self.times!r} names a column of X for records over time, but with "
@@ -229,10 +238,48 @@ class ODE(BaseEstimator):
                 f"corrected={self.corrected!r} chooses outputs and is for correct='output'. For "
                 "rates, join chooses what the network adds."
             )
+        self._validate_corrected()
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
                 f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
                 f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
+            )
+
+    def _validate_corrected(self) -> None:
+        """Raise a ValueError if ``corrected`` does not hold different numbers of outputs."""
+        if self.corrected is None:
+            return
+        chosen = list(self.corrected)
+        remedy = "Give the numbers of the outputs that nn corrects, such as [0], or None for all."
+        if not chosen:
+            raise ValueError(f"corrected is empty: nn would correct no output. {remedy}")
+        wrong = [
+            each
+            for each in chosen
+            if isinstance(each, (bool, np.bool_)) or not isinstance(each, Integral)
+        ]
+        if wrong:
+            raise ValueError(f"corrected has {wrong[0]!r}, which is no integer. {remedy}")
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"corrected={chosen} has an output twice. {remedy}")
+
+    def require_few_steps(self, n_steps: float, until: str) -> None:
+        """Raise a ValueError if a rollout needs more steps than can be taken.
+
+        Parameters
+        ----------
+        n_steps : float
+            Number of intervals, each with ``substeps`` steps.
+        until : str
+            Part of the message: where the rollout ends.
+        """
+        if self.method in FIXED_STEP:
+            n_steps = n_steps * self.substeps
+        if n_steps > MAX_STEPS:
+            raise ValueError(
+                f"A rollout {until} needs {n_steps:.3g} steps, and more than {MAX_STEPS:.0e} take "
+                "too much time and memory. Choose earlier times, longer time steps or fewer "
+                "substeps, or an adaptive method (method='dopri5')."
             )
 
     def windows(self) -> tuple[int | str | None, ...]:
@@ -265,4 +312,10 @@ class ODE(BaseEstimator):
         if self.observe is None:
             return ()
         function: Any = getattr(self.observe, "forward", self.observe)
-        return tuple(inspect.signature(function).parameters.values())
+        try:
+            return tuple(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError) as error:
+            raise PhysicsError(
+                f"The signature of observe={self.observe!r} cannot be read. Wrap it in a function "
+                "of your own: observe=lambda state: ..."
+            ) from error

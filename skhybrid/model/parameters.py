@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from skhybrid.model.physics import Param, Physics
+from skhybrid.exceptions import PhysicsError
+from skhybrid.model.param import Param
+from skhybrid.model.physics import Physics
 
 # A start must be at least this fraction of the parameter's scale away from a bound, otherwise it is
 # moved inside: the smooth transforms reach a bound only in the limit.
@@ -66,7 +68,21 @@ class ParameterSpace:
             if not (param.fixed or held)
         }
         self.names = tuple(params)
+        self._require_finite(params, dtype)
         self._zeros = functools.partial(torch.zeros, dtype=dtype, device=device)
+
+    def _require_finite(self, params: Mapping[str, Param], dtype: torch.dtype) -> None:
+        """Raise a PhysicsError for a value or bounds that are too large for the dtype."""
+        for name, param in params.items():
+            numbers = [self.fixed[name]] if name in self.fixed else []
+            if name in self.transforms:
+                numbers += self.transforms[name].member_constants().values()
+            if not all(bool(torch.isfinite(each).all()) for each in numbers):
+                raise PhysicsError(
+                    f"The value or the bounds of physics parameter {name!r} are beyond "
+                    f"{torch.finfo(dtype).max:.1e}, the largest number of {dtype}: {param!r}. "
+                    "Choose another unit, leave a side open with None, or set dtype='float64'."
+                )
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -2,115 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
-import math
-import numbers
 import threading
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from skhybrid.exceptions import PhysicsError
+from skhybrid.model.param import Param, plain, replaced
+from skhybrid.model.user_code import lacks_self
 from skhybrid.runtime.suggestions import suggestion
 
-Bounds = tuple[Any, Any]
 # A lock for each module that is called: while it is called, it holds the given values.
 _locks: weakref.WeakKeyDictionary = weakref.WeakKeyDictionary()
-
-
-class Param:
-    """One unknown of the physics: its initial value, bounds and unit.
-
-    Parameters
-    ----------
-    init : float or array-like
-        Initial value, in a unit of your choice. Its shape is the shape of the parameter.
-    bounds : tuple (low, high), default=(None, None)
-        Closed bounds; ``None`` leaves a side open. Each may be a number or an array that
-        broadcasts to the shape of ``init``.
-    unit : str or None, default=None
-        Unit of the value. It is a label, shown with the value; nothing is converted.
-    fixed : bool, default=False
-        Whether the value is known and is not learned.
-
-    Examples
-    --------
-    >>> from skhybrid import Param
-    >>> Param(1.0, bounds=(0.0, None), unit="s^-2")
-    Param(1.0, bounds=(0.0, None), unit='s^-2')
-    """
-
-    def __init__(
-        self, init: Any, bounds: Bounds = (None, None), unit: str | None = None, fixed: bool = False
-    ) -> None:
-        self.init = init
-        self.bounds = bounds
-        self.unit = unit
-        self.fixed = fixed
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of the parameter."""
-        return tuple(np.shape(self.init))
-
-    def value(self) -> np.ndarray:
-        """Return the initial value as a float64 array."""
-        return np.array(_plain(self.init), dtype=np.float64)
-
-    def limits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the bounds as float64 arrays of the parameter's shape, infinite where open."""
-        low, high = self.bounds
-        low = -math.inf if low is None else low
-        high = math.inf if high is None else high
-        return tuple(
-            np.broadcast_to(np.asarray(side, dtype=np.float64), self.shape) for side in (low, high)
-        )
-
-    def validate(self, name: str) -> None:
-        """Raise a PhysicsError that names the parameter if its value or bounds are wrong."""
-        try:
-            value = self.value()
-        except (TypeError, ValueError) as error:
-            raise PhysicsError(
-                f"The initial value of physics parameter {name!r} must be a number or an array of "
-                f"numbers; got {self.init!r}."
-            ) from error
-        if value.size == 0 or not np.all(np.isfinite(value)):
-            raise PhysicsError(
-                f"The initial value of physics parameter {name!r} must be finite and not empty; "
-                f"got {self.init!r}."
-            )
-        try:
-            low, high = self.limits()
-        except (TypeError, ValueError) as error:
-            raise PhysicsError(
-                f"The bounds of physics parameter {name!r} must be a pair (low, high) of numbers, "
-                f"of arrays that broadcast to its shape {self.shape}, or None; got {self.bounds!r}."
-            ) from error
-        if not np.all(low < high):
-            raise PhysicsError(
-                f"The bounds of physics parameter {name!r} must have low < high; "
-                f"got {self.bounds!r}. To keep a value as it is, set fixed=True."
-            )
-        if np.any(value < low) or np.any(value > high):
-            raise PhysicsError(
-                f"The initial value {self.init!r} of physics parameter {name!r} is outside its "
-                f"bounds {self.bounds!r}."
-            )
-
-    def __repr__(self) -> str:
-        parts = [f"{self.init!r}"]
-        if any(side is not None for side in self.bounds):
-            parts.append(f"bounds={self.bounds!r}")
-        if self.unit is not None:
-            parts.append(f"unit={self.unit!r}")
-        if self.fixed:
-            parts.append("fixed=True")
-        return f"Param({', '.join(parts)})"
 
 
 class Physics:
@@ -169,13 +77,7 @@ class Physics:
             )
         self.function = function
         self.inputs, defaults = _read_signature(function)
-        unknown = [name for name in params if name not in defaults]
-        if unknown:
-            raise PhysicsError(
-                f"{self.name} has no parameter named {unknown[0]!r}"
-                f"{suggestion(unknown[0], defaults)} Its parameters are: "
-                f"{', '.join(defaults) or 'none'}."
-            )
+        _require_known(params, defaults, self.name)
         self.params: dict[str, Param] = {}
         for name, default in defaults.items():
             given = params.get(name, default)
@@ -184,7 +86,7 @@ class Physics:
                     f"Parameter {name!r} of {self.name} has no initial value. Give it a default "
                     f"in the signature or write Physics({self.name}, {name}=Param(...))."
                 )
-            self.params[name] = given if isinstance(given, Param) else Param(_plain(given))
+            self.params[name] = given if isinstance(given, Param) else Param(plain(given))
             self.params[name].validate(name)
 
     @property
@@ -197,7 +99,72 @@ class Physics:
         """Names of the parameters that are learned."""
         return tuple(name for name, param in self.params.items() if not param.fixed)
 
-    def __call__(self, *inputs: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:
+    def get_params(self, deep: bool = True) -> dict[str, Param]:
+        """Return the unknowns by name.
+
+        A :class:`HybridRegressor` lists the unknown ``k`` of its physics as ``physics__k``. An
+        unknown named ``random_state`` is left out, because scikit-learn's ensembles write seeds
+        into all parameters with this name.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Not used: an unknown has no parameters of its own.
+
+        Returns
+        -------
+        dict of str to Param
+        """
+        return {
+            name: param
+            for name, param in self.params.items()
+            if name.split("__")[-1] != "random_state"
+        }
+
+    def set_params(self, /, **params: Any) -> Physics:
+        """Set initial values of unknowns, or replace unknowns.
+
+        In a grid, the names are ``physics__k`` for the unknown ``k``.
+
+        Parameters
+        ----------
+        **params : Param, float or array-like
+            By name of the unknown. A number or an array replaces the initial value; bounds, unit
+            and ``fixed`` stay as they are. A :class:`Param` replaces the unknown.
+
+        Returns
+        -------
+        self : Physics
+
+        Raises
+        ------
+        PhysicsError
+            If a name is unknown, a value has another shape than the unknown, or a value is outside
+            the bounds. Then nothing is changed.
+
+        Examples
+        --------
+        >>> from skhybrid import Param, Physics
+        >>> def spring(position, *, stiffness=1.0):
+        ...     return -stiffness * position
+        >>> physics = Physics(spring, stiffness=Param(2.0, bounds=(0.0, None)))
+        >>> physics.set_params(stiffness=0.5)
+        Physics(spring, stiffness=Param(0.5, bounds=(0.0, None)))
+        """
+        _require_known(params, self.params, self.name)
+        changed = {name: replaced(self.params[name], value, name) for name, value in params.items()}
+        self.params = {**self.params, **changed}
+        return self
+
+    def __sklearn_clone__(self) -> Physics:
+        return copy.deepcopy(self)  # which shares functions, and copies modules
+
+    def __copy__(self) -> Physics:
+        copied = object.__new__(type(self))
+        vars(copied).update(vars(self), params=dict(self.params))
+        return copied
+
+    def __call__(self, /, *inputs: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:
         """Evaluate the model; missing unknowns have their initial values.
 
         Parameters
@@ -234,6 +201,40 @@ def as_physics(physics: Any) -> Physics | None:
     return physics if physics is None or isinstance(physics, Physics) else Physics(physics)
 
 
+def require_wrapped(physics: Any, params: Iterable[str]) -> None:
+    """Raise a PhysicsError if unknowns are to be set, and the physics cannot set them.
+
+    Parameters
+    ----------
+    physics : Physics, callable, torch.nn.Module or None
+    params : iterable of str
+        Names of an estimator's parameters; ``physics__k`` is the unknown ``k``.
+    """
+    names = [name for name in params if name.startswith("physics__")]
+    if not names or hasattr(physics, "set_params"):
+        return
+    if physics is None:
+        raise PhysicsError(
+            f"{names[0]} cannot be set, because physics is None. Set physics=Physics(...) first."
+        )
+    name = Physics(physics).name
+    inside = name if inspect.isfunction(physics) and name.isidentifier() else "..."
+    raise PhysicsError(
+        f"{names[0]} cannot be set, because physics {name!r} is not wrapped in Physics. Wrap it: "
+        f"physics=Physics({inside})."
+    )
+
+
+def _require_known(names: Iterable[str], known: Iterable[str], physics: str) -> None:
+    """Raise a PhysicsError that names the first parameter that is not known."""
+    for name in names:
+        if name not in known:
+            raise PhysicsError(
+                f"{physics} has no parameter named {name!r}{suggestion(name, known)} "
+                f"Its parameters are: {', '.join(known) or 'none'}."
+            )
+
+
 def _lock_of(module: torch.nn.Module) -> threading.RLock:
     """Return the lock that one thread at a time holds while it calls the module."""
     return _locks.setdefault(module, threading.RLock())
@@ -250,7 +251,7 @@ def _read_signature(function: Callable) -> tuple[tuple[str, ...], Mapping[str, A
     """Return the names of the inputs, and the unknowns with their default values."""
     if isinstance(function, torch.nn.Module):
         defaults = {
-            name: Param(_plain(parameter), fixed=not parameter.requires_grad)
+            name: Param(plain(parameter), fixed=not parameter.requires_grad)
             for name, parameter in function.named_parameters()
         }
         return _input_names(inspect.signature(function.forward), function), defaults
@@ -281,7 +282,7 @@ def _read_signature(function: Callable) -> tuple[tuple[str, ...], Mapping[str, A
                 f"{value!r}, which is not a number. Keyword-only arguments are the unknowns; bind "
                 "options with functools.partial."
             )
-        defaults[parameter.name] = _plain(value)
+        defaults[parameter.name] = plain(value)
     return _input_names(signature, function, bound), defaults
 
 
@@ -289,6 +290,15 @@ def _input_names(
     signature: inspect.Signature, function: Callable, bound: Mapping[str, Any] | None = None
 ) -> tuple[str, ...]:
     """Return the names of the positional arguments that are not bound."""
+    if lacks_self(function, ("t", "time", "state", "X", "x")):
+        name = _name(function)
+        if isinstance(function, torch.nn.Module):
+            name = f"{name}.forward"
+        raise PhysicsError(
+            f"{name} is a method without the argument self, so Python passes the object "
+            "in place of the first argument. Write self as its first argument, or make it a "
+            "staticmethod."
+        )
     names = []
     for parameter in signature.parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -298,11 +308,11 @@ def _input_names(
             )
         if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name not in (bound or ()):
             names.append(parameter.name)
+    if names[:1] == ["self"]:
+        path = getattr(function, "__qualname__", _name(function)).split(".")
+        owner, name = path[-2] if len(path) > 1 else "...", path[-1]
+        raise PhysicsError(
+            f"The physics {name!r} has the argument self: it is a method of a class, without an "
+            f"object. Pass the method of an instance: {owner}(...).{name}."
+        )
     return tuple(names)
-
-
-def _plain(value: Any) -> Any:
-    """Return a number as a float and a tensor as an array."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().double().numpy()
-    return float(value) if isinstance(value, numbers.Real) else value

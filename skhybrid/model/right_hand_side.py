@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.model.hybrid import Hybrid, Weights, described_type
+from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
+from skhybrid.model.hybrid import Hybrid, Weights
 from skhybrid.model.layout import Layout
 from skhybrid.model.networks import Pointwise, as_function, build_network
 from skhybrid.model.ode import ODE
 from skhybrid.model.scales import RateScales
+from skhybrid.model.user_code import described_type, named, named_network
 
 # Trajectories go a little beyond the training range. If the network's inputs are held exactly to
 # that range, rollouts are worse (benchmarks/bench_windows.py).
@@ -87,6 +88,21 @@ class RightHandSide(Hybrid):
         """Return the columns of the state and the inputs, without the time."""
         return list(range(self.layout.state_shape[0] + self.layout.n_inputs))
 
+    def input_units(self) -> list[float]:
+        """Return units of the network's inputs, for inputs that do not vary.
+
+        Without physics, states are constant as long as the network is silent. Their unit is their
+        standard deviation, 1 for inputs and the time.
+        """
+        n_states = self.layout.state_shape[0]
+        scale = self.scales.state_scale.flatten().expand(n_states).tolist()
+        units = [*scale, *[1.0] * (self.layout.n_inputs + 1)]
+        return (
+            units[:-1]
+            if self.network_columns is None
+            else [units[column] for column in self.network_columns.tolist()]
+        )
+
     def with_network_columns(self, columns: Sequence[int]) -> RightHandSide:
         """Return the same model with a network that reads these components."""
         time = self.layout.state_shape[0] + self.layout.n_inputs
@@ -107,9 +123,10 @@ class RightHandSide(Hybrid):
             return lambda t, state, inputs: (
                 physics(t, state, inputs) * (1.0 + network(t, state, inputs, scale=1.0))
             )
+        join = named("join", join, StructureError)
         if self.layout.n_inputs:
             return lambda t, state, inputs: self._shaped(
-                join(t, state, inputs, physics, network), state, ValueError, "join"
+                join(t, state, inputs, physics, network), state, StructureError, "join"
             )
 
         def without_inputs(t: Tensor, state: Tensor, inputs: None) -> Tensor:
@@ -120,7 +137,7 @@ class RightHandSide(Hybrid):
                 return network(t, state, None, *extra, **options)
 
             rates = join(t, state, physics_rate, network_rate)
-            return self._shaped(rates, state, ValueError, "join")
+            return self._shaped(rates, state, StructureError, "join")
 
         return without_inputs
 
@@ -128,7 +145,8 @@ class RightHandSide(Hybrid):
         """Return the physics as a function of time, state and inputs."""
         if self.physics is None:
             return lambda t, state, inputs: torch.zeros_like(state)
-        physics, who = self.physics, f"physics {self.physics.name!r}"
+        who = f"physics {self.physics.name!r}"
+        physics = named(who, self.physics)
         reads_inputs = self.layout.reads_inputs
 
         def rates(t: Tensor, state: Tensor, inputs: Tensor | None) -> Tensor:
@@ -145,7 +163,7 @@ class RightHandSide(Hybrid):
         corrects_rate = self.structure.correct == "rate"
         if self.network is None:
             return self.silent
-        function = self.rate_network(weights)
+        function = named_network(self.rate_network(weights))
         unit = self.scales.rate_scale if corrects_rate else self._output_unit()
 
         def network(
@@ -161,6 +179,8 @@ class RightHandSide(Hybrid):
             output = function(seen)
             if corrects_rate:
                 output = self._shaped(output, state, NetworkError, "nn")
+            else:
+                self._check_correction(output, state)
             return output * (unit if scale is None else scale)
 
         return network
@@ -180,9 +200,7 @@ class RightHandSide(Hybrid):
 
     def silent_output(self, t, state, inputs, *extra, scale=None) -> Tensor:
         """Answer zero corrections of the outputs."""
-        corrected = self.structure.corrected
-        shape = self.target_shape if corrected is None else (len(corrected),)
-        return state.new_zeros((len(state), *shape))
+        return state.new_zeros((len(state), *self._correction_shape))
 
     def network_inputs(
         self, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
@@ -224,6 +242,29 @@ class RightHandSide(Hybrid):
         corrected = self.structure.corrected
         scale = self.scales.target_scale
         return scale if corrected is None else scale[list(corrected)]
+
+    @property
+    def _correction_shape(self) -> tuple[int, ...]:
+        """Shape of the network's correction of one observation."""
+        corrected = self.structure.corrected
+        if corrected is None:
+            return tuple(self.target_shape)
+        return (len(corrected), *self.target_shape[1:])
+
+    def _check_correction(self, output: Tensor, state: Tensor) -> None:
+        """Raise a NetworkError if the output is not a correction of each output.
+
+        The check comes before the multiplication by the unit, which may broadcast the output.
+        """
+        if not isinstance(output, Tensor):
+            described = described_type(output, many="The corrections of several outputs")
+            raise NetworkError(f"nn must return a torch.Tensor; it returned {described}")
+        expected = (len(state), *self._correction_shape)
+        if output.shape != expected:
+            raise NetworkError(
+                f"nn must return shape {expected}, a correction of each output; it returned "
+                f"{tuple(output.shape)}."
+            )
 
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
         """Return numbers of shape (n, k) as k components that are constant over a field."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from skhybrid.model_selection.scoring import RESTART_SPREAD, THETA
+from skhybrid.runtime.user_warnings import warn
 
 
 def spread(values: np.ndarray, restarts: np.ndarray) -> np.ndarray:
@@ -138,6 +139,52 @@ def fold_columns(results: Mapping[str, Any], column: str) -> np.ndarray:
             f"cv_results_ has no {column!r} for single folds; its scores are {', '.join(known)}."
         )
     return np.stack(folds, axis=1).astype(float)
+
+
+def held_out_losses(results: Mapping[str, Any], score: str = "score") -> np.ndarray:
+    """Return minus a score on every fold on which any candidate has one.
+
+    A fold without a score, such as one whose held-out targets are all missing, tells no candidate
+    from another.
+
+    Parameters
+    ----------
+    results : mapping
+        ``cv_results_`` of a search.
+    score : str, default="score"
+
+    Returns
+    -------
+    array of shape (n_candidates, n_scored_folds)
+    """
+    losses = -fold_columns(results, f"test_{score}")
+    return losses[:, folds_with_results(losses, "score")]
+
+
+def folds_with_results(values: np.ndarray, what: str) -> np.ndarray:
+    """Return which folds count: those with a number for any candidate; warn of the others.
+
+    Parameters
+    ----------
+    values : array of shape (n_candidates, n_folds, ...)
+    what : str
+        Name of the values, for the warning.
+
+    Returns
+    -------
+    array of bool, shape (n_folds,)
+        True for all folds if none has a number.
+    """
+    there = ~np.isnan(np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)).all(axis=1)
+    if there.all() or not there.any():
+        return np.ones_like(there)
+    warn(
+        f"No candidate has a {what} on fold {', '.join(map(str, np.flatnonzero(~there)))}: every "
+        "fit failed there, or all held-out targets are missing. The candidates are compared on the "
+        f"other {there.sum()} folds. Choose folds that each hold known targets, such as "
+        "KFold(5, shuffle=True)."
+    )
+    return there
 
 
 def parameter_values(results: Mapping[str, Any], name: str) -> np.ndarray:

@@ -7,7 +7,8 @@ from typing import Any
 
 from skhybrid.model_selection.fold_statistics import (
     about_as_stable,
-    fold_columns,
+    folds_with_results,
+    held_out_losses,
     log_spread,
     parameter_values,
     simplest,
@@ -49,6 +50,13 @@ class one_standard_error:
         From ``cv_results_`` to the index of the candidate. If several candidates have the same
         value, the one with the best score is chosen.
 
+    Notes
+    -----
+    A candidate that has no score on some fold is not chosen. A fold on which no candidate has a
+    score, because all its held-out targets are missing or every fit failed, is left out with a
+    warning. (``refit=True`` of a search cannot rank candidates if a fold has no score: their means
+    are NaN.)
+
     References
     ----------
     .. [1] L. Breiman, J. H. Friedman, R. A. Olshen, C. J. Stone, "Classification and regression
@@ -80,7 +88,7 @@ class one_standard_error:
 
     def __call__(self, results: Mapping[str, Any]) -> int:
         """Return the index of the candidate."""
-        losses = -fold_columns(results, f"test_{self.score}")
+        losses = held_out_losses(results, self.score)
         as_good = within_one_standard_error(losses)
         sign = 1.0 if self.smallest else -1.0
         sizes = sign * parameter_values(results, self.name)
@@ -122,7 +130,8 @@ class stable:
     -----
     Give the estimator ``n_restarts=3`` or so. With one restart, the dependence on the start shows
     only in the differences between folds. The rule leaves out a parameter that is at a bound in
-    all folds and therefore has no spread.
+    all folds and therefore has no spread. It does not use scores, so a fold counts even if all its
+    held-out targets are missing. A fold on which every fit failed is left out with a warning.
 
     References
     ----------
@@ -165,6 +174,8 @@ class stable:
                 "(from skhybrid.model_selection)."
             )
         values, restarts = stacked(columns)
+        there = folds_with_results(values, "fit")
+        values, restarts = values[:, there], restarts[:, there]
         as_stable = about_as_stable(values, restarts)
         logs = log_spread(spread(values, restarts))
         return simplest(as_stable, parameter_values(results, self.name), logs)

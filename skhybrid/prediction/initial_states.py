@@ -9,9 +9,11 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 import torch
+from sklearn.utils import check_array
 from torch import Tensor
 
-from skhybrid.data.rows import as_tensors
+from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.rows import as_tensors, require_range
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.model.derivatives import directional
 from skhybrid.model.dynamics import Dynamics
@@ -45,9 +47,7 @@ def with_estimated_states(
     ValueError
         If first_outputs does not match the trajectories.
     """
-    outputs = np.asarray(first_outputs, dtype=np.float64)
-    if fitted.trajectory_info.scalar:
-        outputs = outputs[..., None]
+    outputs = _read_outputs(fitted, first_outputs, len(new.times))
     stop, at = _observed_times(new, outputs, np.shape(first_outputs), model)
     inputs = None if new.x.inputs is None else new.x.inputs[:, :stop]
     part = new.x._replace(steps=new.x.steps[:, : stop - 1], inputs=inputs)
@@ -61,6 +61,30 @@ def with_estimated_states(
     )
     states = solution.x.reshape(part.first_state.shape)
     return replace(new, x=new.x._replace(first_state=states))
+
+
+def _read_outputs(fitted: Fitted, first_outputs: Any, n: int) -> np.ndarray:
+    """Return first outputs of shape (n, k, *output_shape), NaN where an output is missing."""
+    with columns_named(first_outputs=first_outputs):
+        outputs = check_array(
+            np.atleast_1d(first_outputs),
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            ensure_all_finite="allow-nan",
+            input_name="first_outputs",
+        )
+    info = fitted.trajectory_info
+    expected = () if info.scalar else tuple(info.layout.output_shape)
+    is_wrong = outputs.ndim != 2 + len(expected) or outputs.shape[2:] != expected
+    if is_wrong or outputs.shape[1] == 0:
+        shape = ", ".join(map(str, (n, "k", *expected)))
+        raise ValueError(
+            f"first_outputs has shape {outputs.shape}; it must have shape ({shape}), with k first "
+            "outputs of every trajectory, one at least."
+        )
+    require_range("first_outputs", outputs, fitted.hybrid.scales.target_scale.dtype)
+    return outputs[..., None] if info.scalar else outputs
 
 
 def _observed_times(

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.records import note_features, read_inputs, without_times
 from skhybrid.data.times import padded, read_times
 from skhybrid.data.trajectory_info import TrajectoryInfo
@@ -62,9 +63,14 @@ def read_new_trajectories(
     new = read(estimator, X, times)
     if initial_states is None:
         return new
-    states = check_array(
-        initial_states, dtype=np.float64, allow_nd=True, input_name="initial_states"
-    )
+    with columns_named(initial_states=initial_states):
+        states = check_array(
+            np.atleast_1d(initial_states),
+            dtype=np.float64,
+            ensure_2d=False,
+            allow_nd=True,
+            input_name="initial_states",
+        )
     expected = (len(new.times), *estimator._fitted.trajectory_info.layout.state_shape)
     if states.shape != expected:
         raise ValueError(
@@ -77,7 +83,8 @@ def read_new_trajectories(
 def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
     """Read initial states, or images for a LatentODE."""
     info: TrajectoryInfo = estimator._fitted.trajectory_info
-    X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=False)
+    with columns_named(X=X):
+        X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=False)
     if X.shape[1:] != info.x_shape:
         raise ValueError(
             f"One trajectory in X has shape {X.shape[1:]}, but {type(estimator).__name__} "
@@ -93,7 +100,13 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
 
 def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return times with enough steps between the wanted ones, and indices of the wanted ones."""
-    times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
+    with columns_named(times=times):
+        shape = np.shape(times)
+        if len(shape) != 1 or shape[0] == 0:
+            raise ValueError(
+                f"times must have shape (n_times,), with one time at least; it has shape {shape}."
+            )
+        times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
     begin = info.times[0]
     whole = np.concatenate([[begin], times])
     if not np.all(np.diff(whole) > 0):
@@ -105,7 +118,9 @@ def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray
     longest = np.inf
     if ode.method in FIXED_STEP:
         longest = np.diff(info.times).max()
-    n_steps = np.maximum(1, np.ceil(np.diff(whole) / longest - 1e-6)).astype(int)
+    n_steps = np.maximum(1, np.ceil(np.diff(whole) / longest - 1e-6))
+    ode.require_few_steps(n_steps.sum(), f"to the last time ({times[-1]:g})")
+    n_steps = n_steps.astype(int)
     wanted = np.cumsum(n_steps)
     return np.interp(np.arange(wanted[-1] + 1), [0, *wanted], whole), wanted
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from sklearn.utils import check_array
 
-from skhybrid.data.rows import as_tensor
+from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.rows import as_tensor, require_range
 from skhybrid.model.dynamics import Dynamics
 
 
@@ -33,7 +34,9 @@ def predict_rates(
     fitted = estimator._fitted
     model: Dynamics = fitted.hybrid
     scale = model.scales.target_scale
-    states = check_array(states, dtype=np.float64, allow_nd=True, input_name="states")
+    with columns_named(states=states, times=times, inputs=inputs):
+        states = check_array(states, dtype=np.float64, allow_nd=True, input_name="states")
+        times = np.asarray(times, dtype=np.float64)
     if states.shape[1:] != model.layout.state_shape:
         raise ValueError(
             f"states has shape {states.shape}; one state has shape {model.layout.state_shape}."
@@ -41,10 +44,22 @@ def predict_rates(
     if (inputs is None) != (model.layout.n_inputs == 0):
         given = "not given" if inputs is None else "given"
         raise ValueError(f"inputs is {given}, and the model has {model.layout.n_inputs} inputs.")
-    times = np.broadcast_to(np.asarray(times, dtype=np.float64), (len(states),))
-    arguments = [times, states]
+    if times.shape not in ((), (1,), (len(states),)) or not np.isfinite(times).all():
+        raise ValueError(
+            f"times must be one finite number, or one for each of the {len(states)} states; it "
+            f"has shape {times.shape}: {np.array2string(times, threshold=6)}."
+        )
+    arguments = [np.broadcast_to(times, (len(states),)), states]
     if inputs is not None:
-        arguments.append(check_array(inputs, dtype=np.float64, input_name="inputs"))
+        inputs = check_array(inputs, dtype=np.float64, input_name="inputs")
+        if inputs.shape != (len(states), model.layout.n_inputs):
+            raise ValueError(
+                f"inputs has shape {inputs.shape}; for these states it must have shape "
+                f"{(len(states), model.layout.n_inputs)}."
+            )
+        arguments.append(inputs)
+    for name, array in zip(("times", "states", "inputs"), arguments, strict=False):
+        require_range(name, array, scale.dtype)
     t, x, *rest = (as_tensor(each, scale.dtype, scale.device) for each in arguments)
     u = rest[0] if rest else None
     with torch.no_grad():

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skhybrid.data.rows import as_tensors
+from skhybrid.data.rows import as_tensors, require_range
 from skhybrid.data.times import uniform_step
 from skhybrid.exceptions import DivergenceWarning
 from skhybrid.model.batch import Windows, select_rows
+from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.prediction.initial_states import physics_coordinates, with_estimated_states
 from skhybrid.prediction.new_trajectories import NewTrajectories, read_new_trajectories
 from skhybrid.runtime.user_warnings import warn
@@ -21,6 +22,7 @@ from skhybrid.runtime.user_warnings import warn
 PREDICTION_NUMBERS = 2**22
 
 
+@memory_errors_named("a prediction", "Predict fewer trajectories, or earlier times.")
 def predict_trajectories(
     estimator: Any,
     X: Any,
@@ -54,6 +56,7 @@ def predict_trajectories(
         new = with_estimated_states(fitted, model, new, first_outputs, hold=hold)
     coordinates = physics_coordinates(fitted)
     dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
+    _require_ranges(new.x, dtype, "X" if initial_states is None else "initial_states")
     size = max(1, PREDICTION_NUMBERS // (new.x.first_state[0].size * new.times.shape[1]))
     chunks = []
     with torch.no_grad():
@@ -65,6 +68,13 @@ def predict_trajectories(
     drop_first = model.structure.inputs is None and model.layout.with_first
     scalar = fitted.trajectory_info.scalar
     return tuple(_in_shape(each, new, drop_first=drop_first, scalar=scalar) for each in whole)
+
+
+def _require_ranges(x: Windows, dtype: torch.dtype, states: str) -> None:
+    """Raise a ValueError for numbers of new trajectories that are too large for a dtype."""
+    for name, array in ((states, x.first_state), ("times", x.first_time), ("X", x.inputs)):
+        if array is not None:
+            require_range(name, array, dtype)
 
 
 def _warn_of_divergence(outputs: np.ndarray, new: NewTrajectories) -> None:

@@ -1,16 +1,56 @@
-"""Score trajectories by R²."""
+"""Score predictions by R²."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import _check_sample_weight
 
+from skhybrid.data.missing_targets import mask_suggested, read_table_targets
 from skhybrid.data.records import read_outputs
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.ode import ODE
 from skhybrid.prediction.rollouts import predict_trajectories
+from skhybrid.runtime.user_warnings import warn
+
+
+def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
+    """Return R² of a table, as the mean over targets.
+
+    With ``missing_targets="mask"``, missing targets do not count, target by target.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted.
+    X, y, sample_weight
+        As given to ``score``.
+
+    Raises
+    ------
+    ValueError
+        If y contains NaN without ``missing_targets="mask"``.
+    """
+    prediction = estimator.predict(X)
+    observed = read_table_targets(y)
+    if not np.isnan(observed).any():
+        return r2_score(y, prediction, sample_weight=sample_weight)
+    if estimator.missing_targets != "mask":
+        with mask_suggested():
+            raise ValueError("Input y contains NaN.")
+    check_consistent_length(observed, prediction, sample_weight)
+    if sample_weight is not None:
+        sample_weight = _check_sample_weight(sample_weight, prediction, dtype=np.float64)
+    observed, prediction = (each.reshape(len(each), -1) for each in (observed, prediction))
+    if observed.shape != prediction.shape:
+        raise ValueError(
+            f"y has {observed.shape[1]} targets, but the model predicts {prediction.shape[1]}."
+        )
+    return _mean_r2(observed, prediction, sample_weight)
 
 
 def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
@@ -53,11 +93,37 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     if ode.reads_images:  # R² of one pixel is undefined if it never changes
         weight = np.repeat(weight, observed.shape[1])
         observed, predicted = observed.reshape(-1, 1), predicted.reshape(-1, 1)
-    scores = []
-    for true, guess in zip(observed.T, predicted.T, strict=True):
+    return _mean_r2(observed, predicted, weight)
+
+
+def _mean_r2(observed: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
+    """Return the mean of R² over the columns with two known values or more; NaN if there are none.
+
+    ``observed`` and ``predicted`` have one row for every sample, NaN where a value is missing.
+    """
+    scores, undefined = [], []
+    for number, (true, guess) in enumerate(zip(observed.T, predicted.T, strict=True)):
         known = ~np.isnan(true)
-        scores.append(r2_score(true[known], guess[known], sample_weight=weight[known]))
-    return float(np.mean(scores))
+        w = None if weight is None else weight[known]
+        if np.count_nonzero(known if w is None else w) < 2:
+            undefined.append(number)
+        else:
+            scores.append(r2_score(true[known], guess[known], sample_weight=w))
+    if undefined:
+        _warn_of_undefined(undefined, len(observed), bool(scores))
+    return float(np.mean(scores)) if scores else float("nan")
+
+
+def _warn_of_undefined(columns: list[int], n_rows: int, others: bool) -> None:
+    """Warn about columns of y with fewer than two known values."""
+    result = "The score is the mean over the other columns." if others else "The score is NaN."
+    warn(
+        f"Column {', '.join(map(str, columns))} of y has fewer than two known values (with a "
+        f"weight above zero) in the {n_rows} rows to score, so R² is undefined there. {result} "
+        "In cross-validation, choose folds that each hold known values of every column, such as "
+        "KFold(5, shuffle=True).",
+        UndefinedMetricWarning,
+    )
 
 
 def _as_columns(outputs: np.ndarray) -> np.ndarray:

@@ -10,12 +10,15 @@ import torch
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from skhybrid.data.rows import as_tensor
+from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.rows import as_tensor, require_range
+from skhybrid.model.out_of_memory import memory_errors_named
 
 # Size of a chunk: rows that are predicted at once.
 PREDICTION_ROWS = 8192
 
 
+@memory_errors_named("a prediction", "Predict fewer rows at once.")
 def predict_table(
     estimator: Any, X: Any, outputs: Callable[..., tuple[Tensor, ...]]
 ) -> tuple[np.ndarray, ...]:
@@ -29,9 +32,11 @@ def predict_table(
     outputs : callable
         From (model, rows, coordinates, hold) to tensors.
     """
-    X = validate_data(estimator, X, dtype=np.float64, reset=False)
+    with columns_named(X=X):
+        X = validate_data(estimator, X, dtype=np.float64, reset=False)
     model, coordinates = estimator._fitted.hybrid, estimator._fitted.coordinates
     dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
+    require_range("X", X, dtype)
     hold = estimator.nn_extrapolation == "hold"
     chunks = []
     with torch.no_grad():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Iterator
 
 import torch
+
+# Many more threads than cores only wait for each other, and the system may refuse to start them.
+MAX_THREADS_PER_CORE = 16
 
 
 class _OpenBlocks:
@@ -33,7 +37,18 @@ def threads(n_threads: int | None) -> Iterator[None]:
     Parameters
     ----------
     n_threads : int or None
+
+    Raises
+    ------
+    ValueError
+        If there are more than 16 threads for each CPU core.
     """
+    n_cores = os.cpu_count() or 1
+    if n_threads is not None and n_threads > MAX_THREADS_PER_CORE * n_cores:
+        raise ValueError(
+            f"n_threads={n_threads} is more than {MAX_THREADS_PER_CORE} threads for each of the "
+            f"{n_cores} CPU cores. More threads than cores do not help; choose at most {n_cores}."
+        )
     with _open_blocks.lock:
         if _open_blocks.count == 0:
             _open_blocks.n_threads_before = torch.get_num_threads()

@@ -27,9 +27,10 @@ class HybridSearchCV(BaseSearchCV):
 
     It is used like :class:`~sklearn.model_selection.GridSearchCV`. It finds the same scores, to the
     accuracy of the arithmetic, if the estimator's ``random_state`` is an integer, in less time:
-    fits that differ in radii, penalties, learning rates, seeds or ``nn_features`` are members of
-    one batch, trained in one run. Candidates that differ in anything else (the network, the
-    structure, the physics, other steps of a pipeline) are in different batches.
+    fits that differ in radii, penalties, learning rates, seeds, ``nn_features`` or initial values
+    of physics parameters (``physics__k``) are members of one batch, trained in one run. Candidates
+    that differ in anything else (the network, the structure, the physics, bounds and known values
+    of its parameters, other steps of a pipeline) are in different batches.
 
     Parameters
     ----------

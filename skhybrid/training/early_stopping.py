@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,20 @@ from skhybrid.training.members import Members
 
 # Training computes the validation loss about this many times, for any number of epochs.
 EVALUATIONS = 100
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best epochs so far; always replaced as a whole, because an interrupt may come any time.
+
+    ``own`` and ``last`` are every member's own loss at its best and at the last evaluated epoch.
+    """
+
+    losses: Tensor
+    epochs: list[int]
+    own: Tensor
+    last: Tensor
+    parameters: Tensor
 
 
 class BestKeeper:
@@ -38,10 +52,13 @@ class BestKeeper:
         self.members = members
         self.mode = mode
         self.fits = [slice(0, members.n_members)] if fits is None else fits
-        self.best = torch.full((members.n_members,), math.inf, dtype=torch.float64)
-        self.epochs = [0] * members.n_members
-        self._kept = members.flat.clone()
-        self._best_losses = self._last_losses = self.best
+        worst = torch.full((members.n_members,), math.inf, dtype=torch.float64)
+        self._best = _Best(worst, [0] * members.n_members, worst, worst, members.flat.clone())
+
+    @property
+    def best(self) -> Tensor:
+        """Lowest loss of every member, or of its fit for "together"."""
+        return self._best.losses
 
     @staticmethod
     def due(epoch: int, n_epochs: int) -> bool:
@@ -52,18 +69,24 @@ class BestKeeper:
         """Keep the parameters of members with their lowest validation loss so far."""
         if self.mode is None:
             return
-        self._last_losses = losses = losses.double().cpu()
+        before, own = self._best, losses.double().cpu()
+        losses = own
         if self.mode == "together":
-            losses = torch.cat([losses[fit].nanmean().expand_as(losses[fit]) for fit in self.fits])
-        better = losses < self.best
+            losses = torch.cat([own[fit].nanmean().expand_as(own[fit]) for fit in self.fits])
+        better = losses < before.losses
         if not bool(better.any()):
+            self._best = replace(before, last=own)
             return
-        self.best = torch.where(better, losses, self.best)
-        self.epochs = [
-            epoch if now else kept for now, kept in zip(better.tolist(), self.epochs, strict=True)
-        ]
-        self._best_losses = torch.where(better, self._last_losses, self._best_losses)
-        self.members.copy_where(self._kept, self.members.flat, better)
+        parameters = before.parameters.clone()
+        self.members.copy_where(parameters, self.members.flat, better)
+        epochs = zip(better.tolist(), before.epochs, strict=True)
+        self._best = _Best(
+            torch.where(better, losses, before.losses),
+            [epoch if now else kept for now, kept in epochs],
+            torch.where(better, own, before.own),
+            own,
+            parameters,
+        )
 
     def restore(self, current: list[int]) -> list[int]:
         """Restore the kept parameters and return the epoch of every member's parameters.
@@ -76,12 +99,12 @@ class BestKeeper:
         found = torch.isfinite(self.best)
         for fit in self.fits:
             found[fit] &= not (self.mode == "together" and self._last_is_as_good(fit))
-        self.members.copy_where(self.members.flat, self._kept, found)
-        return [kept if found[m] else current[m] for m, kept in enumerate(self.epochs)]
+        self.members.copy_where(self.members.flat, self._best.parameters, found)
+        return [kept if found[m] else current[m] for m, kept in enumerate(self._best.epochs)]
 
     def _last_is_as_good(self, fit: slice) -> bool:
         """Whether the last losses exceed the best ones by at most one paired standard error."""
-        rise = self._last_losses[fit] - self._best_losses[fit]
+        rise = self._best.last[fit] - self._best.own[fit]
         rise = rise[torch.isfinite(rise)]
         return len(rise) > 1 and bool(rise.mean() <= rise.std() / math.sqrt(len(rise)))
 

@@ -21,10 +21,15 @@ from skhybrid.training.sam import SAM
 from skhybrid.training.schedule import Schedule
 
 OnEpoch = Callable[[int, Tensor], bool]
+OnInterrupt = Callable[[int], bool]
 
 
 def train(
-    problem: Problem, members: Members, config: TrainingConfig, on_epoch: OnEpoch | None = None
+    problem: Problem,
+    members: Members,
+    config: TrainingConfig,
+    on_epoch: OnEpoch | None = None,
+    on_interrupt: OnInterrupt | None = None,
 ) -> MemberResults:
     """Train all members in one batch, in place.
 
@@ -36,35 +41,50 @@ def train(
     config : TrainingConfig
     on_epoch : callable, default=None
         Called as ``on_epoch(epoch, losses)`` after every epoch; True stops training.
+    on_interrupt : callable, default=None
+        Called as ``on_interrupt(n_epochs)`` after an interrupt from the keyboard, with the number
+        of whole epochs. True stops training, with the parameters at the end of the last whole
+        epoch; False, or None, raises the interrupt.
 
     Returns
     -------
     MemberResults
     """
-    data, validation, schedule = problem.data, problem.validation, config.schedule
+    data, schedule = problem.data, config.schedule
     objective = _objective(problem, members, config)
     objective.choose_evaluation(rows_of(data, slice(0, schedule.batch_size)))
     step = _Step(objective, members, config)
-    held_out = None if validation is None else HeldOut(objective, problem, members, config)
+    held_out = None
+    if problem.validation is not None:
+        held_out = HeldOut(objective, problem, members, config)
     guard = NonFiniteGuard(objective, data, members, schedule.n_epochs)
     shuffle = _shuffler(data, schedule, config.seed)
     curve: list[Tensor] = []
     ending = Status.FINISHED
-    for epoch in range(1, schedule.n_epochs + 1):
-        losses = step.epoch(shuffle(), schedule)
-        curve.append(losses)
-        if guard.check(epoch, losses):
-            step.stop(guard.stopped)
-            if guard.none_left:
+    try:
+        for epoch in range(1, schedule.n_epochs + 1):
+            losses = step.epoch(shuffle(), schedule)
+            curve.append(losses)
+            if guard.check(epoch, losses):
+                step.stop(guard.stopped)
+                if guard.none_left:
+                    break
+            if held_out is not None and held_out.check(epoch, schedule.n_epochs):
+                guard.stop_early(held_out.exhausted, epoch)
+                step.stop(guard.stopped)
+                if guard.none_left:
+                    break
+            if on_epoch is not None and on_epoch(epoch, losses):
+                ending = Status.CALLBACK_STOPPED
                 break
-        if held_out is not None and held_out.check(epoch, schedule.n_epochs):
-            guard.stop_early(held_out.exhausted, epoch)
-            step.stop(guard.stopped)
-            if guard.none_left:
-                break
-        if on_epoch is not None and on_epoch(epoch, losses):
-            ending = Status.CALLBACK_STOPPED
-            break
+    except KeyboardInterrupt:
+        if on_interrupt is None or not on_interrupt(guard.whole_epochs):
+            raise
+        ending = Status.INTERRUPTED
+        guard.restore_whole_epoch()
+        del curve[guard.whole_epochs :]
+        if held_out is not None:  # the last whole epoch may not have been evaluated
+            held_out.keeper.update(guard.whole_epochs, held_out.losses())
     n_epochs = len(curve)
     # The last step may lead to a non-finite loss, which only a further epoch would show.
     losses = objective.data_losses(data)

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from skhybrid.exceptions import TrainingError
 from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.out_of_memory import is_out_of_memory
+from skhybrid.model.user_code import reason
 
 # Roles of parameter tensors.
 PHYSICS = "physics"
@@ -140,9 +143,17 @@ class Members:
         its own parameters. Blocks of the role ``keep`` keep their current gradient.
         """
         kept = [block.view(self.gradient).clone() for block in self.blocks if block.role == keep]
-        gradients = torch.autograd.grad(
-            losses if losses.ndim == 0 else losses.sum(), self.leaves, materialize_grads=True
-        )
+        loss = losses if losses.ndim == 0 else losses.sum()
+        try:
+            gradients = torch.autograd.grad(loss, self.leaves, materialize_grads=True)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            raise TrainingError(
+                f"The gradient of the loss failed: {reason(error)} Operations in place in the "
+                "physics, nn, structure or observe are a usual cause: write a = a + b instead of "
+                "a += b."
+            ) from error
         torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
         for block in self.blocks if kept else ():
             if block.role == keep:
@@ -181,6 +192,11 @@ class Members:
             target.copy_(source)
         else:
             target.copy_(torch.where(self.per_parameter(chosen).bool(), source, target))
+
+    @torch.no_grad()
+    def restore(self, flat: Tensor) -> None:
+        """Copy all parameters from another flat vector."""
+        self.flat.copy_(flat)
 
     def per_parameter(self, values: Tensor, roles: Sequence[str] = ALL) -> Tensor:
         """Return a flat vector with each member's value in the blocks of the given roles."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.runtime.chunks import chunks
 from skhybrid.training.batching_key import problem_key
 from skhybrid.training.combining import (
@@ -29,8 +30,15 @@ from skhybrid.training.result import FitResult, MemberResults, Status
 Observer = Callable[[str, int, Members, Tensor], bool]
 
 
+@memory_errors_named(
+    "training", "Choose a smaller batch_size, fewer restarts, a smaller nn or shorter windows."
+)
 def train_together(
-    fits: Sequence[Fit], *, max_members: int | None = None, observer: Observer | None = None
+    fits: Sequence[Fit],
+    *,
+    max_members: int | None = None,
+    observer: Observer | None = None,
+    keep_interrupted: bool = False,
 ) -> list[FitResult]:
     """Train fits in one batch.
 
@@ -44,31 +52,57 @@ def train_together(
         For a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
         with the phase "estimate" or "refine". In "refine", member 0 is the fit, and the other
         members are its copies for cross-validation. True stops training.
+    keep_interrupted : bool, default=False
+        For a single fit: whether an interrupt from the keyboard ends its training with the model of
+        the last whole epoch. Before the first epoch is complete, the interrupt is raised.
 
     Returns
     -------
     list of FitResult
         One for every fit.
     """
-    watch = _Watch(observer)
+    watch = _Watch(observer, keep_interrupted)
     paddings, columns = input_paddings([fit.problem for fit in fits])
     if paddings is not None:
         fits = [pad_fit(fit, padding, columns) for fit, padding in zip(fits, paddings, strict=True)]
     results = _first_phase(fits, watch)
-    if not watch.stopped:
-        results = _second_phase(fits, results, max_members, watch)
+    if watch.ending is None:
+        try:
+            results = _second_phase(fits, results, max_members, watch)
+        except KeyboardInterrupt:  # before its first epoch: the first phase is the result
+            if not watch.on_interrupt(0):
+                raise
+    if watch.ending is Status.INTERRUPTED:
+        if not all(result.status.usable for result in results):
+            raise KeyboardInterrupt  # there is no model to keep
+        results = [replace(result, status=Status.INTERRUPTED) for result in results]
     if paddings is not None:
         results = [unpad_result(*pair) for pair in zip(results, paddings, strict=True)]
     return results
 
 
 class _Watch:
-    """Calls the observer, and remembers whether it stopped training."""
+    """Calls the observer, and remembers whether it, or an interrupt, ended training.
 
-    def __init__(self, observer: Observer | None) -> None:
+    Attributes
+    ----------
+    ending : Status or None
+    n_before : int
+        Epochs of the stages before.
+    """
+
+    def __init__(self, observer: Observer | None, keep_interrupted: bool) -> None:
         self.observer = observer
-        self.stopped = False
+        self.keep_interrupted = keep_interrupted
+        self.ending: Status | None = None
         self.n_before = 0
+
+    def on_interrupt(self, n_epochs: int) -> bool:
+        """Return whether the first interrupt ends training, after ``n_epochs`` of this stage."""
+        if not self.keep_interrupted or self.ending is not None or self.n_before + n_epochs == 0:
+            return False
+        self.ending = Status.INTERRUPTED
+        return True
 
     def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
         """Return the function that training calls after every epoch of a phase."""
@@ -77,8 +111,9 @@ class _Watch:
         before = self.n_before if phase == "estimate" else 0
 
         def on_epoch(epoch: int, losses: Tensor) -> bool:
-            self.stopped = self.observer(phase, before + epoch, members, losses)
-            return self.stopped
+            if self.observer(phase, before + epoch, members, losses):
+                self.ending = Status.CALLBACK_STOPPED
+            return self.ending is not None
 
         return on_epoch
 
@@ -94,21 +129,42 @@ def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
     )
     curves = [members.flat.new_empty((0, members.n_members))]
     for stage in range(len(fits[0].earlier)):
-        if watch.stopped:
+        if watch.ending is not None:
             break
-        problem, config = _combined([fit.earlier[stage] for fit in fits], counts)
-        results = train(problem, members, config, watch("estimate", members))
+        results = _train_stage([fit.earlier[stage] for fit in fits], counts, members, watch)
         curves.append(results.curve)
-        watch.n_before += len(results.curve)
-    problem, config = _combined([(fit.problem, fit.config) for fit in fits], counts)
-    if watch.stopped:
-        config = replace(config, schedule=replace(config.schedule, n_epochs=0))
-    results = train(problem, members, config, watch("estimate", members))
+    results = _train_stage([(fit.problem, fit.config) for fit in fits], counts, members, watch)
     earlier = torch.cat(curves)
     return [
         _best_restart(fit, part, members, results, earlier)
         for fit, part in zip(fits, member_slices(counts), strict=True)
     ]
+
+
+def _train_stage(
+    stages: Sequence[tuple[Problem, TrainingConfig]],
+    counts: Sequence[int],
+    members: Members,
+    watch: _Watch,
+) -> MemberResults:
+    """Train one stage of all fits; if training has ended before, compute its losses alone."""
+    problem, config = _combined(stages, counts)
+    if watch.ending is None:
+        start = members.flat.clone()
+        try:
+            on_epoch = watch("estimate", members)
+            results = train(problem, members, config, on_epoch, watch.on_interrupt)
+        except KeyboardInterrupt:  # before its first epoch: the stages before are the result
+            if not watch.on_interrupt(0):
+                raise
+            members.restore(start)
+        else:
+            watch.n_before += len(results.curve)
+            return results
+    config = replace(config, schedule=replace(config.schedule, n_epochs=0))
+    results = train(problem, members, config)
+    status = [watch.ending if each is Status.FINISHED else each for each in results.status]
+    return replace(results, status=status)
 
 
 def _combined(
@@ -187,7 +243,7 @@ def _second_phase(
         ]
         size = len(jobs) if max_members is None else max(1, max_members // jobs[0].n_members)
         for chunk in chunks(range(len(jobs)), size):
-            outcomes = refine([jobs[i] for i in chunk], watch)
+            outcomes = refine([jobs[i] for i in chunk], watch, watch.on_interrupt)
             for i, (weights, second) in zip(chunk, outcomes, strict=True):
                 first = results[group[i]]
                 results[group[i]] = replace(

@@ -42,7 +42,9 @@ class NonFiniteGuard:
         self.stopped = torch.zeros(members.n_members, dtype=torch.bool, device=members.flat.device)
         self.stopped_epoch = [n_epochs] * members.n_members
         self.kept_epoch = [n_epochs] * members.n_members
-        self._last, self._earlier = members.flat.clone(), members.flat.clone()
+        # An interrupt may come at any time, so one assignment replaces all three at once: the
+        # last whole epoch, its parameters, and the parameters of the epoch before.
+        self._whole = (0, members.flat.clone(), members.flat.clone())
 
     @property
     def none_left(self) -> bool:
@@ -55,10 +57,19 @@ class NonFiniteGuard:
         any_broken = bool(broken.any())
         if any_broken:
             self._restore(broken, epoch)
+        self._whole = (epoch, self.members.flat.clone(), self._whole[1])
+        if any_broken:
             self.stopped = self.stopped | broken
-        self._earlier.copy_(self._last)
-        self._last.copy_(self.members.flat)
         return any_broken
+
+    @property
+    def whole_epochs(self) -> int:
+        """Number of epochs that were completed and checked."""
+        return self._whole[0]
+
+    def restore_whole_epoch(self) -> None:
+        """Restore the unperturbed parameters at the end of the last whole epoch."""
+        self.members.restore(self._whole[1])
 
     def stop_early(self, chosen: Tensor, epoch: int) -> None:
         """Stop members whose fits have exhausted their patience."""
@@ -72,9 +83,10 @@ class NonFiniteGuard:
 
         A step may lead to finite parameters with a non-finite loss, which shows an epoch later.
         """
-        self.members.copy_where(self.members.flat, self._last, broken)
+        _, last, earlier = self._whole
+        self.members.copy_where(self.members.flat, last, broken)
         too_late = broken & ~torch.isfinite(self.objective.data_losses(self.data))
-        self.members.copy_where(self.members.flat, self._earlier, too_late)
+        self.members.copy_where(self.members.flat, earlier, too_late)
         for member in broken.nonzero().flatten().tolist():
             self.status[member] = Status.FAILED if epoch == 1 else Status.NON_FINITE
             self.stopped_epoch[member] = epoch

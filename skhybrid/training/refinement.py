@@ -10,7 +10,7 @@ from torch import Tensor
 
 from skhybrid.model.batch import Batch
 from skhybrid.training.combining import combine_configs, combine_problems, results_of_fit
-from skhybrid.training.loop import OnEpoch, train
+from skhybrid.training.loop import OnEpoch, OnInterrupt, train
 from skhybrid.training.members import Members
 from skhybrid.training.problem import Problem, TrainingConfig
 from skhybrid.training.result import MemberResults
@@ -52,7 +52,9 @@ class Refinement:
 
 
 def refine(
-    fits: Sequence[Refinement], watch: Callable[[str, Members], OnEpoch | None]
+    fits: Sequence[Refinement],
+    watch: Callable[[str, Members], OnEpoch | None],
+    on_interrupt: OnInterrupt | None = None,
 ) -> list[tuple[dict[str, Tensor], MemberResults]]:
     """Continue to train networks with θ held, and keep the epoch that fits held-out rows best.
 
@@ -67,6 +69,8 @@ def refine(
         With the same batching key.
     watch : callable
         Maps the name of the phase and its members to a function that is called after every epoch.
+    on_interrupt : callable, default=None
+        As for :func:`~skhybrid.training.loop.train`.
 
     Returns
     -------
@@ -92,7 +96,8 @@ def refine(
     members = Members(
         problem.hybrid.network, [fit.weights for fit in starts], [fit.coordinates for fit in starts]
     )
-    results = train(problem, members, combine_configs(configs), watch("refine", members))
+    config = combine_configs(configs)
+    results = train(problem, members, config, watch("refine", members), on_interrupt)
     slices = problem.fits or [slice(0, counts[0])]
     return [(members.member_weights(fit.start), results_of_fit(results, fit)) for fit in slices]
 

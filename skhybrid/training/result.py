@@ -26,6 +26,7 @@ class Status(enum.Enum):
     FINISHED = "ran for all of its epochs"
     EARLY_STOPPED = "the validation loss stopped improving"
     CALLBACK_STOPPED = "a callback asked to stop"
+    INTERRUPTED = "interrupted from the keyboard"
     NON_FINITE = "the loss became non-finite; the last good parameters were restored"
     FAILED = "the loss was non-finite from the first epoch"
     ERROR = "training raised an error"
@@ -74,7 +75,8 @@ class FitResult:
     Attributes
     ----------
     status : Status
-        If it is not usable, all other attributes except ``restarts`` and ``error`` are empty.
+        Of the best restart, or INTERRUPTED also if an interrupt ended the second phase. If it is
+        not usable, all other attributes except ``restarts`` and ``error`` are empty.
     restarts : MemberResults or None
         Results of the first phase, for every restart.
     coordinates, weights : dict of str to Tensor

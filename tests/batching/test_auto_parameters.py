@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import clone
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.utils._param_validation import InvalidParameterError
-from small_models import Recorder, drive, make_model, make_table
+from small_models import Recorder, drive, drive_two, make_model, make_table
 from small_trajectories import DT, make_oscillations, spring
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV
@@ -173,6 +174,35 @@ def test_too_few_rows_are_refused(table):
     X, y = table
     with pytest.raises(ValueError, match=r"rho='auto' compares candidates on 5 folds.*X has 9"):
         make_model(rho="auto").fit(X[:9], y[:9])
+
+
+@pytest.mark.parametrize("name", ["rho", "refine_rho", "l2", "nn_features"])
+def test_rows_without_a_target_do_not_count(name, table):
+    X, y = table
+    X, gaps = X.loc[X.index.repeat(2)], np.full(2 * len(y), np.nan)
+    gaps[::2] = y
+    weight = np.linspace(0.5, 2.0, len(gaps))
+    options = {name: "auto", "missing_targets": "mask", "max_epochs": 5}
+    masked = make_model(**options).fit(X, gaps, weight)
+    dropped = make_model(**options).fit(X[::2], y, weight[::2])
+    assert getattr(masked, f"{name}_") == getattr(dropped, f"{name}_")
+    for column, values in getattr(dropped, f"{name}_path_").items():
+        found = getattr(masked, f"{name}_path_")[column]
+        assert found.tolist() == values.tolist()
+    with pytest.raises(ValueError, match="X has 9 with a known target"):
+        make_model(**options).fit(X[:18], gaps[:18])
+    with pytest.raises(ValueError, match="set missing_targets='mask'"):
+        make_model(**{name: "auto"}).fit(X, gaps)
+
+
+def test_a_target_that_a_fold_lacks_does_not_stop_the_choice(table):
+    X, y = table
+    targets = np.column_stack([y, 3.0 * y])
+    targets[5:, 1] = np.nan
+    model = make_model(physics=drive_two, rho="auto", l2="auto", missing_targets="mask")
+    with pytest.warns(UndefinedMetricWarning, match="Column 1 of y"):
+        model.fit(X, targets)
+    assert np.isfinite(model.l2_path_["score"]).all()
 
 
 def test_a_typo_is_refused(table):

@@ -7,13 +7,22 @@ import pytest
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 from small_batches import X, Y, add_fits
+from small_models import drive
 from small_searches import quick_model
 
+from skhybrid import Param, Physics
 from skhybrid.batching.fit_tasks import FitTasks, TrialKeys
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
 )
+
+
+def drive_namesake(force, *, gain=1.0, offset=0.1):
+    return gain * force + offset**2
+
+
+drive_namesake.__name__ = "drive"
 
 
 def test_an_added_fit_is_prepared_and_waits():
@@ -95,12 +104,30 @@ def test_keys_of_the_trial_tell_fits_apart(batching, preparation, same_key, same
         ({"random_state": 5}, True, False),
         ({"n_restarts": 2, "early_stopping": True}, True, False),
         ({"nn_features": ["angle"]}, True, False),
+        ({"physics": Physics(drive)}, True, True),
+        ({"physics": Physics(drive, gain=2.0)}, True, False),
+        ({"physics": Physics(drive, gain=1.0 + 1e-12)}, True, False),
+        ({"physics": Physics(drive, gain=Param(1.0, unit="N"))}, True, False),
+        ({"physics": Physics(drive, gain=Param(1.0, bounds=(0.0, None)))}, False, False),
+        ({"physics": Physics(drive, gain=Param(1.0, fixed=True))}, False, False),
+        ({"physics": Physics(drive, gain=[1.0])}, False, False),
+        ({"physics": Physics(drive_namesake)}, False, False),
         ({"nn": (3,)}, False, False),
         ({"structure": "serial"}, False, False),
         ({"dtype": "float32"}, False, False),
     ],
 )
 def test_parameters_tell_fits_apart(settings, same_key, same_preparation):
-    first, second = add_fits([quick_model(), quick_model(**settings)])
+    physics = Physics(drive)
+    first, second = add_fits(
+        [quick_model(physics=physics), quick_model(**{"physics": physics, **settings})]
+    )
     assert (first.key == second.key) == same_key
     assert (first.prepared is second.prepared) == same_preparation
+
+
+def test_known_values_tell_fits_apart():
+    known = [Physics(drive, offset=Param(value, fixed=True)) for value in (0.1, 0.1, 0.2)]
+    first, again, other = add_fits([quick_model(physics=physics) for physics in known])
+    assert first.key == again.key != other.key
+    assert first.prepared is again.prepared is not other.prepared

@@ -20,6 +20,7 @@ from small_batches import NEW_X, X, Y
 from small_models import Recorder
 from small_searches import quick_model, search_both_ways
 
+from skhybrid import Param, Physics
 from skhybrid.batching import trials
 from skhybrid.batching.deferred_fits import open_deferred_fits
 from skhybrid.batching.fit_tasks import FitTasks
@@ -291,6 +292,40 @@ def test_an_estimator_without_a_hybrid_model_is_fitted_at_once():
         assert trial.finished
         assert tasks.tasks == []
         assert_same(trial.estimator, fitted(estimator))
+
+
+def takes_odd_names(force, *, a__b=1.0, rho=0.1, _c=0.1):
+    return a__b * force + rho + _c
+
+
+PHYSICS = Physics(takes_odd_names, rho=Param(0.1, bounds=(0.0, None)))
+WITH_UNKNOWNS = {
+    "alone": (quick_model(physics=PHYSICS), "", [8]),
+    "at the end of a pipeline": (make_two_steps(), "model__", [8]),
+    "in a pipeline under an awkward name": (
+        Pipeline([("physics", quick_model(physics=PHYSICS))]),
+        "physics__",
+        [8],
+    ),
+    "in a meta-estimator": (
+        TransformedTargetRegressor(quick_model(physics=PHYSICS), func=np.log, inverse_func=np.exp),
+        "regressor__",
+        [8],
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "prefix", "sizes"), WITH_UNKNOWNS.values(), ids=WITH_UNKNOWNS)
+def test_initial_values_of_the_physics_share_a_batch(model, prefix, sizes, batches):
+    model = clone(model).set_params(**{prefix + "physics": PHYSICS})
+    shown = repr(PHYSICS)
+    grid = [
+        {prefix + "physics__a__b": [0.5, 2.0], prefix + "physics__rho": [0.3]},
+        {prefix + "physics___c": [0.5], prefix + "rho": [0.02, 0.05]},
+    ]
+    search_both_ways(model, grid, X, Y, cv=2)
+    assert batches == sizes
+    assert repr(PHYSICS) == shown
 
 
 META_ESTIMATORS = {

@@ -202,7 +202,7 @@ BAD = {
         AFTER[..., :1],
         r"y has shape \(4, 6, 1\), but states have shape \(2,\).*give observe",
     ),
-    "NaN in X": (ODE(dt=1), with_nan(FIRST, 1, 1), AFTER, "Input X contains NaN"),
+    "NaN in X": (ODE(dt=1), with_nan(FIRST, 1, 1), AFTER, "X contains NaN in column 1"),
     "trajectory with one observed time": (
         ODE(**HOLD),
         [each[: 1 + 3 * (i > 1)] for i, each in enumerate(INPUTS)],

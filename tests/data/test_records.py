@@ -46,7 +46,7 @@ BAD = {
         OUTPUTS,
         "Trajectory 3 of X has columns .*cold",
     ),
-    "NaN in inputs": (ODE(**HOLD), with_nan(INPUTS, 1, 2), OUTPUTS, "X contains NaN"),
+    "NaN in inputs": (ODE(**HOLD), with_nan(INPUTS, 1, 2), OUTPUTS, r"X\[1\] contains NaN"),
     "missing column of times": (
         ODE(times="tme", inputs="hold"),
         as_frames()[1],

@@ -131,3 +131,12 @@ def test_structure_that_never_calls_the_network_raises_an_error():
             torch.tensor(make_rows(4).x),
             {"gain": torch.zeros((), dtype=torch.float64)},
         )
+
+
+def test_constant_inputs_have_the_units_that_are_given():
+    columns = torch.tensor([[5.0, 1.0, 7.0], [5.0, 3.0, 7.0]])
+    rows = Rows(columns.numpy(), np.zeros(2), None)
+    scales = target_scales(Rows(columns.numpy(), np.array([0.0, 2.0]), None))
+    found = input_scales(columns, scales, rows, units=[2.0, 50.0])
+    assert_close(found.feature_factor, torch.tensor([0.5, 1.0, 1.0]).double())
+    assert_close(found.feature_offset, torch.tensor([-2.5, -2.0, -7.0]).double())

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.param import Param
 from skhybrid.model.parameters import ParameterSpace
-from skhybrid.model.physics import Param, Physics
+from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
 from skhybrid.model.structures import get_structure
 
@@ -220,9 +221,52 @@ def test_a_model_without_parameters_to_learn_is_refused(physics):
     check_structure(make_hybrid(sound, frozen), X)
 
 
-def test_an_error_inside_the_structure_is_not_replaced():
+def test_an_error_inside_the_structure_names_it():
     def structure(x, physics, nn):
         raise KeyError("mine")
 
-    with pytest.raises(KeyError, match="mine"):
+    with pytest.raises(StructureError, match="structure 'structure' failed: KeyError: 'mine'"):
+        check_structure(make_hybrid(sound, nn.Linear(2, 1), structure), X)
+
+
+# Gradients that fail
+
+
+def adds_in_place(a, *, gain=1.0):
+    grown = torch.exp(gain * a)
+    grown += 1.0
+    return grown
+
+
+class BrokenSlope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, a):
+        return 3.0 * a
+
+    @staticmethod
+    def backward(ctx, gradient):
+        raise LookupError("no slope")
+
+
+def has_a_broken_slope(a, *, gain=1.0):
+    return BrokenSlope.apply(gain * a)
+
+
+@pytest.mark.parametrize(
+    ("physics", "message"),
+    [(adds_in_place, "inplace operation.*a = a"), (has_a_broken_slope, "LookupError: no slope")],
+)
+def test_a_gradient_that_fails_is_named(physics, message):
+    message = f"(?s)gradient of physics '{physics.__name__}' failed at gain=1.*{message}"
+    with pytest.raises(PhysicsError, match=message):
+        check_physics(make_hybrid(physics), X)
+
+
+def test_a_gradient_that_fails_in_the_structure_is_named():
+    def structure(x, physics, nn):
+        grown = torch.exp(physics(x))
+        grown += nn(x)
+        return grown
+
+    with pytest.raises(NetworkError, match="gradient of nn and structure failed"):
         check_structure(make_hybrid(sound, nn.Linear(2, 1), structure), X)

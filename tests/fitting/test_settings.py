@@ -69,6 +69,14 @@ def test_a_differential_equation_is_cloned():
     assert structure.window == 3
 
 
+def test_the_physics_of_a_fit_does_not_change_with_the_estimator():
+    model = HybridRegressor(Physics(drive))
+    physics = FitSettings.of(model).physics
+    model.set_params(physics__gain=7.0)
+    assert physics.params["gain"].value() == 1.0
+    assert FitSettings.of(model).physics.params["gain"].value() == 7.0
+
+
 def test_dtype_and_device_are_those_of_torch():
     settings = FitSettings.of(HybridRegressor(drive, dtype="float64", device="cpu"))
     assert settings.dtype is torch.float64

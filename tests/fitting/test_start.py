@@ -70,7 +70,29 @@ def test_an_error_without_a_text_is_named():
         raise RuntimeError
 
     start, _ = start_of(make_rows(), physics=refuses)
-    assert start.failure == "RuntimeError"
+    assert start.failure == "physics 'refuses' failed at slope=1.5: RuntimeError."
+
+
+@pytest.mark.parametrize("error", [KeyError("k"), AttributeError("a"), OSError("o"), StopIteration])
+def test_any_error_of_the_physics_is_a_failure(error):
+    def refuses(x, *, slope=1.5):
+        raise error
+
+    start, _ = start_of(make_rows(), physics=refuses)
+    assert "'refuses' failed at slope=1.5" in start.failure
+
+
+def test_physics_with_fixed_unknowns_leaves_the_states_to_find():
+    fixed = Physics(spring, stiffness=Param(2.0, fixed=True))
+    ode = ODE(dt=0.1, inputs="hold", observe=position, n_states=2, window=8)
+    settings = make_settings(physics=fixed, structure=ode)
+    inputs = read_inputs(settings, make_model(), *make_records(), None)
+    start = least_squares_start(
+        settings, assemble_physics(settings, inputs, inputs.rows), inputs.rows
+    )
+    assert start.failure is None
+    found = start.rows.x.first_state[:, 0]
+    np.testing.assert_allclose(found, inputs.rows.y[:, 0, 0], atol=1e-2)
 
 
 def test_nothing_to_fit_is_no_failure():

@@ -42,6 +42,15 @@ def test_parameters_and_network_start_at_their_last_values(dtype):
     assert {str(weight.dtype) for weight in model.module_.parameters()} == {f"torch.{dtype}"}
 
 
+def test_a_new_initial_value_does_not_move_the_start_but_a_known_value_holds():
+    physics = Physics(drive, offset=Param(0.3, fixed=True))
+    model = make_model(warm_start=True, physics=physics, max_epochs=60).fit(X, Y)
+    gain = model.physics_params_["gain"]
+    model.set_params(physics__gain=9.0, physics__offset=0.4)
+    model.set_params(learning_rate=1e-12, physics_learning_rate=0.0, max_epochs=1).fit(X, Y)
+    assert model.physics_params_ == pytest.approx({"gain": gain, "offset": 0.4}, rel=1e-5)
+
+
 def test_the_next_fit_may_have_other_rows():
     model = make_model(warm_start=True, max_epochs=50).fit(X, Y)
     more, target = make_table(70, seed=3)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GroupKFold
-from small_models import make_model
+from small_models import drive, make_model
 
-from skhybrid import HybridRegressor
+from skhybrid import HybridRegressor, Physics
 from skhybrid.datasets import make_pendulum_acceleration
+from skhybrid.exceptions import PhysicsError
 from skhybrid.inspection import physics_path
 from skhybrid.model_selection.fold_statistics import about_as_stable
 
@@ -79,8 +81,36 @@ def test_where_the_network_has_vanished_there_is_no_plateau():
     assert path.plateau.tolist() == [True, False]
 
 
+def test_an_initial_value_is_a_parameter_too(table):
+    model = make_model(physics=Physics(drive), physics_init="given", max_epochs=2)
+    path = physics_path(model, *table, param_name="physics__gain", param_range=[0.5, 5.0], cv=2)
+    gains = path.physics_params["gain"]
+    assert (gains[0] < 1.0).all()
+    assert (gains[1] > 4.0).all()
+    with pytest.raises(ValueError, match=r"'physics__gian'\. Did you mean 'physics__gain'"):
+        physics_path(model, *table, param_name="physics__gian")
+    with pytest.raises(PhysicsError, match=r"Wrap it: physics=Physics\(drive\)"):
+        physics_path(make_model(), *table, param_name="physics__gain")
+
+
 def test_a_typo_and_an_empty_range_are_refused(table):
     with pytest.raises(ValueError, match="no parameter 'rhoo'"):
         physics_path(make_model(), *table, param_name="rhoo")
     with pytest.raises(ValueError, match="param_range is empty"):
         physics_path(make_model(), *table, param_range=[])
+
+
+@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
+def test_missing_targets_are_left_out_of_fits_and_scores(table):
+    X, y = table
+    gaps = np.where(np.arange(len(y)) % 4 == 0, np.nan, y)
+    model = make_model(missing_targets="mask", max_epochs=5)
+    path = physics_path(model, X, gaps, param_range=[0.0, 0.05], cv=3, n_restarts=1)
+    assert np.isfinite(path.score).all()
+    assert np.isfinite(path.spread["gain"]).all()
+    gaps[:14] = np.nan
+    with pytest.warns(UndefinedMetricWarning, match="The score is NaN"):
+        path = physics_path(model, X, gaps, param_range=[0.0, 0.05], cv=3, n_restarts=1)
+    assert np.isnan(path.score[:, 0]).all()
+    assert np.isfinite(path.score[:, 1:]).all()
+    assert np.isfinite(path.physics_params["gain"]).all()

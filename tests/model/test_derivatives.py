@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from skhybrid.exceptions import PhysicsError
 from skhybrid.model.derivatives import directional
 
 AT = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
@@ -44,3 +45,35 @@ def test_tangent_gets_the_dtype_of_the_point():
     found = directional(lambda x: 3.0 * x, AT.float(), TANGENT)
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, 3.0 * TANGENT.numpy().astype(np.float32))
+
+
+class OnlyBackwards(torch.autograd.Function):
+    """The square, which can be differentiated once, and backwards only."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        return 2.0 * ctx.saved_tensors[0] * gradient
+
+
+def test_a_function_without_the_derivatives_is_named():
+    at = torch.ones(3, dtype=torch.float64)
+    for function in (OnlyBackwards.apply, lambda x: torch.sin(x) + OnlyBackwards.apply(x)):
+        with pytest.raises(PhysicsError, match="no derivative.*differentiated only once"):
+            directional(function, at, at)
+
+
+def test_an_error_that_has_a_name_keeps_it():
+    error = PhysicsError("mine")
+
+    def law(x):
+        raise error
+
+    with pytest.raises(PhysicsError) as caught:
+        directional(law, torch.ones(2), torch.ones(2))
+    assert caught.value is error

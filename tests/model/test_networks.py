@@ -200,3 +200,17 @@ def test_the_name_of_the_first_weight_is_known_for_perceptrons(name):
         assert first is None
     else:
         assert dict(network.named_parameters())[first].shape[1] == inputs.shape[1]
+
+
+def test_hidden_sizes_beyond_the_memory_name_the_size():
+    with pytest.raises(NetworkError, match=r"\(10000000000000,\) has 4e\+13 parameters.*TiB"):
+        build_network(10**13, 2, 1, seed=0)
+
+
+def test_a_module_that_cannot_be_copied_is_named():
+    class Locked(nn.Linear):
+        def __deepcopy__(self, memo):
+            raise TypeError("no copies")
+
+    with pytest.raises(NetworkError, match=r"nn \(Locked\) cannot be copied .* no copies"):
+        build_network(Locked(2, 1), 2, 1, seed=0)

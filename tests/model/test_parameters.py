@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from skhybrid.model.param import Param
 from skhybrid.model.parameters import BOUND_MARGIN, ParameterSpace
-from skhybrid.model.physics import Param, Physics
+from skhybrid.model.physics import Physics
 
 DTYPES = [torch.float32, torch.float64]
 

@@ -66,7 +66,17 @@ def test_candidates_without_a_finite_score_are_not_chosen():
     losses = [[np.nan, 1.0, 1.0], [1.0, 1.1, 0.9], [np.inf, 1.0, 1.0]]
     assert one_standard_error("rho")(results_of(losses, [0.3, 0.1, 0.2])) == 1
     with pytest.raises(ValueError, match="No candidate has a finite score"):
-        one_standard_error("rho")(results_of([[np.nan, 1.0]] * 2, [0.1, 0.2]))
+        one_standard_error("rho")(results_of([[np.nan, 1.0], [1.0, np.nan]], [0.1, 0.2]))
+
+
+def test_a_fold_on_which_no_candidate_has_a_score_does_not_count():
+    values = [0.0, 0.1, 0.2, 0.05]
+    expected = one_standard_error("rho")(results_of(LOSSES, values))
+    with_gap = np.insert(LOSSES, 2, np.nan, axis=1)
+    with pytest.warns(UserWarning, match="No candidate has a score on fold 2.*the other 4 folds"):
+        assert one_standard_error("rho")(results_of(with_gap, values)) == expected
+    with pytest.raises(ValueError, match="No candidate has a finite score"):
+        one_standard_error("rho")(results_of(np.full((2, 3), np.nan), [0.1, 0.2]))
 
 
 def test_another_score_may_decide():
@@ -120,6 +130,22 @@ def test_the_smallest_value_as_stable_as_the_most_stable_one_is_chosen():
     columns = theta_columns(values, np.zeros((4, 5)))
     assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.1, 0.2, 0.3], **columns)) == 1
     assert stable("rho")(results_of(np.ones((4, 5)), [0.0, 0.3, 0.2, 0.1], **columns)) == 2
+
+
+def test_a_fold_on_which_every_fit_failed_does_not_count():
+    values = 10.0 + np.array([[3.0], [1.0], [2.0]]) * FOLDS
+    gap = np.insert(values, 1, np.nan, axis=1)
+    columns = theta_columns(gap, np.where(np.isnan(gap), np.nan, 0.0))
+    results = results_of(np.ones((3, 6)), [0.0, 0.3, 0.2], **columns)
+    with pytest.warns(UserWarning, match="No candidate has a fit on fold 1"):
+        assert stable("rho")(results) == 1
+
+
+def test_stable_does_not_need_scores():
+    columns = theta_columns(10.0 + np.array([[3.0], [1.0]]) * FOLDS, np.zeros((2, 5)))
+    losses = np.ones((2, 5))
+    losses[:, 3] = np.nan
+    assert stable("rho")(results_of(losses, [0.0, 0.3], **columns)) == 1
 
 
 def test_dependence_on_the_start_counts_as_much_as_dependence_on_the_rows():

@@ -1,15 +1,103 @@
-"""R² of trajectories."""
+"""R² of tables and trajectories."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
+from small_models import drive_two, make_model, make_table
 from small_oscillator import DRIVEN, DT, FIRST, INPUTS, fit, follow, position, pushed
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 RNG = np.random.default_rng(2)
+
+
+X, Y = make_table()
+NAN = np.nan
+
+
+@pytest.fixture(scope="module")
+def masked():
+    return make_model(missing_targets="mask", max_epochs=5).fit(X, Y)
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A model of two targets, and targets of which some are missing."""
+    targets = np.column_stack([Y, 3.0 * Y])
+    model = make_model(physics=drive_two, missing_targets="mask", max_epochs=5).fit(X, targets)
+    targets[::3, 0] = targets[1::4, 1] = targets[5] = NAN
+    return model, targets
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_score_of_a_table_ignores_missing_targets(masked, weighted):
+    weight = np.linspace(0.0, 2.0, len(Y)) if weighted else None
+    exact = r2_score(Y, masked.predict(X), sample_weight=weight)
+    assert masked.score(X, Y, weight) == exact
+    gaps = Y.copy()
+    gaps[::4] = NAN
+    known = ~np.isnan(gaps)
+    expected = masked.score(X[known], Y[known], None if weight is None else weight[known])
+    assert masked.score(X, gaps, weight) == expected
+    assert masked.score(X, gaps[:, None], weight) == expected
+    assert masked.score(X, pd.Series(gaps, dtype="Float64"), weight) == expected
+    assert masked.score(X, gaps.tolist(), weight) == expected
+
+
+def test_score_of_two_targets_is_the_mean_over_targets(two):
+    model, targets = two
+    weight = np.linspace(0.5, 2.0, len(Y))
+    prediction, expected = model.predict(X), []
+    for k in range(2):
+        known = ~np.isnan(targets[:, k])
+        expected.append(
+            r2_score(targets[known, k], prediction[known, k], sample_weight=weight[known])
+        )
+    assert model.score(X, targets, weight) == pytest.approx(np.mean(expected), rel=1e-14)
+    assert model.score(X, pd.DataFrame(targets), weight) == model.score(X, targets, weight)
+    with pytest.raises(ValueError, match="y has 1 targets, but the model predicts 2"):
+        model.score(X, targets[:, :1])
+
+
+def test_nan_without_the_option_is_an_error_that_names_it(masked):
+    model = make_model(max_epochs=2).fit(X, Y)
+    with pytest.raises(ValueError, match="are missing, set missing_targets='mask'"):
+        model.score(X, np.where(Y > 3.0, NAN, Y))
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        masked.score(X, np.r_[Y[:-2], NAN])
+    with pytest.raises(ValueError, match="inf"):
+        masked.score(X, np.where(Y > 3.0, np.inf, Y))
+
+
+def test_a_score_without_known_targets_is_nan_and_says_so(masked, two):
+    with pytest.warns(UndefinedMetricWarning, match=r"Column 0 .* 40 rows .* The score is NaN"):
+        assert np.isnan(masked.score(X, np.full(len(Y), NAN)))
+    weight = np.zeros(len(Y))
+    weight[::4] = 1.0
+    gaps = np.where(weight > 0, NAN, Y)
+    with pytest.warns(UndefinedMetricWarning, match="weight above zero"):
+        assert np.isnan(masked.score(X, gaps, weight))
+    model, targets = two
+    targets = targets.copy()
+    targets[:, 1] = NAN
+    known = ~np.isnan(targets[:, 0])
+    with pytest.warns(UndefinedMetricWarning, match="Column 1 .* mean over the other columns"):
+        found = model.score(X, targets)
+    assert found == r2_score(targets[known, 0], model.predict(X)[known, 0])
+
+
+def test_an_output_of_trajectories_without_known_values_does_not_count(free):
+    noisy = follow(FIRST, 12) + 0.3 * RNG.normal(size=(5, 12, 2))
+    noisy[..., 0] = NAN
+    with pytest.warns(UndefinedMetricWarning, match="Column 0"):
+        found = free.score(FIRST, noisy)
+    assert found == pytest.approx(
+        r2_score(noisy[..., 1].ravel(), free.predict(FIRST)[..., 1].ravel())
+    )
 
 
 def test_score_is_r2_over_all_times_of_all_trajectories(free):

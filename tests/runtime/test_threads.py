@@ -105,3 +105,10 @@ def test_many_blocks_leave_the_number_as_it_was():
     with threads(2):
         assert torch.get_num_threads() == 2
     assert torch.get_num_threads() == 3
+
+
+def test_far_more_threads_than_cores_are_refused():
+    with pytest.raises(ValueError, match=r"n_threads=1000000 is more than 16 threads for each"):
+        with threads(10**6):
+            pass
+    assert torch.get_num_threads() == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from small_models import drive, drive_two, twice_corrected
+from small_models import ForceModule, drive, drive_squared, drive_two, twice_corrected
 from small_searches import (
     BOTH_PHASES,
     UNEVEN_BATCHES,
@@ -21,6 +21,10 @@ from skhybrid import HybridSearchCV, Param, Physics
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
 )
+
+
+def drive_curved(force, *, gain=(1.0, 0.0)):
+    return gain[0] * force + gain[1] * force**2
 
 
 CASES = {
@@ -73,6 +77,44 @@ CASES = {
         {},
         {"physics": [drive, Physics(drive, gain=Param(1.0, bounds=(0.0, 1.5))), None]},
         [2, 2, 2],
+    ),
+    "initial values of physics parameters": (
+        {**BOTH_PHASES, "physics": Physics(drive, gain=Param(1.0, bounds=(0.0, 5.0)))},
+        [
+            {"physics__gain": [0.2, 2.0], "rho": [0.02, 0.05]},
+            {"physics__offset": [-3.0], "physics_init": ["given", "least_squares"]},
+            {"physics__gain": [4.0], "n_restarts": [2], "orthogonality": [0.01]},
+        ],
+        [3, 18],
+    ),
+    "initial values of an array": (
+        {"physics": Physics(drive_curved, gain=Param([1.0, 0.0], bounds=(None, [9.0, 9.0])))},
+        {"physics__gain": [np.array([2.0, 0.5]), [0.1, 0.1], (0.5, -1.0)]},
+        [9],
+    ),
+    "initial values of a module": (
+        {"physics": Physics(ForceModule()), "perturb": "all"},
+        {"physics__gain": [0.5, 3.0], "physics__offset": [Param(2.0, unit="N")]},
+        [6],
+    ),
+    "known values": (
+        {"physics": Physics(drive, offset=Param(0.1, fixed=True))},
+        {"physics__offset": [0.1, 1.0], "physics__gain": [0.5, 3.0]},
+        [6, 6],
+    ),
+    "bounds": (
+        {"physics": Physics(drive)},
+        [
+            {"physics__gain": [Param(1.0, bounds=(0.0, 3.0)), Param(2.0, bounds=(0.0, 3.0))]},
+            {"physics__gain": [Param(2.0, bounds=(0.0, 9.0)), Param(2.0, fixed=True)]},
+            {"physics__gain": [Param(1.0), 3.0]},
+        ],
+        [3, 3, 6, 6],
+    ),
+    "initial values in several models": (
+        {},
+        {"physics": [Physics(drive), Physics(drive_squared)], "physics__gain": [0.5, 3.0]},
+        [4, 4],
     ),
 }
 

@@ -7,7 +7,7 @@ from sklearn.model_selection import KFold
 from small_searches import quick_model, search_both_ways
 from small_trajectories import DT, make_oscillations, spring
 
-from skhybrid import ODE, HybridRegressor, LatentODE
+from skhybrid import ODE, HybridRegressor, LatentODE, Physics
 from skhybrid.datasets import make_pendulum_images
 
 pytestmark = pytest.mark.filterwarnings(
@@ -37,6 +37,11 @@ TRAJECTORY_CASES = {
         [4, 4],
     ),
     "features of the network": ({}, {"nn_features": [None, [0], [1, "time"]]}, [6]),
+    "initial values of physics parameters": (
+        {"physics": Physics(spring), "physics_init": "least_squares"},
+        {"physics__stiffness": [0.5, 3.0]},
+        [4],
+    ),
     "solvers that branch on data": (
         {"max_epochs": 1},
         {"structure__method": ["bosh3"]},

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import config_context
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import NotFittedError, UndefinedMetricWarning
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, GroupKFold, ShuffleSplit
+from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
-from small_models import Recorder
+from small_models import Recorder, drive, drive_two
 from small_searches import (
     BOTH_PHASES,
     NEW_X,
@@ -30,6 +31,7 @@ from small_searches import (
 )
 
 from skhybrid import HybridSearchCV
+from skhybrid.model_selection import one_standard_error, score_and_physics_params
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
@@ -278,3 +280,50 @@ def test_verbose_models_are_trained_alone_and_warm_start_does_not_matter(setting
     search_both_ways(quick_model(**settings), {"rho": [0.02, 0.05]}, cv=2)
     assert batches == ([] if "verbose" in settings else [4])
     assert ("estimate" in capsys.readouterr().out) == ("verbose" in settings)
+
+
+def gapped(n_targets):
+    """Return targets of which some are missing, and physics for them."""
+    targets = Y.copy() if n_targets == 1 else np.stack([Y, 3.0 * Y], axis=1)
+    targets[::4] = np.nan
+    if n_targets > 1:
+        targets[1::5, 1] = np.nan
+    return targets, drive if n_targets == 1 else drive_two
+
+
+@pytest.mark.parametrize("n_targets", [1, 2])
+def test_missing_targets_pass_through_both_searches(n_targets):
+    targets, physics = gapped(n_targets)
+    model = quick_model(physics=physics, missing_targets="mask")
+    grid = {"rho": [0.02, 0.05]}
+    for scoring, refit in ((None, True), (score_and_physics_params, one_standard_error("rho"))):
+        search = search_both_ways(model, grid, X, targets, scoring=scoring, refit=refit)
+        assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+        assert np.isfinite(search.predict(NEW_X)).all()
+    assert np.isfinite(cross_val_score(model, X, targets, cv=3)).all()
+    with pytest.raises(ValueError, match="set missing_targets='mask'"):
+        HybridSearchCV(quick_model(physics=physics), grid, error_score="raise").fit(X, targets)
+
+
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite:UserWarning")
+def test_a_fold_without_known_targets_has_no_score_and_other_folds_help():
+    targets = Y.copy()
+    targets[:17] = np.nan  # the first of three folds, and more
+    model = quick_model(missing_targets="mask")
+    grid = {"rho": [0.02, 0.05, 0.1]}
+    with pytest.warns(UndefinedMetricWarning, match=r"such as KFold\(5, shuffle=True\)"):
+        search = HybridSearchCV(model, grid, cv=3).fit(X, targets)
+    assert np.isnan(search.cv_results_["mean_test_score"]).all()
+    assert np.isnan(search.cv_results_["split0_test_score"]).all()
+    with pytest.warns(UserWarning, match="No candidate has a score on fold 0"):
+        ruled = HybridSearchCV(model, grid, cv=3, refit=one_standard_error("rho"), scoring=scored)
+        assert ruled.fit(X, targets).best_params_["rho"] in grid["rho"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UndefinedMetricWarning)
+        shuffled = KFold(5, shuffle=True, random_state=0)
+        search = HybridSearchCV(model, grid, cv=shuffled).fit(X, targets)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def scored(model, X, y):
+    return {"score": model.score(X, y)}

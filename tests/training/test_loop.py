@@ -302,6 +302,114 @@ def test_on_epoch_receives_the_losses_and_can_stop_training(data):
     assert result.stopped_epoch == result.kept_epoch == [3, 3]
 
 
+# Interrupts
+
+
+class Interrupted:
+    """Physics that raises an interrupt at an evaluation in the epoch after ``n_epochs``."""
+
+    def __init__(self, n_epochs: int, evaluation: int) -> None:
+        self.n_epochs = n_epochs
+        self.n_left = math.inf
+        self.evaluation = evaluation
+
+    def __call__(self, time, heat, *, rate=0.8):
+        self.n_left -= 1
+        if self.n_left == 0:
+            raise KeyboardInterrupt
+        return torch.exp(-rate * time)
+
+    def on_epoch(self, epoch, losses):
+        if epoch == self.n_epochs:
+            self.n_left = self.evaluation
+        return False
+
+
+def train_interrupted(data, n_members, *, stop=False, n_held_out=0, on_interrupt=None, **options):
+    """Train until an interrupt in the fourth epoch, or stop after the third."""
+    physics = Interrupted(3, evaluation=4)  # the second pass of the second minibatch
+
+    def law(time, heat, *, rate=0.8):
+        return physics(time, heat, rate=rate)
+
+    hybrid = make_hybrid(data, law)
+    members = make_members(hybrid, make_starts(hybrid, n_members))
+    problem = Problem(hybrid, data, make_data(n_held_out, seed=4) if n_held_out else None)
+    config = make_config(n_members, n_batches=3, n_epochs=9, learning_rate=0.1, **options)
+    on_epoch = (lambda epoch, losses: epoch == 3) if stop else physics.on_epoch
+    return members, train(problem, members, config, on_epoch, on_interrupt)
+
+
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_held_out": 12, "keep_best": "each"},
+        {"n_held_out": 12, "keep_best": "together"},
+        {"perturb": "all", "perturbation": "global"},
+    ],
+    ids=str,
+)
+def test_an_interrupt_leaves_the_unperturbed_parameters_of_the_last_whole_epoch(
+    data, n_members, options
+):
+    told = []
+    members, result = train_interrupted(
+        data, n_members, on_interrupt=lambda n: told.append(n) or True, **options
+    )
+    stopped, expected = train_interrupted(data, n_members, stop=True, **options)
+    assert told == [3]
+    assert result.status == [Status.INTERRUPTED] * n_members
+    assert result.n_epochs == len(result.curve) == 3
+    assert result.stopped_epoch == [3] * n_members
+    assert result.kept_epoch == expected.kept_epoch
+    assert torch.equal(members.flat, stopped.flat)
+    assert torch.equal(result.curve, expected.curve)
+    assert torch.equal(result.losses, expected.losses)
+    if expected.validation_losses is not None:
+        assert torch.equal(result.validation_losses, expected.validation_losses)
+
+
+@pytest.mark.parametrize("on_interrupt", [None, lambda n_epochs: False])
+def test_an_interrupt_is_raised_unless_somebody_keeps_the_parameters(data, on_interrupt):
+    with pytest.raises(KeyboardInterrupt):
+        train_interrupted(data, 2, on_interrupt=on_interrupt)
+
+
+def test_a_callback_that_interrupts_the_last_epoch_keeps_it(data):
+    def on_epoch(epoch, losses):
+        if epoch == 5:
+            raise KeyboardInterrupt
+        return False
+
+    hybrid = make_hybrid(data)
+    starts = make_starts(hybrid, 2)
+    members, whole = make_members(hybrid, starts), make_members(hybrid, starts)
+    problem, config = Problem(hybrid, data), make_config(2)
+    result = train(problem, members, config, on_epoch, lambda n: True)
+    train(problem, whole, config)
+    assert result.n_epochs == 5
+    assert torch.equal(members.flat, whole.flat)
+
+
+def test_an_epoch_that_was_not_evaluated_is_evaluated_after_an_interrupt(data):
+    # With 400 epochs, held-out rows are evaluated every fourth epoch.
+    hybrid = make_hybrid(data)
+    problem = Problem(hybrid, data, make_data(40, seed=4))
+
+    def interrupt(epoch, losses):
+        if epoch == 6:
+            raise KeyboardInterrupt
+        return False
+
+    rates = {"learning_rate": 0.001, "physics_learning_rate": 0.001}
+    config = make_config(n_epochs=400, keep_best="each", rho=None, **rates)
+    members = make_members(hybrid, make_starts(hybrid, 1))
+    result = train(problem, members, config, interrupt, lambda n: True)
+    assert result.kept_epoch == [6]
+
+
 # Learned first states
 
 

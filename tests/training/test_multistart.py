@@ -23,6 +23,7 @@ from torch.testing import assert_close
 from skhybrid.model.batch import Batch
 from skhybrid.training import multistart
 from skhybrid.training.multistart import train_together
+from skhybrid.training.non_finite import NonFiniteGuard
 from skhybrid.training.problem import Fit, Problem
 from skhybrid.training.refinement import refine
 from skhybrid.training.result import FitResult, Status
@@ -231,6 +232,136 @@ def test_a_fit_to_few_rows_is_refined_only_with_validation_rows(n_rows, refined)
     assert result.refinement is not None
 
 
+# Interrupts
+
+
+def train_interrupted(problem, starts, at, *, stop=False, earlier=(), keep=True):
+    """Return the result of a fit that is interrupted, or stops, after ``at = (phase, epoch)``."""
+
+    def observer(phase, epoch, members, losses):
+        if (phase, epoch) != at:
+            return False
+        if stop:
+            return True
+        raise KeyboardInterrupt
+
+    fit = Fit(problem, starts, make_config(len(starts)), make_config(n_epochs=6), earlier)
+    return train_together([fit], observer=observer, keep_interrupted=keep)[0]
+
+
+@pytest.mark.parametrize("n_held_out", [0, 9], ids=["folds", "validation rows"])
+@pytest.mark.parametrize("at", [("estimate", 3), ("refine", 4)])
+def test_an_interrupted_fit_equals_one_that_stops_there(hybrid, data, starts, at, n_held_out):
+    problem = Problem(hybrid, data, make_data(n_held_out, seed=5) if n_held_out else None)
+    found = train_interrupted(problem, starts, at)
+    expected = train_interrupted(problem, starts, at, stop=True)
+    assert found.status is Status.INTERRUPTED
+    assert found.best == expected.best
+    assert found.loss == expected.loss
+    assert found.loss_curve == expected.loss_curve
+    assert_close(found.weights, expected.weights, rtol=0, atol=0)
+    assert_close(found.coordinates, expected.coordinates, rtol=0, atol=0)
+    if at[0] == "estimate":
+        assert found.restarts.status == [Status.INTERRUPTED] * N_STARTS
+        assert found.refinement is None
+    else:
+        assert found.restarts.status == [Status.FINISHED] * N_STARTS
+        assert found.refinement.status[0] is Status.INTERRUPTED
+        assert found.refinement.kept_epoch == expected.refinement.kept_epoch
+
+
+def test_an_interrupt_in_a_batch_is_raised(hybrid, data, starts):
+    for at in (("estimate", 3), ("refine", 4)):
+        with pytest.raises(KeyboardInterrupt):
+            train_interrupted(Problem(hybrid, data), starts, at, keep=False)
+
+
+def test_an_interrupt_between_the_phases_keeps_the_first(hybrid, data, starts, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    fit = Fit(Problem(hybrid, data), starts, make_config(N_STARTS), None)
+    (whole,) = train_together([fit])
+    monkeypatch.setattr(multistart, "refine", interrupted)
+    fit = replace(fit, refinement=make_config())
+    (found,) = train_together([fit], keep_interrupted=True)
+    assert found.status is Status.INTERRUPTED
+    assert found.restarts.status == [Status.FINISHED] * N_STARTS
+    assert_close(found.weights, whole.weights, rtol=0, atol=0)
+    assert found.loss_curve == whole.loss_curve
+
+
+@pytest.mark.parametrize("phase", ["estimate", "refine"])
+def test_a_second_interrupt_is_raised(hybrid, data, starts, phase, monkeypatch):
+    restore = NonFiniteGuard.restore_whole_epoch
+
+    def interrupted(guard):
+        restore(guard)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(NonFiniteGuard, "restore_whole_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_interrupted(Problem(hybrid, data), starts, (phase, 2))
+
+
+@pytest.mark.parametrize("n_before", [0, 1])
+def test_an_interrupt_before_the_first_whole_epoch_is_raised(data, n_before):
+    n_calls = 0
+
+    def law(time, heat, *, rate=0.8):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls > n_before:
+            raise KeyboardInterrupt
+        return torch.exp(-rate * time)
+
+    hybrid = make_hybrid(data, law)
+    fit = Fit(Problem(hybrid, data), make_starts(hybrid, 1), make_config())
+    with pytest.raises(KeyboardInterrupt):
+        train_together([fit], keep_interrupted=True)
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_an_interrupt_in_any_stage_keeps_the_epochs_before(epoch):
+    small, short = SmallTrajectories(), SmallTrajectories(window=2)
+    hybrid = small.hybrid()
+    config = make_config(1, n_rows=12, n_batches=2, n_epochs=2)
+    problem, earlier = Problem(hybrid, small.data), [(Problem(hybrid, short.data), config)]
+    starts = small.starts(hybrid, 1)
+    at = ("estimate", epoch)
+    found = train_interrupted(problem, starts, at, earlier=earlier)
+    expected = train_interrupted(problem, starts, at, earlier=earlier, stop=True)
+    assert found.restarts.status == [Status.INTERRUPTED]
+    assert expected.restarts.status == [Status.CALLBACK_STOPPED]
+    assert len(found.loss_curve) == epoch
+    assert found.loss == expected.loss
+    assert_close(found.weights, expected.weights, rtol=0, atol=0)
+
+
+def test_an_interrupt_between_stages_keeps_the_stages_before(monkeypatch):
+    small, short = SmallTrajectories(), SmallTrajectories(window=2)
+    hybrid = small.hybrid()
+    config = make_config(1, n_rows=12, n_batches=2, n_epochs=2)
+    problem, earlier = Problem(hybrid, small.data), [(Problem(hybrid, short.data), config)]
+    starts = small.starts(hybrid, 1)
+    expected = train_interrupted(problem, starts, ("estimate", 2), earlier=earlier, stop=True)
+    train, n_calls = multistart.train, 0
+
+    def interrupted(problem, members, *args):
+        nonlocal n_calls
+        n_calls += 1
+        if n_calls == 2:
+            members.restore(members.flat + 1.0)
+            raise KeyboardInterrupt
+        return train(problem, members, *args)
+
+    monkeypatch.setattr(multistart, "train", interrupted)
+    found = train_interrupted(problem, starts, None, earlier=earlier)
+    assert found.restarts.status == [Status.INTERRUPTED]
+    assert len(found.loss_curve) == 2
+    assert_close(found.weights, expected.weights, rtol=0, atol=0)
+
+
 # Several fits
 
 
@@ -254,9 +385,9 @@ def test_both_phases_of_several_fits_equal_fits_alone(n_held_out, max_members, m
     ]
     at_once = []
 
-    def counted(jobs, watch):
+    def counted(jobs, *observers):
         at_once.append(sum(job.n_members for job in jobs))
-        return refine(jobs, watch)
+        return refine(jobs, *observers)
 
     monkeypatch.setattr(multistart, "refine", counted)
     results = train_together(fits, max_members=max_members)

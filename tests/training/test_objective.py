@@ -10,7 +10,7 @@ import torch
 from small_fits import decay, make_data, make_hybrid, make_members, make_penalties, make_starts
 from torch.testing import assert_close
 
-from skhybrid.exceptions import SerialMembersWarning
+from skhybrid.exceptions import PhysicsError, SerialMembersWarning
 from skhybrid.model.batch import Batch
 from skhybrid.training import objective as objective_module
 from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
@@ -189,7 +189,8 @@ def test_an_error_in_the_physics_itself_is_raised():
     data = make_data()
     hybrid = make_hybrid(data, broken)
     objective = Objective(hybrid, make_members(hybrid, make_starts(hybrid, 2)), make_penalties(2))
-    with pytest.raises(RuntimeError, match="no such decay"):
+    message = r"physics 'broken' failed at rate=0.8\d*, .*RuntimeError: no such decay"
+    with pytest.raises(PhysicsError, match=message):
         objective.choose_evaluation(data)
 
 

@@ -32,9 +32,9 @@ class Refined:
         self.flats: list[torch.Tensor] = []
         train = refinement.train
 
-        def spy(problem, members, config, on_epoch):
+        def spy(problem, members, config, *observers):
             self.folds, self.config = problem, config
-            return train(problem, members, config, on_epoch)
+            return train(problem, members, config, *observers)
 
         def watch(phase, copies):
             self.phases.append(phase)

@@ -1,0 +1,140 @@
+"""Check the arrays that the user gave, and name the columns that cannot be used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+# Dates and durations, of which numpy would make large numbers.
+_DATES = "mM"
+_DATES_REMEDY = "Turn dates and durations into numbers, such as seconds since the first."
+# Objects and texts, which may hold no numbers.
+_OBJECTS = "OUST"
+
+
+@contextlib.contextmanager
+def columns_named(**given: Any) -> Iterator[None]:
+    """Check arrays, and let an error inside the block name the column at fault.
+
+    Parameters
+    ----------
+    **given : array-like
+        By name, such as ``X=X``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for :func:`check_given`. If the block raises an error because of a column that holds
+        texts, dates, NaN or infinity: for this column.
+    """
+    for name, values in given.items():
+        check_given(name, values)
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        for name, values in given.items():
+            fault = _fault(name, values, str(error))
+            if fault is not None:
+                if isinstance(error, TypeError):
+                    raise TypeError(f"{fault} Python says: {error}") from error
+                raise ValueError(fault) from error
+        raise
+
+
+def check_given(name: str, values: Any) -> None:
+    """Raise a ValueError for an array that would lose its gradient, columns or dates in silence.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array in the message.
+    values : object
+        A tensor must not require a gradient, and a DataFrame needs unique column names. Neither it
+        nor an array may hold dates or durations.
+    """
+    if isinstance(values, torch.Tensor) and values.requires_grad:
+        raise ValueError(
+            f"{name} is a tensor that requires a gradient, but skhybrid computes no gradient with "
+            f"respect to data. Pass {name}.detach()."
+        )
+    columns = _columns(values)
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    if twice:
+        raise ValueError(
+            f"{name} has more than one column named {twice[0]!r}. Names choose columns, so they "
+            f"must differ. Columns of {name}: {', '.join(columns)}."
+        )
+    dtypes = getattr(values, "dtypes", ()) if columns else ()
+    for column, dtype in zip(columns, dtypes, strict=False):
+        if getattr(dtype, "kind", "") in (*_DATES,):
+            raise ValueError(f"Column {column!r} of {name} holds {dtype}. {_DATES_REMEDY}")
+    if isinstance(values, np.ndarray) and values.dtype.kind in _DATES:
+        raise ValueError(f"{name} holds {values.dtype}. {_DATES_REMEDY}")
+
+
+def _columns(values: Any) -> list[str]:
+    """Return the column names of a DataFrame, or nothing."""
+    return [str(column) for column in getattr(values, "columns", ())]
+
+
+def _fault(name: str, values: Any, error: str) -> str | None:
+    """Return a message about the first column that explains an error, or None."""
+    not_finite = error.startswith(f"Input {name} contains")
+    if not not_finite and "contains" in error:
+        return None
+    try:
+        array = np.asarray(values)
+    except Exception:  # arrays of different lengths, for example
+        return None
+    if array.ndim not in (1, 2) or array.dtype.kind not in (*"fiub", *_OBJECTS):
+        return None
+    names = _columns(values)
+    for number, column in enumerate(array.T if array.ndim == 2 else [array]):
+        found = _first_not_finite(column) if not_finite else _first_text(column)
+        if found is not None:
+            column_name = repr(names[number]) if names else number
+            where = "" if array.ndim == 1 else f"column {column_name}, "
+            return f"{name} contains {found[0]} in {where}{found[1]}"
+    return None
+
+
+def _first_not_finite(column: np.ndarray) -> tuple[str, str] | None:
+    """Return NaN or infinity, and where it is first, or None."""
+    numbers = np.array([_as_float(value) for value in column])
+    wrong = np.flatnonzero(~np.isfinite(numbers))
+    if len(wrong) == 0:
+        return None
+    what = "NaN" if np.isnan(numbers[wrong[0]]) else "infinity"
+    return what, (
+        f"{len(wrong)} of {len(column)} rows; the first is row {wrong[0]}. Fill in these values or "
+        "leave them out."
+    )
+
+
+def _first_text(column: np.ndarray) -> tuple[str, str] | None:
+    """Return the first value that is not a number, and where it is, or None."""
+    if column.dtype.kind not in _OBJECTS:
+        return None
+    for row, value in enumerate(column):
+        try:
+            float(value)
+        except (TypeError, ValueError):
+            shown = str(value) if isinstance(value, np.str_) else value
+            return f"the value {shown!r}", (
+                f"row {row}, which is not a number. Turn such values into numbers, for example "
+                "with scikit-learn's OneHotEncoder, or leave them out."
+            )
+    return None
+
+
+def _as_float(value: Any) -> float:
+    """Return a value as a number, and a missing value such as pandas.NA as NaN."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return np.nan

@@ -1,0 +1,347 @@
+"""Warn about parameters that the data do not determine, and about fits that say little."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skhybrid.data.rows import Rows
+from skhybrid.exceptions import ParameterWarning, PoorFitWarning
+from skhybrid.fitting.fitted import user_values
+from skhybrid.fitting.least_squares import LeastSquaresFit
+from skhybrid.fitting.sensitivities import sensitivities
+from skhybrid.fitting.settings import DEFAULT_LEARNING_RATE, FitSettings
+from skhybrid.model.batch import Batch, Windows
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.parameters import BOUND_MARGIN
+from skhybrid.model.physics import Physics
+from skhybrid.runtime.user_warnings import warn, warnings_caught
+
+# A parameter is on a bound at this fraction of its magnitude: the smooth transforms of training
+# reach a bound only in the limit, least squares stops on it.
+NEAR_BOUND = 1e-3
+ON_BOUND = 1e-6
+# Sensitivities with a larger correlation are those of a product or a sum.
+SAME_EFFECT = 1.0 - 1e-6
+# A larger loss, in units of the target's variance, is worse than the mean.
+LOSS_OF_MEAN = 1.001
+# A larger tensor in a module is not an unknown but, for example, kept from the last call.
+MAX_UNKNOWNS = 100
+# A message names this many elements.
+MAX_NAMED = 4
+
+Columns = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A reason to warn.
+
+    Attributes
+    ----------
+    category : type
+    key : hashable
+        Fits with the same fault have the same key.
+    message : str
+    """
+
+    category: type[Warning]
+    key: Hashable
+    message: str
+
+
+def tell_user(finding: Finding) -> None:
+    """Warn the user, once in a call for each fault."""
+    warn(finding.message, finding.category, once=(finding.category, finding.key))
+
+
+def findings_of_training(
+    hybrid: Hybrid,
+    coordinates: Mapping[str, Tensor],
+    start: Mapping[str, Tensor],
+    data: Batch,
+    rows: Rows,
+    loss: float,
+    settings: FitSettings,
+) -> Iterator[Finding]:
+    """Yield the findings about a fit of physics and network.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+        Fitted model.
+    coordinates, start : mapping of str to Tensor
+        Scaled physics parameters after and before training.
+    data, rows : Batch, Rows
+        Training rows.
+    loss : float
+        Mean squared error over them, in units of the target's variance.
+    settings : FitSettings
+    """
+    yield from _about_data(hybrid, rows, loss, settings)
+    if hybrid.physics is None:
+        return
+    yield from _plain_tensors(hybrid.physics)
+    held = settings.physics_learning_rate == 0 and settings.physics_init == "given"
+    if not hybrid.space.shapes or held:
+        return
+    values = user_values(hybrid, coordinates)
+    scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
+    first = hybrid.space.start if settings.physics_init == "least_squares" else {}
+    yield from _on_bounds(hybrid.physics, values, scales, NEAR_BOUND, first)
+    eps = torch.finfo(hybrid.scales.target_scale.dtype).eps
+    try:
+        with warnings_caught():  # solvers have said the same in training
+            columns = sensitivities(hybrid, data, coordinates)
+            if _idle(columns, values, scales, eps) or [*_together(columns, eps, values, scales)]:
+                # Some parameters may act on rare rows alone.
+                columns = sensitivities(hybrid, data, coordinates, all_rows=True)
+    except (RuntimeError, ValueError):  # a finished fit must not fail here
+        return
+    yield from _about_effects(columns, values, user_values(hybrid, start), scales, eps)
+
+
+def findings_of_least_squares(
+    hybrid: Hybrid, fit: LeastSquaresFit, rows: Rows, settings: FitSettings
+) -> Iterator[Finding]:
+    """Yield the findings about a fit of the physics alone.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+        Model at its start.
+    fit : LeastSquaresFit
+    rows : Rows
+    settings : FitSettings
+    """
+    yield from _about_data(hybrid, rows, fit.loss, settings)
+    if hybrid.physics is None:
+        return
+    yield from _plain_tensors(hybrid.physics)
+    scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
+    yield from _on_bounds(hybrid.physics, fit.values, scales, ON_BOUND)
+    eps = torch.finfo(torch.float64).eps
+    yield from _about_effects(fit.sensitivities, fit.values, hybrid.space.start, scales, eps)
+
+
+def _about_data(
+    hybrid: Hybrid, rows: Rows, loss: float, settings: FitSettings
+) -> Iterator[Finding]:
+    """Yield the findings about the target and the fit as a whole."""
+    known = np.ones(rows.y.shape, dtype=bool) if rows.weight is None else rows.weight > 0
+    n_free = sum(int(np.prod(shape)) for shape in hybrid.space.shapes.values())
+    n_known = int(known.sum())
+    if n_known < n_free:
+        yield Finding(
+            PoorFitWarning,
+            "few rows",
+            f"The number of known target values, {n_known}, is smaller than the number of free "
+            f"physics parameters, {n_free}. The data do not determine them: other values fit as "
+            "well. Give more rows, or fix parameters that are known with Param(..., fixed=True).",
+        )
+    constant = _constant_targets(rows, known)
+    if constant:
+        yield Finding(
+            PoorFitWarning,
+            "constant target",
+            f"y is constant ({', '.join(constant)}), so it does not say how it depends on X. Check "
+            "that y is the measured quantity, that its unit does not round it, and that X varies "
+            "over a range that changes it.",
+        )
+    elif loss > LOSS_OF_MEAN:
+        yield Finding(PoorFitWarning, "worse than mean", _worse_than_mean(loss, settings))
+
+
+def _constant_targets(rows: Rows, known: np.ndarray) -> list[str]:
+    """Return the constant columns of y with their values; for trajectories, if all are constant."""
+    is_table = not isinstance(rows.x, Windows)
+    y, known = (each.reshape(len(each), -1) for each in (rows.y, known))
+    columns = [y[known[:, column], column] for column in range(y.shape[1] if is_table else 0)]
+    if not is_table:
+        columns = [y[known]]
+    return [
+        f"{values[0]:.6g}" + (f" in column {number}" if len(columns) > 1 else "")
+        for number, values in enumerate(columns)
+        if len(values) > 1 and np.ptp(values) == 0.0
+    ]
+
+
+def _worse_than_mean(loss: float, settings: FitSettings) -> str:
+    """Return the message about a fit that is worse than the mean."""
+    message = (
+        f"The fit is worse than the mean of y: on the training rows R2 = {1.0 - loss:.3g}. Its "
+        "parameters say nothing."
+    )
+    rate = settings.learning_rate
+    if settings.nn is None:
+        return (
+            f"{message} Give other initial values, check the units of X and y, or add an offset "
+            "that the physics lacks as a parameter."
+        )
+    if rate > DEFAULT_LEARNING_RATE:
+        return (
+            f"{message} learning_rate={rate:g} is larger than the default "
+            f"({DEFAULT_LEARNING_RATE:g}): training probably jumps over the solution. Leave it at "
+            "the default."
+        )
+    hints = ["Train longer (max_epochs)"]
+    if rate < DEFAULT_LEARNING_RATE:
+        hints.append(f"increase learning_rate={rate:g} (default {DEFAULT_LEARNING_RATE:g})")
+    return f"{message} {', '.join(hints)}, or give other initial values of the parameters."
+
+
+def _plain_tensors(physics: Physics) -> Iterator[Finding]:
+    """Yield the tensors of a module that are neither parameters nor buffers."""
+    if not isinstance(physics.function, torch.nn.Module):
+        return
+    for prefix, module in physics.function.named_modules():
+        for attribute, value in vars(module).items():
+            if not isinstance(value, Tensor) or not value.is_floating_point():
+                continue
+            if value.numel() > MAX_UNKNOWNS or value.grad_fn is not None:
+                continue
+            name = f"{prefix}.{attribute}" if prefix else attribute
+            yield Finding(
+                ParameterWarning,
+                ("plain tensor", name),
+                f"Attribute {name!r} of physics {physics.name!r} is a plain tensor "
+                f"({_short(value)}) and was not learned. To learn it, write "
+                f"self.{attribute} = torch.nn.Parameter(...). If it is a known constant, write "
+                f"self.register_buffer({attribute!r}, ...).",
+            )
+
+
+def _on_bounds(
+    physics: Physics,
+    values: Mapping[str, Any],
+    scales: Columns,
+    margin: float,
+    first: Mapping[str, np.ndarray] | None = None,
+) -> Iterator[Finding]:
+    """Yield the free parameters that ended on a bound.
+
+    Training starts :data:`BOUND_MARGIN` away from a bound on which least squares ended: there, a
+    parameter that is no farther away has stayed on the bound. ``first`` holds these values.
+    """
+    for name in physics.free:
+        value = np.asarray(values[name], dtype=np.float64)
+        before = (first or {}).get(name, np.full(value.shape, np.nan))
+        size = np.maximum(scales[name], np.abs(value))
+        for side, bound in zip(("lower", "upper"), physics.params[name].limits(), strict=True):
+            low, high = physics.params[name].limits()
+            unit = np.minimum(high - low, size)
+            stayed = np.abs(before - bound) <= ON_BOUND * unit
+            hit = np.abs(value - bound) <= unit * np.where(stayed, BOUND_MARGIN, margin)
+            elements = [_element(name, index) for index in np.argwhere(hit)]
+            if not elements:
+                continue
+            where = tuple(np.argwhere(hit)[0])
+            yield Finding(
+                ParameterWarning,
+                ("bound", name, side),
+                f"Parameter {_listed(elements)} ended on its {side} bound {bound[where]:.6g} "
+                f"(value {value[where]:.6g}). If the data ask for a value beyond it, the other "
+                "parts of the model make up for the difference. If the bound is no physical limit, "
+                "widen it: Param(..., bounds=...). If it is one, the physics may lack an effect or "
+                "have a wrong sign or unit. If the value is known, set fixed=True.",
+            )
+
+
+def _about_effects(
+    columns: Columns,
+    values: Mapping[str, Any],
+    start: Mapping[str, Any],
+    scales: Columns,
+    eps: float,
+) -> Iterator[Finding]:
+    """Yield parameters without effect, and parameters with the same effect."""
+    for name, indices in _idle(columns, values, scales, eps).items():
+        value, before = (np.asarray(each[name], dtype=np.float64) for each in (values, start))
+        moved = any(
+            not np.isclose(value[i], before[i], rtol=4 * eps, atol=4 * eps * scales[name][i])
+            for i in indices
+        )
+        elements = _listed([_element(name, index) for index in indices])
+        path = f"ended at {value[indices[0]]:.6g}" if moved else _stayed(value[indices[0]])
+        yield Finding(
+            ParameterWarning,
+            ("idle", name),
+            f"Parameter {elements} {path}, where it does not change the prediction on the training "
+            "rows (its derivative is zero), so the data say nothing about it. Give another initial "
+            f"value, or rows on which {name!r} acts. If the value is known, set fixed=True.",
+        )
+    for names in _together(columns, eps, values, scales):
+        shown = [f"{name} = {value:.6g}" for name, value in names]
+        yield Finding(
+            ParameterWarning,
+            ("together", *(name for name, _ in names)),
+            f"Parameters {_listed(shown, 'and')} act only together: on the training rows, the "
+            "prediction changes with each of them in the same way, as with a product or a sum. The "
+            "data determine the combination, not the single values, which depend on the start. Set "
+            "fixed=True for all but one of them, or make one parameter of the combination.",
+        )
+
+
+def _stayed(value: float) -> str:
+    return f"never moved from its start {value:.6g}"
+
+
+def _idle(
+    columns: Columns, values: Mapping[str, Any], scales: Columns, eps: float
+) -> dict[str, list[tuple[int, ...]]]:
+    """Return the indices of the elements whose effect is below the rounding error of the target."""
+    found = {}
+    for name, column in columns.items():
+        size = np.maximum(np.abs(np.asarray(values[name])), scales[name])
+        effect = np.sqrt(np.square(column).mean(axis=0)) * size
+        indices = [tuple(index) for index in np.argwhere(effect <= eps)]
+        if indices:
+            found[name] = indices
+    return found
+
+
+def _together(
+    columns: Columns, eps: float, values: Mapping[str, Any], scales: Columns
+) -> Iterator[list[tuple[str, float]]]:
+    """Yield groups of parameters with the same effect up to a factor, with their values."""
+    idle = _idle(columns, values, scales, eps)
+    elements, vectors = [], []
+    for name, column in columns.items():
+        for index in np.ndindex(column.shape[1:]):
+            vector = column[(slice(None), *index)]
+            length = np.linalg.norm(vector)
+            if index in idle.get(name, ()) or not np.isfinite(length):
+                continue
+            elements.append((_element(name, index), float(np.asarray(values[name])[index])))
+            vectors.append(vector / length)
+    if len(vectors) < 2 or len(vectors[0]) < 2:
+        return
+    same = np.abs(np.stack(vectors) @ np.stack(vectors).T) > SAME_EFFECT
+    grouped: set[int] = set()
+    for first in range(len(elements)):
+        group = [i for i in np.flatnonzero(same[first]) if i >= first and i not in grouped]
+        if len(group) > 1:
+            grouped |= {int(i) for i in group}
+            yield [elements[i] for i in group]
+
+
+def _element(name: str, index: Any) -> str:
+    """Return the name of an element of a parameter."""
+    return f"{name}[{', '.join(str(int(i)) for i in index)}]" if len(index) else name
+
+
+def _listed(names: list[str], word: str = "and") -> str:
+    """Return names as text, the first of them if there are many."""
+    if len(names) > MAX_NAMED:
+        return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"
+    return f" {word} ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _short(value: Tensor) -> str:
+    """Return numbers as a short text."""
+    return np.array2string(value.detach().cpu().numpy(), precision=4, threshold=6)

@@ -1,0 +1,187 @@
+"""One unknown of the physics: its initial value, bounds and unit."""
+
+from __future__ import annotations
+
+import copy
+import math
+import numbers
+from typing import Any
+
+import numpy as np
+import torch
+
+from skhybrid.exceptions import PhysicsError
+
+Bounds = tuple[Any, Any]
+
+
+class Param:
+    """One unknown of the physics: its initial value, bounds and unit.
+
+    Parameters
+    ----------
+    init : float or array-like
+        Initial value, in a unit of your choice. Its shape is the shape of the parameter.
+    bounds : tuple (low, high), default=(None, None)
+        Closed bounds; ``None`` leaves a side open. Each may be a number or an array that
+        broadcasts to the shape of ``init``.
+    unit : str or None, default=None
+        Unit of the value. It is a label, shown with the value; nothing is converted.
+    fixed : bool, default=False
+        Whether the value is known and is not learned.
+
+    Examples
+    --------
+    >>> from skhybrid import Param
+    >>> Param(1.0, bounds=(0.0, None), unit="s^-2")
+    Param(1.0, bounds=(0.0, None), unit='s^-2')
+    """
+
+    def __init__(
+        self, init: Any, bounds: Bounds = (None, None), unit: str | None = None, fixed: bool = False
+    ) -> None:
+        self.init = init
+        self.bounds = bounds
+        self.unit = unit
+        self.fixed = fixed
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the parameter."""
+        return tuple(np.shape(self.init))
+
+    def value(self) -> np.ndarray:
+        """Return the initial value as a float64 array."""
+        return np.array(plain(self.init), dtype=np.float64)
+
+    def limits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the bounds as float64 arrays of the parameter's shape, infinite where open."""
+        low, high = self.bounds
+        low = -math.inf if low is None else low
+        high = math.inf if high is None else high
+        return tuple(
+            np.broadcast_to(np.asarray(side, dtype=np.float64), self.shape) for side in (low, high)
+        )
+
+    def validate(self, name: str) -> None:
+        """Raise a PhysicsError that names the parameter if its value or bounds are wrong."""
+        try:
+            value = self.value()
+        except OverflowError as error:
+            raise PhysicsError(
+                f"The initial value of physics parameter {name!r} is too large for a "
+                f"floating-point number; got {_shown(self.init)}."
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise PhysicsError(
+                f"The initial value of physics parameter {name!r} must be a number or an array of "
+                f"numbers; got {self.init!r}.{_bounds_hint(name, self.init)}"
+            ) from error
+        if value.size == 0 or not np.all(np.isfinite(value)):
+            raise PhysicsError(
+                f"The initial value of physics parameter {name!r} must be finite and not empty; "
+                f"got {self.init!r}.{_bounds_hint(name, self.init)}"
+            )
+        try:
+            low, high = self.limits()
+        except OverflowError as error:
+            raise PhysicsError(
+                f"The bounds of physics parameter {name!r} are too large for floating-point "
+                f"numbers; got {_shown(self.bounds)}. None leaves a side open."
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise PhysicsError(
+                f"The bounds of physics parameter {name!r} must be a pair (low, high) of numbers, "
+                f"of arrays that broadcast to its shape {self.shape}, or None; got {self.bounds!r}."
+            ) from error
+        if not np.all(low < high):
+            raise PhysicsError(
+                f"The bounds of physics parameter {name!r} must have low < high; "
+                f"got {self.bounds!r}. To keep a value as it is, set fixed=True."
+            )
+        if np.any(value < low) or np.any(value > high):
+            raise PhysicsError(
+                f"The initial value {self.init!r} of physics parameter {name!r} is outside its "
+                f"bounds {self.bounds!r}."
+            )
+
+    def __repr__(self) -> str:
+        parts = [f"{self.init!r}"]
+        if any(side is not None for side in self.bounds):
+            parts.append(f"bounds={self.bounds!r}")
+        if self.unit is not None:
+            parts.append(f"unit={self.unit!r}")
+        if self.fixed:
+            parts.append("fixed=True")
+        return f"Param({', '.join(parts)})"
+
+
+def replaced(param: Param, value: Any, name: str) -> Param:
+    """Return a parameter with another initial value, or the Param that replaces it.
+
+    Parameters
+    ----------
+    param : Param
+        It is not changed.
+    value : Param, float or array-like
+        A number or an array replaces the initial value only. It has the shape of the parameter.
+    name : str
+        Name of the parameter in error messages.
+
+    Raises
+    ------
+    PhysicsError
+        If the value has another shape, or is not a valid initial value.
+    """
+    if isinstance(value, Param):
+        value.validate(name)
+        return value
+    other = copy.copy(param)
+    other.init = plain(value)
+    Param(other.init).validate(name)
+    if other.shape != param.shape:
+        raise PhysicsError(
+            f"The new initial value {value!r} of physics parameter {name!r} has shape "
+            f"{other.shape}, but the parameter has shape {param.shape}. Give a value of this "
+            f"shape, or a Param to replace the whole parameter: {name}=Param({value!r})."
+        )
+    other.validate(name)
+    return other
+
+
+def plain(value: Any) -> Any:
+    """Return a number as a float, a tensor as an array of its own, and anything else as it is."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().double().numpy().copy()  # a double tensor shares its memory
+    if not isinstance(value, numbers.Real):
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # Param.validate names the parameter
+        return value
+
+
+def _shown(value: Any, most: int = 60) -> str:
+    """Return a value as a text that is not long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _bounds_hint(name: str, init: Any) -> str:
+    """Return a hint if an initial value looks like a number with its bounds."""
+    if not isinstance(init, (tuple, list)) or len(init) not in (2, 3):
+        return ""
+    value, *bounds = init
+    if len(bounds) == 1 and isinstance(bounds[0], (tuple, list)):
+        bounds = bounds[0]
+    open_or_number = (numbers.Real, type(None))
+    if not (
+        isinstance(value, numbers.Real)
+        and len(bounds) == 2
+        and all(isinstance(each, open_or_number) for each in bounds)
+    ):
+        return ""
+    return (
+        " A tuple is an array of initial values. For one number with bounds write "
+        f"{name}=Param({value!r}, bounds=({bounds[0]!r}, {bounds[1]!r}))."
+    )
