@@ -526,6 +526,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         with threads(self.n_threads):
             return predict_table(self, X, outputs)
 
+    def _has_own_fit(self) -> bool:
+        """Whether a subclass overrides ``fit``, so that a search must call it."""
+        return type(self).fit is not HybridRegressor.fit
+
     def _can_be_batched(self) -> bool:
         """Whether a batch can train the fit; callbacks, for example, watch a single fit."""
         alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 
-from skhybrid.batching.cross_validation import cross_validate
+from skhybrid.batching.cross_validation import TABULATED_IN, cross_validate
 from skhybrid.exceptions import (
     CollapseWarning,
     NonFiniteLossWarning,
@@ -31,7 +31,6 @@ _SETTLED = (
     PoorFitWarning,
     FitFailedWarning,
 )
-_ABOUT_SCORES = "One or more of the test scores are non-finite"
 
 
 class Comparison:
@@ -72,35 +71,42 @@ class Comparison:
     def results(self, candidates: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Fit candidates to all folds and return their ``cv_results_``."""
         params = {} if self.sample_weight is None else {"sample_weight": self.sample_weight}
-        errors: list[Exception] = []
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            validation = cross_validate(
-                self.estimator,
-                candidates,
-                self.splits,
-                self.X,
-                self.y,
-                params,
-                error_score=np.nan,
-                **self.workers,
-            )
-            if validation.interrupt is not None:
-                raise validation.interrupt
-            if all(trial.error is not None for trial in validation.trials):
-                raise validation.trials[0].error
-            results, _ = validation.results(
-                self.X,
-                self.y,
-                scorers=_scorer(errors),
-                fit_params=params,
-                score_params=params,
-                return_train_score=False,
-                error_score=np.nan,
-            )
-        if errors:
-            raise errors[0]
-        self._warn_again(caught)
+        caught: list[warnings.WarningMessage] = []
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                return self._validated(candidates, params)
+        except _ScoringFailed as failure:
+            raise failure.error from None
+        finally:
+            self._warn_again(caught)
+
+    def _validated(
+        self, candidates: Sequence[Mapping[str, Any]], params: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        validation = cross_validate(
+            self.estimator,
+            candidates,
+            self.splits,
+            self.X,
+            self.y,
+            params,
+            error_score=np.nan,
+            **self.workers,
+        )
+        if validation.interrupt is not None:
+            raise validation.interrupt
+        if all(trial.error is not None for trial in validation.trials):
+            raise validation.trials[0].error
+        results, _ = validation.results(
+            self.X,
+            self.y,
+            scorers=_score,
+            fit_params=params,
+            score_params=params,
+            return_train_score=False,
+            error_score=np.nan,
+        )
         return results
 
     def _warn_again(self, caught: Sequence[warnings.WarningMessage]) -> None:
@@ -110,7 +116,7 @@ class Comparison:
         """
         for each in caught:
             category = each.category
-            if issubclass(category, _SETTLED) or str(each.message).startswith(_ABOUT_SCORES):
+            if issubclass(category, _SETTLED) or each.filename == TABULATED_IN:
                 continue
             if issubclass(category, SerialMembersWarning):
                 if self.said_serial:
@@ -122,23 +128,23 @@ class Comparison:
                 warnings.warn_explicit(each.message, category, each.filename, each.lineno)
 
 
-def _scorer(errors: list[Exception]) -> Callable[..., dict[str, float]]:
-    """Return a scorer of fits: score, physics parameters and physics' share.
+class _ScoringFailed(BaseException):
+    """Carries an error of a scorer past scikit-learn, which turns exceptions into NaN."""
 
-    It notes its errors: scikit-learn would turn them into scores of NaN.
-    """
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
 
-    def score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
-        if sample_weight is not None and not np.asarray(sample_weight).any():
-            sample_weight = None
-        try:
-            scores = score_and_physics_params(estimator, X, y, sample_weight)
-        except Exception as error:
-            errors.append(error)
-            raise
-        return scores | {"physics_share": estimator.physics_share_}
 
-    return score
+def _score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    """Return the score, the physics parameters and the physics' share of a fit."""
+    if sample_weight is not None and not np.asarray(sample_weight).any():
+        sample_weight = None
+    try:
+        scores = score_and_physics_params(estimator, X, y, sample_weight)
+    except Exception as error:
+        raise _ScoringFailed(error) from error
+    return scores | {"physics_share": estimator.physics_share_}
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:

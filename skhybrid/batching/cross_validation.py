@@ -23,6 +23,9 @@ from sklearn.model_selection._validation import (
 
 from skhybrid.batching.trials import Trial, make_trials, train_trials
 
+# The file whose warnings say that scores are not finite.
+TABULATED_IN = BaseSearchCV._format_results.__code__.co_filename
+
 
 @dataclass
 class CrossValidation:

@@ -11,6 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from sklearn import get_config
 
 from skhybrid.fitting.feature_names import noted_features
 from skhybrid.fitting.fit import Prepared, make_fit, prepare
@@ -126,7 +127,8 @@ class FitTasks:
         X, y, sample_weight
             As for ``fit``.
         """
-        estimator._validate_params()
+        if not get_config()["skip_parameter_validation"]:
+            estimator._validate_params()
         with threads(estimator.n_threads):
             settings = FitSettings.of(estimator)
             parameters = {

@@ -68,7 +68,7 @@ class Trial:
         batching_key, preparation_key = _keys(estimator, self.parameters)
         keys = TrialKeys(self.number, batching_key, (fold, preparation_key))
         try:
-            if targets and _can_be_batched(estimator) and _are_known(fit_params):
+            if targets and _can_be_prepared(estimator) and _are_known(fit_params):
                 tasks.add(estimator, keys, 0, X_train, *targets, **fit_params)
             elif targets and _is_plain_pipeline(estimator, fit_params):
                 X_train, fit_params = _transform(estimator, X_train, targets, fit_params)
@@ -159,9 +159,10 @@ def train_trials(
     train_tasks(tasks.tasks, n_jobs=n_jobs, max_members=max_members, done=note)
 
 
-def _can_be_batched(estimator: Any) -> bool:
+def _can_be_prepared(estimator: Any) -> bool:
     """Whether it is a HybridRegressor whose fit a batch can train."""
-    return hasattr(estimator, "_can_be_batched") and estimator._can_be_batched()
+    is_ours = hasattr(estimator, "_can_be_batched") and not estimator._has_own_fit()
+    return is_ours and estimator._can_be_batched()
 
 
 def _are_known(fit_params: Mapping[str, Any]) -> bool:
@@ -180,7 +181,7 @@ def _is_plain_pipeline(estimator: Any, fit_params: Mapping[str, Any]) -> bool:
         and not getattr(estimator, "_skl_callbacks", [])
         and not get_config()["enable_metadata_routing"]
         and all("__" in name for name in fit_params)
-        and _can_be_batched(estimator.steps[-1][1])
+        and _can_be_prepared(estimator.steps[-1][1])
         and _are_known(_split_params(estimator, fit_params)[1])
     )
 
@@ -211,7 +212,8 @@ def _transform(
         verbose=pipeline.verbose,
     )
     X = before.fit_transform(X, *targets, **others)
-    pipeline.steps[:-1] = before.steps[:-1]  # with a memory, the fitted steps are clones
+    # With a memory, the fitted steps are clones.
+    pipeline.steps = [*before.steps[:-1], pipeline.steps[-1]]
     return X, last
 
 

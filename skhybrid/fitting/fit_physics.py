@@ -56,7 +56,7 @@ def fit_physics(
             f"{fit.message} Other initial values or bounds may help.",
             ConvergenceWarning,
         )
-    for finding in findings_of_least_squares(model, fit, rows, settings):
+    for finding in findings_of_least_squares(model, fit, data, rows, settings):
         tell_user(finding)
     # Least squares may end on a bound, which the smooth transforms reach only in the limit.
     space = ParameterSpace(physics, fit.values, device=device, held=True)

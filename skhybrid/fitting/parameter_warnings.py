@@ -16,7 +16,7 @@ from skhybrid.fitting.fitted import user_values
 from skhybrid.fitting.least_squares import LeastSquaresFit
 from skhybrid.fitting.sensitivities import sensitivities
 from skhybrid.fitting.settings import DEFAULT_LEARNING_RATE, FitSettings
-from skhybrid.model.batch import Batch, Windows
+from skhybrid.model.batch import Batch, Windows, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import BOUND_MARGIN
 from skhybrid.model.physics import Physics
@@ -86,7 +86,7 @@ def findings_of_training(
     yield from _about_data(hybrid, rows, loss, settings)
     if hybrid.physics is None:
         return
-    yield from _plain_tensors(hybrid.physics)
+    yield from _plain_tensors(hybrid, data.x)
     held = settings.physics_learning_rate == 0 and settings.physics_init == "given"
     if not hybrid.space.shapes or held:
         return
@@ -107,7 +107,7 @@ def findings_of_training(
 
 
 def findings_of_least_squares(
-    hybrid: Hybrid, fit: LeastSquaresFit, rows: Rows, settings: FitSettings
+    hybrid: Hybrid, fit: LeastSquaresFit, data: Batch, rows: Rows, settings: FitSettings
 ) -> Iterator[Finding]:
     """Yield the findings about a fit of the physics alone.
 
@@ -116,13 +116,13 @@ def findings_of_least_squares(
     hybrid : Hybrid
         Model at its start.
     fit : LeastSquaresFit
-    rows : Rows
+    data, rows : Batch, Rows
     settings : FitSettings
     """
     yield from _about_data(hybrid, rows, fit.loss, settings)
     if hybrid.physics is None:
         return
-    yield from _plain_tensors(hybrid.physics)
+    yield from _plain_tensors(hybrid, data.x)
     scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
     yield from _on_bounds(hybrid.physics, fit.values, scales, ON_BOUND)
     eps = torch.finfo(torch.float64).eps
@@ -195,25 +195,42 @@ def _worse_than_mean(loss: float, settings: FitSettings) -> str:
     return f"{message} {', '.join(hints)}, or give other initial values of the parameters."
 
 
-def _plain_tensors(physics: Physics) -> Iterator[Finding]:
-    """Yield the tensors of a module that are neither parameters nor buffers."""
-    if not isinstance(physics.function, torch.nn.Module):
+def _plain_tensors(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[Finding]:
+    """Yield the tensors of a module that are neither parameters nor buffers.
+
+    A tensor that a call replaces is a result that the module keeps, not an unknown.
+    """
+    module, name = hybrid.physics.function, hybrid.physics.name
+    found = _tensors_of(module) if isinstance(module, torch.nn.Module) else {}
+    if not found:
         return
-    for prefix, module in physics.function.named_modules():
-        for attribute, value in vars(module).items():
-            if not isinstance(value, Tensor) or not value.is_floating_point():
-                continue
-            if value.numel() > MAX_UNKNOWNS or value.grad_fn is not None:
-                continue
-            name = f"{prefix}.{attribute}" if prefix else attribute
-            yield Finding(
-                ParameterWarning,
-                ("plain tensor", name),
-                f"Attribute {name!r} of physics {physics.name!r} is a plain tensor "
-                f"({_short(value)}) and was not learned. To learn it, write "
-                f"self.{attribute} = torch.nn.Parameter(...). If it is a known constant, write "
-                f"self.register_buffer({attribute!r}, ...).",
-            )
+    with torch.no_grad(), warnings_caught():
+        hybrid.physics_part(select_rows(x, slice(0, 4)), hybrid.initial_coordinates())
+    after = _tensors_of(module)
+    for path, value in found.items():
+        if value is not after.get(path):
+            continue
+        attribute = path.rpartition(".")[2]
+        yield Finding(
+            ParameterWarning,
+            ("plain tensor", path),
+            f"Attribute {path!r} of physics {name!r} is a plain tensor ({_short(value)}) and was "
+            f"not learned. To learn it, write self.{attribute} = torch.nn.Parameter(...). If it is "
+            f"a known constant, write self.register_buffer({attribute!r}, ...).",
+        )
+
+
+def _tensors_of(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Return the plain tensors of a module and the modules in it, by their path."""
+    return {
+        f"{prefix}.{attribute}" if prefix else attribute: value
+        for prefix, part in module.named_modules()
+        for attribute, value in vars(part).items()
+        if isinstance(value, Tensor)
+        and value.is_floating_point()
+        and value.grad_fn is None
+        and value.numel() <= MAX_UNKNOWNS
+    }
 
 
 def _on_bounds(
@@ -225,8 +242,8 @@ def _on_bounds(
 ) -> Iterator[Finding]:
     """Yield the free parameters that ended on a bound.
 
-    Training starts :data:`BOUND_MARGIN` away from a bound on which least squares ended: there, a
-    parameter that is no farther away has stayed on the bound. ``first`` holds these values.
+    Training starts :data:`BOUND_MARGIN` away from a bound on which least squares ended. A parameter
+    that has stayed about there is on the bound too. ``first`` holds the values of least squares.
     """
     for name in physics.free:
         value = np.asarray(values[name], dtype=np.float64)
@@ -236,7 +253,7 @@ def _on_bounds(
             low, high = physics.params[name].limits()
             unit = np.minimum(high - low, size)
             stayed = np.abs(before - bound) <= ON_BOUND * unit
-            hit = np.abs(value - bound) <= unit * np.where(stayed, BOUND_MARGIN, margin)
+            hit = np.abs(value - bound) <= unit * np.where(stayed, 2.0 * BOUND_MARGIN, margin)
             elements = [_element(name, index) for index in np.argwhere(hit)]
             if not elements:
                 continue

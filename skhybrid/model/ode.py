@@ -228,10 +228,12 @@ class ODE(BaseEstimator):
                 "The 'window' of ODE must be a positive number of steps, several of them, 'auto' "
                 f"or None; got {self.window!r}."
             )
-        if windows and self.initial_state == "learned":
+        hidden = self.observe is not None and not self.reads_images
+        if len(windows) > 0 and (self.initial_state == "learned" or hidden):
+            reason = "initial_state='learned'" if not hidden else "observe (states are learned)"
             raise ValueError(
                 f"window={self.window!r} trains with several windows, whose first states differ; "
-                "with initial_state='learned' choose one."
+                f"with {reason} choose one."
             )
         if self.corrected is not None and self.correct != "output":
             raise ValueError(

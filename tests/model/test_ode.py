@@ -125,3 +125,10 @@ def test_a_grid_over_the_window():
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
     assert search.best_estimator_.physics_params_["rate"] == pytest.approx(0.7, rel=1e-4)
     assert model.structure.window == "auto"
+
+
+@pytest.mark.parametrize("window", [(2, 4), [3, 5]])
+@pytest.mark.parametrize("options", [{"initial_state": "learned"}, {"observe": torch.sin}])
+def test_learned_first_states_need_one_window(window, options):
+    with pytest.raises(ValueError, match="trains with several windows.* choose one"):
+        ODE(dt=0.1, window=window, **options).validate()

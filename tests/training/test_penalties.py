@@ -21,7 +21,13 @@ from torch.testing import assert_close
 from skhybrid.training.loop import train
 from skhybrid.training.members import WEIGHT
 from skhybrid.training.objective import Objective
-from skhybrid.training.penalties import L2, functional_norm, orthogonality
+from skhybrid.training.penalties import (
+    L2,
+    ON_CONTRIBUTION,
+    Penalties,
+    functional_norm,
+    orthogonality,
+)
 from skhybrid.training.problem import Problem
 
 TIME = torch.linspace(0.0, 2.0, 25, dtype=torch.float64)
@@ -213,3 +219,8 @@ def test_expand_and_the_presence_of_penalties():
     assert make_penalties(2, orthogonality=[0.0, 0.1]).on_contribution == ("orthogonality",)
     nothing = make_penalties(2, l2=1.0)
     assert nothing.on_contribution == ()
+
+
+def test_every_penalty_is_applied():
+    """A field without a function would be accepted and ignored."""
+    assert {field.name for field in fields(Penalties)} == {"l2", *ON_CONTRIBUTION}
