@@ -1,26 +1,26 @@
-"""Warn about parameters that the data do not determine, and about fits that say little."""
+"""Find physics parameters that the data do not determine, after a fit."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from skhybrid.data.rows import Rows
-from skhybrid.exceptions import ParameterWarning, PoorFitWarning
+from skhybrid.exceptions import ParameterWarning
+from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.fitted import user_values
 from skhybrid.fitting.least_squares import LeastSquaresFit
 from skhybrid.fitting.sensitivities import sensitivities
-from skhybrid.fitting.settings import DEFAULT_LEARNING_RATE, FitSettings
+from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.batch import Batch, Windows, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import BOUND_MARGIN
 from skhybrid.model.physics import Physics
-from skhybrid.runtime.user_warnings import warn, warnings_caught
+from skhybrid.runtime.seeds import seeded
+from skhybrid.runtime.user_warnings import warnings_caught
 
 # A parameter is on a bound at this fraction of its magnitude: the smooth transforms of training
 # reach a bound only in the limit, least squares stops on it.
@@ -28,36 +28,12 @@ NEAR_BOUND = 1e-3
 ON_BOUND = 1e-6
 # Sensitivities with a larger correlation are those of a product or a sum.
 SAME_EFFECT = 1.0 - 1e-6
-# A larger loss, in units of the target's variance, is worse than the mean.
-LOSS_OF_MEAN = 1.001
 # A larger tensor in a module is not an unknown but, for example, kept from the last call.
 MAX_UNKNOWNS = 100
 # A message names this many elements.
 MAX_NAMED = 4
 
 Columns = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A reason to warn.
-
-    Attributes
-    ----------
-    category : type
-    key : hashable
-        Fits with the same fault have the same key.
-    message : str
-    """
-
-    category: type[Warning]
-    key: Hashable
-    message: str
-
-
-def tell_user(finding: Finding) -> None:
-    """Warn the user, once in a call for each fault."""
-    warn(finding.message, finding.category, once=(finding.category, finding.key))
 
 
 def findings_of_training(
@@ -83,7 +59,6 @@ def findings_of_training(
         Mean squared error over them, in units of the target's variance.
     settings : FitSettings
     """
-    yield from _about_data(hybrid, rows, loss, settings)
     if hybrid.physics is None:
         return
     yield from _plain_tensors(hybrid, data.x)
@@ -96,7 +71,7 @@ def findings_of_training(
     yield from _on_bounds(hybrid.physics, values, scales, NEAR_BOUND, first)
     eps = torch.finfo(hybrid.scales.target_scale.dtype).eps
     try:
-        with warnings_caught():  # solvers have said the same in training
+        with seeded(0), warnings_caught():  # solvers have said the same in training
             columns = sensitivities(hybrid, data, coordinates)
             if _idle(columns, values, scales, eps) or [*_together(columns, eps, values, scales)]:
                 # Some parameters may act on rare rows alone.
@@ -119,7 +94,6 @@ def findings_of_least_squares(
     data, rows : Batch, Rows
     settings : FitSettings
     """
-    yield from _about_data(hybrid, rows, fit.loss, settings)
     if hybrid.physics is None:
         return
     yield from _plain_tensors(hybrid, data.x)
@@ -127,72 +101,6 @@ def findings_of_least_squares(
     yield from _on_bounds(hybrid.physics, fit.values, scales, ON_BOUND)
     eps = torch.finfo(torch.float64).eps
     yield from _about_effects(fit.sensitivities, fit.values, hybrid.space.start, scales, eps)
-
-
-def _about_data(
-    hybrid: Hybrid, rows: Rows, loss: float, settings: FitSettings
-) -> Iterator[Finding]:
-    """Yield the findings about the target and the fit as a whole."""
-    known = np.ones(rows.y.shape, dtype=bool) if rows.weight is None else rows.weight > 0
-    n_free = sum(int(np.prod(shape)) for shape in hybrid.space.shapes.values())
-    n_known = int(known.sum())
-    if n_known < n_free:
-        yield Finding(
-            PoorFitWarning,
-            "few rows",
-            f"The number of known target values, {n_known}, is smaller than the number of free "
-            f"physics parameters, {n_free}. The data do not determine them: other values fit as "
-            "well. Give more rows, or fix parameters that are known with Param(..., fixed=True).",
-        )
-    constant = _constant_targets(rows, known)
-    if constant:
-        yield Finding(
-            PoorFitWarning,
-            "constant target",
-            f"y is constant ({', '.join(constant)}), so it does not say how it depends on X. Check "
-            "that y is the measured quantity, that its unit does not round it, and that X varies "
-            "over a range that changes it.",
-        )
-    elif loss > LOSS_OF_MEAN:
-        yield Finding(PoorFitWarning, "worse than mean", _worse_than_mean(loss, settings))
-
-
-def _constant_targets(rows: Rows, known: np.ndarray) -> list[str]:
-    """Return the constant columns of y with their values; for trajectories, if all are constant."""
-    is_table = not isinstance(rows.x, Windows)
-    y, known = (each.reshape(len(each), -1) for each in (rows.y, known))
-    columns = [y[known[:, column], column] for column in range(y.shape[1] if is_table else 0)]
-    if not is_table:
-        columns = [y[known]]
-    return [
-        f"{values[0]:.6g}" + (f" in column {number}" if len(columns) > 1 else "")
-        for number, values in enumerate(columns)
-        if len(values) > 1 and np.ptp(values) == 0.0
-    ]
-
-
-def _worse_than_mean(loss: float, settings: FitSettings) -> str:
-    """Return the message about a fit that is worse than the mean."""
-    message = (
-        f"The fit is worse than the mean of y: on the training rows R2 = {1.0 - loss:.3g}. Its "
-        "parameters say nothing."
-    )
-    rate = settings.learning_rate
-    if settings.nn is None:
-        return (
-            f"{message} Give other initial values, check the units of X and y, or add an offset "
-            "that the physics lacks as a parameter."
-        )
-    if rate > DEFAULT_LEARNING_RATE:
-        return (
-            f"{message} learning_rate={rate:g} is larger than the default "
-            f"({DEFAULT_LEARNING_RATE:g}): training probably jumps over the solution. Leave it at "
-            "the default."
-        )
-    hints = ["Train longer (max_epochs)"]
-    if rate < DEFAULT_LEARNING_RATE:
-        hints.append(f"increase learning_rate={rate:g} (default {DEFAULT_LEARNING_RATE:g})")
-    return f"{message} {', '.join(hints)}, or give other initial values of the parameters."
 
 
 def _plain_tensors(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[Finding]:
@@ -204,7 +112,7 @@ def _plain_tensors(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[Finding]:
     found = _tensors_of(module) if isinstance(module, torch.nn.Module) else {}
     if not found:
         return
-    with torch.no_grad(), warnings_caught():
+    with torch.no_grad(), seeded(0), warnings_caught():
         hybrid.physics_part(select_rows(x, slice(0, 4)), hybrid.initial_coordinates())
     after = _tensors_of(module)
     for path, value in found.items():

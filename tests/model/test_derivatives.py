@@ -64,7 +64,7 @@ class OnlyBackwards(torch.autograd.Function):
 def test_a_function_without_the_derivatives_is_named():
     at = torch.ones(3, dtype=torch.float64)
     for function in (OnlyBackwards.apply, lambda x: torch.sin(x) + OnlyBackwards.apply(x)):
-        with pytest.raises(PhysicsError, match="no derivative.*differentiated only once"):
+        with pytest.raises(PhysicsError, match=r"no derivative.*differentiated only once"):
             directional(function, at, at)
 
 

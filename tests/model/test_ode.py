@@ -130,5 +130,5 @@ def test_a_grid_over_the_window():
 @pytest.mark.parametrize("window", [(2, 4), [3, 5]])
 @pytest.mark.parametrize("options", [{"initial_state": "learned"}, {"observe": torch.sin}])
 def test_learned_first_states_need_one_window(window, options):
-    with pytest.raises(ValueError, match="trains with several windows.* choose one"):
+    with pytest.raises(ValueError, match=r"trains with several windows.* choose one"):
         ODE(dt=0.1, window=window, **options).validate()
