@@ -140,7 +140,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         and for large networks.
     n_threads : int or None, default=None
         Threads of torch during ``fit`` and ``predict``. None is one, the fastest for networks and
-        minibatches of the usual size.
+        minibatches of the usual size. At most 16 for each CPU core.
     compile : bool, default=False
         Whether to compile loss and gradient with ``torch.compile``. It needs a C++ compiler and
         some ten seconds, and pays for long fits of large models.
@@ -189,6 +189,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     -----
     CollapseWarning
         If the network's or the physics' part explains nothing.
+    ColumnBindingWarning
+        If X has no column names, and more columns than the physics reads.
     FitInterruptedWarning
         If the user interrupts the training from the keyboard. The fit keeps the model of the last
         whole epoch, and its restart has the status "interrupted from the keyboard". If the choice
@@ -197,6 +199,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         another meta-estimator with many fits, in a worker process and in a thread.
     NonFiniteLossWarning
         If a restart met a non-finite loss and was stopped.
+    ParameterWarning
+        If a physics parameter ended on its bound, has no effect, acts only together with another
+        one, or is a plain tensor of a module.
+    PoorFitWarning
+        If the fit is worse than the mean of y, y is constant, or it has fewer numbers than the
+        physics has free parameters.
     PhysicsInitWarning
         If the least-squares start failed and the given values are used.
 
@@ -359,8 +367,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
         Raises
         ------
-        PhysicsError, NetworkError
-            If the physics or the network cannot be used on these data.
+        PhysicsError, NetworkError, StructureError
+            If the physics, the network or the structure cannot be used on these data, or fails.
         ValueError
             If the data cannot be used, or if ``warm_start=True`` and the model has other parts
             than in the last fit.

@@ -16,8 +16,8 @@ from joblib import Parallel, delayed
 from joblib.parallel import get_active_backend
 
 from skhybrid.batching.fit_tasks import FitTask
+from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.fit import finish_fit
-from skhybrid.fitting.parameter_warnings import Finding
 from skhybrid.runtime.chunks import chunks
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.threads import threads

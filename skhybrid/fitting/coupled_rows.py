@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from skhybrid.data.rows import evenly_spaced
 from skhybrid.data.scaling import record_network_inputs
-from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
@@ -98,7 +98,7 @@ def check_coupled_rows(hybrid: Hybrid, x: Tensor | Windows) -> None:
         If the physics or ``observe`` couples rows.
     NetworkError
         If a network of the user couples rows.
-    ValueError
+    StructureError
         If a structure or ``join`` of the user couples rows.
     """
     n_rows = len(x) if isinstance(x, Tensor) else len(x.first_time)
@@ -145,7 +145,7 @@ def _parts(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[_Part]:
             values = model.space.values(coordinates)
             return lambda rows: model.join(rows, values, model.bind_network())
 
-        yield _Part(name, ValueError, _IN_STRUCTURES, (x,), joined)
+        yield _Part(name, StructureError, _IN_STRUCTURES, (x,), joined)
 
 
 def _parts_of_dynamics(hybrid: Dynamics, x: Windows) -> Iterator[_Part]:
@@ -186,7 +186,7 @@ def _parts_of_dynamics(hybrid: Dynamics, x: Windows) -> Iterator[_Part]:
                 model.bind_physics(model.space.values(coordinates)), model.bind_network()
             )
 
-        yield _Part("join", ValueError, _IN_STRUCTURES, rows, joined)
+        yield _Part("join", StructureError, _IN_STRUCTURES, rows, joined)
 
 
 def _network_part(hybrid: Hybrid, network: nn.Module, x: Tensor | Windows, name: str) -> _Part:

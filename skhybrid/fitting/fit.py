@@ -15,9 +15,11 @@ from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics, rows_to_check
 from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_interrupt, warn_of_non_finite
+from skhybrid.fitting.findings import Finding, tell_user
 from skhybrid.fitting.fitted import Fitted, learned_states, user_values, with_range_of, with_weights
 from skhybrid.fitting.inputs import FitInputs
-from skhybrid.fitting.parameter_warnings import Finding, findings_of_training, tell_user
+from skhybrid.fitting.parameter_warnings import findings_of_training
+from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import PhysicsStart, least_squares_start, restart_starts
 from skhybrid.fitting.training_config import make_training_configs
@@ -222,8 +224,9 @@ def finish_fit(
     warn_of_collapse(hybrid, result.explained, len(rows), settings)
     if result.status is not Status.INTERRUPTED:
         start = prepared.starts[result.best].coordinates
-        for finding in findings_of_training(
-            hybrid, result.coordinates, start, prepared.data, rows, result.loss, settings
+        for finding in (
+            *findings_of_data(hybrid, rows, result.loss, settings),
+            *findings_of_training(hybrid, result.coordinates, start, prepared.data, settings),
         ):
             tell(finding)
     return Fitted(

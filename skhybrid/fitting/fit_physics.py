@@ -8,10 +8,12 @@ from sklearn.exceptions import ConvergenceWarning
 from skhybrid.fitting.assemble import assemble_physics, rows_to_check
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
+from skhybrid.fitting.findings import tell_user
 from skhybrid.fitting.fitted import Fitted, learned_states, user_values
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.least_squares import fit_least_squares
-from skhybrid.fitting.parameter_warnings import findings_of_least_squares, tell_user
+from skhybrid.fitting.parameter_warnings import findings_of_least_squares
+from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.warm_start import earlier_start, require_no_network
 from skhybrid.model.layout import FIRST_STATES
@@ -56,7 +58,10 @@ def fit_physics(
             f"{fit.message} Other initial values or bounds may help.",
             ConvergenceWarning,
         )
-    for finding in findings_of_least_squares(model, fit, data, rows, settings):
+    for finding in (
+        *findings_of_data(model, rows, fit.loss, settings),
+        *findings_of_least_squares(model, fit, data),
+    ):
         tell_user(finding)
     # Least squares may end on a bound, which the smooth transforms reach only in the limit.
     space = ParameterSpace(physics, fit.values, device=device, held=True)

@@ -41,11 +41,9 @@ def findings_of_training(
     coordinates: Mapping[str, Tensor],
     start: Mapping[str, Tensor],
     data: Batch,
-    rows: Rows,
-    loss: float,
     settings: FitSettings,
 ) -> Iterator[Finding]:
-    """Yield the findings about a fit of physics and network.
+    """Yield the findings about the parameters of a fit of physics and network.
 
     Parameters
     ----------
@@ -53,10 +51,8 @@ def findings_of_training(
         Fitted model.
     coordinates, start : mapping of str to Tensor
         Scaled physics parameters after and before training.
-    data, rows : Batch, Rows
+    data : Batch
         Training rows.
-    loss : float
-        Mean squared error over them, in units of the target's variance.
     settings : FitSettings
     """
     if hybrid.physics is None:
@@ -82,17 +78,17 @@ def findings_of_training(
 
 
 def findings_of_least_squares(
-    hybrid: Hybrid, fit: LeastSquaresFit, data: Batch, rows: Rows, settings: FitSettings
+    hybrid: Hybrid, fit: LeastSquaresFit, data: Batch
 ) -> Iterator[Finding]:
-    """Yield the findings about a fit of the physics alone.
+    """Yield the findings about the parameters of a fit of the physics alone.
 
     Parameters
     ----------
     hybrid : Hybrid
         Model at its start.
     fit : LeastSquaresFit
-    data, rows : Batch, Rows
-    settings : FitSettings
+    data : Batch
+        Training rows.
     """
     if hybrid.physics is None:
         return

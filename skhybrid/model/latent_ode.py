@@ -80,7 +80,7 @@ class LatentODE(ODE):
     >>> from skhybrid.datasets import make_pendulum_images
     >>> film = make_pendulum_images(10, n_times=12, size=8, random_state=0)
     >>> structure = LatentODE(encoder=16, decoder=16, n_states=2, dt=film.dt, window=5)
-    >>> model = HybridRegressor(film.physics, nn=8, structure=structure, max_epochs=2)
+    >>> model = HybridRegressor(film.physics, nn=8, structure=structure, max_epochs=15)
     >>> model.fit(film.data, film.target).predict(film.data).shape
     (10, 12, 8, 8)
     """

@@ -12,7 +12,7 @@ from torch import nn
 
 from skhybrid import ODE, HybridRegressor, LatentODE
 from skhybrid.datasets import make_pendulum_images
-from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.fitting import coupled_rows
 from skhybrid.fitting.coupled_rows import check_coupled_rows
 
@@ -198,7 +198,7 @@ def test_structures_that_couple_rows_are_refused():
     def scaled(x, physics, nn):
         return physics(x) * (1.0 + nn(x, scale=1.0))
 
-    with pytest.raises(ValueError, match="The output of structure 'centred' for a row depends"):
+    with pytest.raises(StructureError, match="The output of structure 'centred' for a row depends"):
         fit(gain, structure=centred)
     fit(gain, structure=scaled)
 
@@ -255,7 +255,7 @@ def test_joins_and_networks_of_equations():
     def joined(t, state, physics, nn):
         return physics(t, state) + nn(t, state) * state.amax()
 
-    with pytest.raises(ValueError, match="The output of join for a row depends"):
+    with pytest.raises(StructureError, match="The output of join for a row depends"):
         fit_ode(decay, join=joined)
     with pytest.raises(NetworkError, match="The output of nn for a row depends"):
         fit_ode(decay, nn=SoftmaxOverRows(2))

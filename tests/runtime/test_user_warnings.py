@@ -152,6 +152,52 @@ def test_a_warning_may_be_an_error(as_candidate):
             model.fit(X, Y)
 
 
+# Warnings that come once
+
+
+def library_that_warns() -> Callable:
+    """Return a function of a library that warns with each of the given keys."""
+    file = str(Path(sklearn.__file__).parent / "somewhere.py")
+    names = {"warn": warn, "category": SerialMembersWarning}
+    code = "def run(*keys):\n for key in keys: warn(str(key), category, once=key)\n"
+    exec(compile(code, file, "exec"), names)
+    return names["run"]
+
+
+def test_a_key_comes_once_in_a_call():
+    run = library_that_warns()
+    with recorded() as found:
+        run("a", "b", "a", "a")
+        run("a")
+    assert [str(each.message) for each in found] == ["a", "b", "a"]
+    assert {each.filename for each in found} == {__file__}
+
+
+def test_without_a_key_every_warning_comes():
+    with recorded() as found:
+        library_that_warns()(None, None)
+    assert len(found) == 2
+
+
+def test_calls_in_a_loop_of_the_user_are_different_calls():
+    run = library_that_warns()
+    with recorded() as found:
+        for _ in range(3):
+            run("a")
+    assert len(found) == 3
+
+
+def test_a_worker_warns_once():
+    run = library_that_warns()
+    with recorded() as found, ThreadPoolExecutor(1) as pool:
+        for _ in range(3):
+            pool.submit(run, "a").result(20)
+    assert len(found) == 1
+    with recorded() as found, ThreadPoolExecutor(1) as pool:
+        pool.submit(run, "a").result(20)
+    assert len(found) == 1
+
+
 # Warnings that are caught
 
 
