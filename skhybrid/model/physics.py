@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -162,6 +163,15 @@ class Physics:
     def __copy__(self) -> Physics:
         copied = object.__new__(type(self))
         vars(copied).update(vars(self), params=dict(self.params))
+        return copied
+
+    def __deepcopy__(self, memo: dict) -> Physics:
+        copied = object.__new__(type(self))
+        memo[id(self)] = copied
+        is_module = isinstance(self.function, torch.nn.Module)
+        # A module holds the values of a call while another thread calls it.
+        with _lock_of(self.function) if is_module else contextlib.nullcontext():
+            vars(copied).update(copy.deepcopy(vars(self), memo))
         return copied
 
     def __call__(self, /, *inputs: torch.Tensor, **values: torch.Tensor) -> torch.Tensor:

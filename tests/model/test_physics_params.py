@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -207,3 +208,28 @@ def test_a_callable_with_parameters_of_its_own_keeps_them():
     model = HybridRegressor(TunedWeight()).set_params(physics__gravity=1.6)
     assert model.physics.gravity == 1.6
     require_wrapped(Physics(spring), ["physics__stiffness"])
+
+
+def test_a_module_is_not_copied_while_another_thread_calls_it():
+    called, copied = threading.Event(), threading.Event()
+
+    class Slow(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gain = torch.nn.Parameter(torch.tensor(2.0))
+
+        def forward(self, force):
+            called.set()
+            copied.wait(0.2)  # the copy has to wait for the end of the call
+            return self.gain * force
+
+    physics = Physics(Slow())
+    value = torch.ones(3, requires_grad=True).sum()  # not a leaf: it cannot be copied
+    thread = threading.Thread(target=physics, args=[torch.ones(2)], kwargs={"gain": value})
+    thread.start()
+    called.wait()
+    twin = copy.deepcopy(physics)
+    copied.set()
+    thread.join()
+    assert twin.function is not physics.function
+    assert float(twin.function.gain) == 2.0
