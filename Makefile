@@ -5,6 +5,8 @@ VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 PYTEST_ARGS ?=
+# Processes that run test files side by side.
+TEST_PROCESSES ?= 2
 
 # Measured data beside the checkout are used, unless the variable is set already.
 ifeq ($(origin SKHYBRID_DATA),undefined)
@@ -41,7 +43,7 @@ lint: env ## check style and formatting
 	$(PYTHON) -m ruff format --check .
 
 test: lint ## check style, then run the tests and the examples in the docstrings
-	$(PYTHON) -m pytest --doctest-modules skhybrid tests $(PYTEST_ARGS)
+	$(PYTHON) -m pytest -n $(TEST_PROCESSES) --dist loadfile --doctest-modules skhybrid tests $(PYTEST_ARGS)
 
 demo: env ## fit the light tunnel four ways; print the table and save the figure
 	$(PYTHON) examples/demo_light_tunnel.py

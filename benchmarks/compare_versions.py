@@ -24,6 +24,34 @@ import scipy.stats
 from rich.console import Console
 from rich.table import Table
 
+# Code that switches one change off, for --without.
+WITHOUT = {
+    "members_as_rows": """
+import skhybrid.model.dynamics as dynamics, skhybrid.model.hybrid as hybrid
+hybrid.Hybrid.allows_members_as_rows = property(lambda self: False)
+dynamics.Dynamics.allows_members_as_rows = property(lambda self: False)
+""",
+    "own_gradient": """
+import torch
+import skhybrid.model.stacked_networks as stacked
+def perceptrons(self, weights):
+    frozen = {
+        name: own.expand(self.n_members, *own.shape)
+        for name, own in self.network.named_parameters()
+        if name not in weights
+    }
+    layers = self.network.layers({**weights, **frozen})
+    def function(rows):
+        x = rows.reshape(self.n_members, -1, rows.shape[-1])
+        for i, (weight, bias) in enumerate(layers):
+            x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+            if i + 1 < len(layers):
+                x = torch.nn.functional.silu(x)
+        return x.reshape(*rows.shape[:-1], x.shape[-1])
+    return function
+stacked.StackedNetworks._perceptrons = perceptrons
+""",
+}
 STEPS = {"static": 600, "windows": 120, "search static": 200, "search windows": 78}
 
 
@@ -148,7 +176,7 @@ def main():
         return
     workers = {
         "before": Worker(arguments.before, ""),
-        "after": Worker(arguments.after, arguments.setup),
+        "after": Worker(arguments.after, WITHOUT.get(arguments.without, arguments.setup)),
     }
     for name, worker in workers.items():
         print(f"{name}: {worker.folder}")

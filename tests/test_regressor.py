@@ -21,7 +21,7 @@ from small_models import (
 
 from skhybrid import HybridRegressor, Param, Physics
 from skhybrid.datasets import make_pendulum_acceleration, pendulum_acceleration
-from skhybrid.exceptions import CollapseWarning
+from skhybrid.exceptions import CollapseWarning, ColumnBindingWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
 
@@ -119,7 +119,8 @@ def test_columns_are_found_by_name_in_any_order():
     assert turned.physics_params_ == pytest.approx(model.physics_params_, rel=1e-9)
     # The columns of this table run backwards in memory.
     np.testing.assert_allclose(turned.predict(X[["angle", "force"]]), model.predict(X), rtol=1e-9)
-    by_position = make_model(nn=None).fit(X.to_numpy(), Y)
+    with pytest.warns(ColumnBindingWarning, match="force is column 0"):
+        by_position = make_model(nn=None).fit(X.to_numpy(), Y)
     assert by_position.physics_params_ == model.physics_params_
     with pytest.raises(ValueError, match="feature names should match those that were passed"):
         model.predict(X[["angle", "force"]])

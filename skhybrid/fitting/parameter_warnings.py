@@ -65,16 +65,17 @@ def findings_of_training(
     scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
     first = hybrid.space.start if settings.physics_init == "least_squares" else {}
     yield from _on_bounds(hybrid.physics, values, scales, NEAR_BOUND, first)
+    sizes = _sizes(hybrid.physics, scales)
     eps = torch.finfo(hybrid.scales.target_scale.dtype).eps
     try:
         with seeded(0), warnings_caught():  # solvers have said the same in training
             columns = sensitivities(hybrid, data, coordinates)
-            if _idle(columns, values, scales, eps) or [*_together(columns, eps, values, scales)]:
+            if _idle(columns, values, sizes, eps) or [*_together(columns, eps, values, sizes)]:
                 # Some parameters may act on rare rows alone.
                 columns = sensitivities(hybrid, data, coordinates, all_rows=True)
     except (RuntimeError, ValueError):  # a finished fit must not fail here
         return
-    yield from _about_effects(columns, values, user_values(hybrid, start), scales, eps)
+    yield from _about_effects(columns, values, user_values(hybrid, start), sizes, eps)
 
 
 def findings_of_least_squares(
@@ -95,8 +96,9 @@ def findings_of_least_squares(
     yield from _plain_tensors(hybrid, data.x)
     scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
     yield from _on_bounds(hybrid.physics, fit.values, scales, ON_BOUND)
+    sizes = _sizes(hybrid.physics, scales)
     eps = torch.finfo(torch.float64).eps
-    yield from _about_effects(fit.sensitivities, fit.values, hybrid.space.start, scales, eps)
+    yield from _about_effects(fit.sensitivities, fit.values, hybrid.space.start, sizes, eps)
 
 
 def _plain_tensors(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[Finding]:
@@ -108,8 +110,11 @@ def _plain_tensors(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[Finding]:
     found = _tensors_of(module) if isinstance(module, torch.nn.Module) else {}
     if not found:
         return
-    with torch.no_grad(), seeded(0), warnings_caught():
-        hybrid.physics_part(select_rows(x, slice(0, 4)), hybrid.initial_coordinates())
+    try:
+        with torch.no_grad(), seeded(0), warnings_caught():
+            hybrid.physics_part(select_rows(x, slice(0, 4)), hybrid.initial_coordinates())
+    except (RuntimeError, ValueError):  # a finished fit must not fail here
+        return
     after = _tensors_of(module)
     for path, value in found.items():
         if value is not after.get(path):
@@ -173,18 +178,27 @@ def _on_bounds(
             )
 
 
+def _sizes(physics: Physics, scales: Columns) -> dict[str, np.ndarray]:
+    """Return the change of each parameter whose effect counts; one if it starts at zero."""
+    given = {name: np.abs(physics.params[name].value()) for name in scales}
+    return {
+        name: np.maximum(scale, np.where(given[name] > 0.0, given[name], 1.0))
+        for name, scale in scales.items()
+    }
+
+
 def _about_effects(
     columns: Columns,
     values: Mapping[str, Any],
     start: Mapping[str, Any],
-    scales: Columns,
+    sizes: Columns,
     eps: float,
 ) -> Iterator[Finding]:
     """Yield parameters without effect, and parameters with the same effect."""
-    for name, indices in _idle(columns, values, scales, eps).items():
+    for name, indices in _idle(columns, values, sizes, eps).items():
         value, before = (np.asarray(each[name], dtype=np.float64) for each in (values, start))
         moved = any(
-            not np.isclose(value[i], before[i], rtol=4 * eps, atol=4 * eps * scales[name][i])
+            not np.isclose(value[i], before[i], rtol=4 * eps, atol=4 * eps * sizes[name][i])
             for i in indices
         )
         elements = _listed([_element(name, index) for index in indices])
@@ -196,7 +210,7 @@ def _about_effects(
             "rows (its derivative is zero), so the data say nothing about it. Give another initial "
             f"value, or rows on which {name!r} acts. If the value is known, set fixed=True.",
         )
-    for names in _together(columns, eps, values, scales):
+    for names in _together(columns, eps, values, sizes):
         shown = [f"{name} = {value:.6g}" for name, value in names]
         yield Finding(
             ParameterWarning,
@@ -213,12 +227,12 @@ def _stayed(value: float) -> str:
 
 
 def _idle(
-    columns: Columns, values: Mapping[str, Any], scales: Columns, eps: float
+    columns: Columns, values: Mapping[str, Any], sizes: Columns, eps: float
 ) -> dict[str, list[tuple[int, ...]]]:
     """Return the indices of the elements whose effect is below the rounding error of the target."""
     found = {}
     for name, column in columns.items():
-        size = np.maximum(np.abs(np.asarray(values[name])), scales[name])
+        size = np.maximum(np.abs(np.asarray(values[name])), sizes[name])
         effect = np.sqrt(np.square(column).mean(axis=0)) * size
         indices = [tuple(index) for index in np.argwhere(effect <= eps)]
         if indices:
@@ -227,10 +241,10 @@ def _idle(
 
 
 def _together(
-    columns: Columns, eps: float, values: Mapping[str, Any], scales: Columns
+    columns: Columns, eps: float, values: Mapping[str, Any], sizes: Columns
 ) -> Iterator[list[tuple[str, float]]]:
     """Yield groups of parameters with the same effect up to a factor, with their values."""
-    idle = _idle(columns, values, scales, eps)
+    idle = _idle(columns, values, sizes, eps)
     elements, vectors = [], []
     for name, column in columns.items():
         for index in np.ndindex(column.shape[1:]):

@@ -310,3 +310,11 @@ def test_a_choice_of_a_radius_says_the_fault_of_the_fit_alone():
     model = HybridRegressor(TOGETHER["sum"], nn=(3,), max_epochs=2, rho="auto", random_state=0)
     (found,) = caught(lambda: model.fit(X, Y))
     assert str(found.message).startswith("Parameters a = ")
+
+
+@BOTH
+def test_an_offset_of_zero_acts(network):
+    def above(flow, heat, *, gain=2.0, loss=1.0, offset=0.0):
+        return gain * flow + loss * heat + offset
+
+    assert not fit(above, y=2.5 * X["flow"] + 0.8 * X["heat"], nn=network)[1]

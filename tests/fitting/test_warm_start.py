@@ -98,7 +98,7 @@ def test_other_restarts_start_elsewhere():
         ({"physics": None}, Y, "the physics parameters"),
         ({}, Y[:, None], "the shape of one target"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:25],
 )
 def test_another_model_cannot_continue(settings, target, what):
     model = make_model(warm_start=True, nn_features=[1]).fit(X, Y)
