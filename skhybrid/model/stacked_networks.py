@@ -75,9 +75,8 @@ class Perceptrons(torch.autograd.Function):
 
     It computes the same as torch, up to rounding. The matrix product adds the bias, the gradient of
     an activation overwrites the gradient of its output, and products of narrow matrices have the
-    faster of two orders. On a CPU, torch's own gradient makes
-    default fits take 1.1 to 1.2 times as long, and searches 1.2 to 1.3 times
-    (benchmarks/results/what_pays.csv).
+    faster of two orders. On a CPU, default fits with torch's own gradient take 1.1 to 1.2 times as
+    long, and searches 1.2 to 1.3 times (benchmarks/results/what_pays.csv).
 
     The arguments are the inputs, of shape (n_members, n, n_inputs), then weight and bias of each
     layer, of shapes (n_members, n_outputs, n_inputs) and (n_members, n_outputs).
