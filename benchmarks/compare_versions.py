@@ -7,8 +7,8 @@ Each version runs in its own process. The process stays alive, so the timing inc
 and no warm-up. The versions take turns. Each pair of runs gives a ratio of CPU times, after divided
 by before. The table shows the median of the ratios, their geometric mean, and the upper limit of
 its 95 % confidence interval (t-distribution of the logarithms). ``--setup`` gives code that the
-process of "after" runs first, and ``--without`` switches one change off there; both serve to measure
-one change within a version (then ``--before .``).
+process of "after" runs first, and ``--without`` switches one change off there: they measure one
+change within a version (then ``--before .``).
 
 ``benchmarks/results/versions.csv`` compares the versions before and after the layout in rooms.
 ``what_pays.csv`` beside it was made on a busy computer with
@@ -172,6 +172,7 @@ def main():
     parser.add_argument(
         "--tasks", nargs="*", help="parts of the names of tasks; default: all tasks"
     )
+    parser.add_argument("--without", choices=WITHOUT, help="switch this off in 'after'")
     parser.add_argument("--pairs", type=int, default=20)
     parser.add_argument("--output", type=Path, help="CSV with one row per pair")
     parser.add_argument("--work", help=argparse.SUPPRESS)
