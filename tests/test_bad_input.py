@@ -69,7 +69,7 @@ def nan_answer(x, physics, nn):
 
 
 class Case(NamedTuple):
-    """What is wrong, and the error that says so."""
+    """A mistake: what the error says about it, and the settings that cause it."""
 
     message: str
     settings: dict[str, Any]

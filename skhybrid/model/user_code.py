@@ -196,4 +196,4 @@ def described_type(output: object, many: str = "Several targets") -> str:
         return "None. Is a return statement missing?"
     if isinstance(output, (tuple, list)):
         return f"a {type(output).__name__}. {many} go into one torch.stack(..., dim=-1)."
-    return f"{type(output).__name__}. Use torch's functions in place of numpy's and math's."
+    return f"{type(output).__name__}. {TORCH_HINT}"

@@ -75,8 +75,8 @@ class FitResult:
     Attributes
     ----------
     status : Status
-        Of the best restart, or INTERRUPTED also if an interrupt ended the second phase. If it is
-        not usable, all other attributes except ``restarts`` and ``error`` are empty.
+        Status of the best restart; INTERRUPTED if an interrupt ended either phase. If it is not
+        usable, all other attributes except ``restarts`` and ``error`` are empty.
     restarts : MemberResults or None
         Results of the first phase, for every restart.
     coordinates, weights : dict of str to Tensor

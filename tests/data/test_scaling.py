@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from small_rows import make_rows
 from torch.testing import assert_close
 
 from skhybrid.data.missing_targets import mask_missing
@@ -16,13 +17,6 @@ from skhybrid.model.physics import Physics
 from skhybrid.model.structures import get_structure
 
 NAN = np.nan
-
-
-def make_rows(n_rows: int = 6, *, weight=None, n_targets: int | None = None) -> Rows:
-    random_state = np.random.RandomState(0)
-    x = random_state.normal(5.0, 2.0, size=(n_rows, 3))
-    y = random_state.normal(-3.0, 0.5, size=(n_rows,) if n_targets is None else (n_rows, n_targets))
-    return mask_missing(x, y, weight)
 
 
 def test_target_scales_are_mean_and_standard_deviation():

@@ -8,35 +8,21 @@ import pickle
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from published_fan import (
+    INERTIA,
+    OMEGA_MAX,
+    Q_MAX,
+    S_MAX,
+    published_acceleration,
+    published_static_pressure,
+    torque,
+)
 from scipy.integrate import solve_ivp
 
 from skhybrid.datasets import fan_speeds, make_wind_tunnel
 from skhybrid.datasets._wind_tunnel_simulated import simulate_pressure, simulate_speeds
 
 LOADS = ["impulses", "steps", "walk"]
-
-# The published models, written down once more, as published.
-INERTIA = 0.5 * 0.059**2 * 0.02
-OMEGA_MAX = 314.159
-S_MAX = 74.82
-Q_MAX = 186.7 / 3600
-
-
-def torque(load):
-    return 0.05 * max(load, 0.1) ** 3 * (0.27 - 0.166)
-
-
-def published_acceleration(load, omega):
-    return (torque(load) - torque(1.0) / OMEGA_MAX**2 * omega**2) / INERTIA
-
-
-def published_static_pressure(omega, hatch):
-    ratio = min(1.0, 0.75 + 0.15 * hatch / 45)
-    z = S_MAX / Q_MAX**2 * (1 - ratio) / ratio**2
-    b = omega / OMEGA_MAX * S_MAX / Q_MAX
-    c = -((omega / OMEGA_MAX) ** 2) * S_MAX
-    flow = (-b + math.sqrt(b**2 - 4 * z * c)) / (2 * z)
-    return z * flow**2
 
 
 @pytest.mark.parametrize("hatch", [0.0, 10.0, 30.0, 45.0])

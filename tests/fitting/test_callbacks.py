@@ -1,4 +1,4 @@
-"""What a running fit reports: its verbose lines, and scikit-learn's callbacks."""
+"""A running fit prints verbose lines and calls scikit-learn's callbacks."""
 
 from __future__ import annotations
 
