@@ -8,19 +8,15 @@ import sys
 import threading
 from pathlib import Path
 
-import joblib
 import sklearn
 
+from skhybrid.runtime.user_warnings import LIBRARIES
+
 _SKLEARN = str(Path(sklearn.__file__).parent) + os.sep
-# These call a single fit, or wrap its call; other parts of scikit-learn run many fits.
+# These call a single fit, or wrap its call; other parts of the libraries run many fits.
 _SINGLE_FIT = tuple(
     _SKLEARN + part.replace("/", os.sep)
     for part in ("base.py", "callback/", "utils/", "pipeline.py", "compose/_target.py")
-)
-_MANY_FITS = (
-    _SKLEARN,
-    str(Path(joblib.__file__).parent) + os.sep,
-    str(Path(__file__).parents[1]) + os.sep,
 )
 
 
@@ -41,7 +37,7 @@ def keeps_interrupted_fit() -> bool:
     frame = sys._getframe(1).f_back
     while frame is not None:
         filename = frame.f_code.co_filename
-        if filename.startswith(_MANY_FITS) and not filename.startswith(_SINGLE_FIT):
+        if filename.startswith(LIBRARIES) and not filename.startswith(_SINGLE_FIT):
             return False
         frame = frame.f_back
     return True

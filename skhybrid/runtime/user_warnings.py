@@ -15,8 +15,8 @@ from pathlib import Path
 import joblib
 import sklearn
 
-# Lines of files in these folders are never the user's line.
-_LIBRARIES = tuple(
+# Folders of the libraries between the user and a fit: their lines are never the user's line.
+LIBRARIES = tuple(
     str(Path(folder)) + os.sep
     for folder in (Path(__file__).parents[1], *sklearn.__path__, *joblib.__path__)
 )
@@ -63,7 +63,7 @@ def warn(
 
 def _is_library(filename: str) -> bool:
     """Whether a file belongs to a library between the user and a warning."""
-    return filename.startswith(_LIBRARIES) or filename == contextlib.__file__
+    return filename.startswith(LIBRARIES) or filename == contextlib.__file__
 
 
 @contextlib.contextmanager
