@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-
-import numpy as np
-import torch
 from torch import Tensor
 
 from skhybrid.data.columns import bind_columns, network_columns
-from skhybrid.data.rows import Rows, evenly_spaced
+from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
-from skhybrid.model.batch import Batch, Windows, select_rows
+from skhybrid.fitting.start import PhysicsStart
+from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.scales import Scales
-
-# Numbers in the windows of a check, and the fewest windows of a check.
-CHECKED_NUMBERS = 2**19
-MIN_CHECKED_WINDOWS = 4
 
 
 def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hybrid:
@@ -70,10 +62,9 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
 
 def assemble_hybrid(
     settings: FitSettings,
-    physical: Hybrid,
     rows: Rows,
     x: Tensor | Windows,
-    start: Mapping[str, np.ndarray],
+    start: PhysicsStart,
     *,
     seed: int,
     scales: Scales | None = None,
@@ -83,21 +74,21 @@ def assemble_hybrid(
     Parameters
     ----------
     settings : FitSettings
-    physical : Hybrid
-        From :func:`assemble_physics`.
     rows : Rows
         Training rows; their weights count when the network's inputs are standardised.
     x : Tensor or Windows
         Rows on which to check the model.
-    start : mapping of str to array
-        Physics parameters in the user's units.
+    start : PhysicsStart
+        Physics parameters, and the physics alone from :func:`assemble_physics`.
     seed : int
         Seed of the network's initialisation.
     scales : Scales, default=None
         Scales of an earlier fit to continue from.
     """
-    dtype, device = settings.dtype, settings.device
-    space = ParameterSpace(settings.physics, start, dtype=dtype, device=device)
+    dtype, device, physical = settings.dtype, settings.device, start.physical
+    space = ParameterSpace(
+        settings.physics, start.values, effects=start.effects, dtype=dtype, device=device
+    )
     model = physical.at(space, physical.scales.to(dtype))
     if model.has_hidden_encoder:  # the physics needs the encoder's states
         model = model.at(space, scales or model.scales)
@@ -114,22 +105,3 @@ def assemble_hybrid(
     check_structure(model, x)
     check_coupled_rows(model, x)
     return model
-
-
-def few_windows(rows: Rows) -> Rows:
-    """Return rows for a check or a start: all rows of a table, or a few large windows."""
-    return rows if not isinstance(rows.x, Windows) else rows.every(_n_checked(rows.x, rows.y))
-
-
-def rows_to_check(batch: Batch) -> Tensor | Windows:
-    """Return the features that :func:`few_windows` selects, from rows that are tensors."""
-    if isinstance(batch.x, Tensor):
-        return batch.x
-    chosen = evenly_spaced(len(batch.y), _n_checked(batch.x, batch.y))
-    return batch.x if chosen is None else select_rows(batch.x, torch.from_numpy(chosen))
-
-
-def _n_checked(x: Windows, y: np.ndarray | Tensor) -> int:
-    """Return the number of windows for a check."""
-    numbers_per_window = math.prod(y.shape[1:]) + math.prod(x.first_state.shape[1:])
-    return max(MIN_CHECKED_WINDOWS, CHECKED_NUMBERS // numbers_per_window)

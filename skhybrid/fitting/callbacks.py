@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from skhybrid.data.trajectory_info import TrajectoryInfo
-from skhybrid.fitting.assemble import rows_to_check
+from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.fitted import Fitted, snapshot, user_values
 from skhybrid.fitting.progress import is_due, progress_line
 from skhybrid.model.batch import Batch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,15 +13,21 @@ from sklearn.utils import check_random_state
 from skhybrid.data.rows import Rows
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
-from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics, rows_to_check
+from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
 from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_interrupt, warn_of_non_finite
+from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import Finding, tell_user
 from skhybrid.fitting.fitted import Fitted, learned_states, user_values, with_range_of, with_weights
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.parameter_warnings import findings_of_training
 from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
-from skhybrid.fitting.start import PhysicsStart, least_squares_start, restart_starts
+from skhybrid.fitting.start import (
+    PhysicsStart,
+    given_start,
+    least_squares_start,
+    restart_starts,
+)
 from skhybrid.fitting.training_config import make_training_configs
 from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
 from skhybrid.model.batch import Batch
@@ -122,7 +128,8 @@ def prepare(
         earlier = [each.without(held_out.groups) for each in earlier]
     # The windows of the first stage give the start and the scales.
     first = earlier[0] if earlier else rows
-    start = _physics_start(settings, assemble_physics(settings, inputs, rows), first, previous)
+    physical = assemble_physics(settings, inputs, rows)
+    start, source = _physics_start(settings, physical, first, previous)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -130,10 +137,9 @@ def prepare(
     data = rows.tensors(dtype, device)
     hybrid = assemble_hybrid(
         settings,
-        start.physical,
         first,
         rows_to_check(earlier_data[0] if earlier else data),
-        start.values,
+        start,
         seed=network_seeds[0],
         scales=_earlier_scales(settings, previous),
     )
@@ -156,7 +162,7 @@ def prepare(
         data=data,
         validation=validation,
         earlier=earlier_data,
-        starts=restart_starts(settings, hybrid, network_seeds, random_state),
+        starts=restart_starts(settings, hybrid, network_seeds, random_state, start, source),
         seed=batch_seed,
     )
 
@@ -179,6 +185,7 @@ def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
             hybrid,
             len(data.y),
             prepared.seed,
+            n_members=len(prepared.starts),
             validates=validates,
             n_stages=len(prepared.earlier) + 1,
         )
@@ -235,7 +242,7 @@ def finish_fit(
         loss=result.loss,
         loss_curve=result.loss_curve,
         n_iter=len(result.loss_curve),
-        restarts=_restarts(hybrid, result),
+        restarts=_restarts(hybrid, result, prepared.starts),
         trajectory_info=prepared.trajectory_info,
         physics_share=result.explained.physics_share,
         n_rows=len(rows),
@@ -245,14 +252,16 @@ def finish_fit(
 
 def _physics_start(
     settings: FitSettings, physical: Hybrid, rows: Rows, previous: Fitted | None
-) -> PhysicsStart:
-    """Return the start of θ: of an earlier fit, of least squares, or as given."""
+) -> tuple[PhysicsStart, str]:
+    """Return the start of θ, and where it is from: an earlier fit, least squares, or given."""
     if previous is not None:
-        start = earlier_start(previous.hybrid, previous.coordinates, physical)
-        return PhysicsStart(start, rows, physical)
-    if settings.physics_init == "least_squares":
-        return least_squares_start(settings, physical, rows)
-    return PhysicsStart(physical.space.start, rows, physical)
+        values = earlier_start(previous.hybrid, previous.coordinates, physical)
+        start = given_start(settings, physical, rows, values)
+        return replace(start, physical=physical), "last fit"
+    if settings.physics_init == "given":
+        return given_start(settings, physical, rows), "given"
+    start = least_squares_start(settings, physical, rows)
+    return start, "given" if start.failure else "least squares"
 
 
 def _earlier_scales(settings: FitSettings, previous: Fitted | None) -> Scales | None:
@@ -288,13 +297,14 @@ def _same_weighting(data: Batch, validation: Batch) -> tuple[Batch, Batch]:
     )
 
 
-def _restarts(hybrid: Hybrid, result: FitResult) -> list[dict]:
+def _restarts(hybrid: Hybrid, result: FitResult, starts: list[Start]) -> list[dict]:
     """Return the attribute ``restarts_``."""
     first, status = result.restarts, list(result.restarts.status)
     if result.status is Status.INTERRUPTED and status[result.best] is not Status.NON_FINITE:
         status[result.best] = Status.INTERRUPTED  # perhaps in the second phase
     return [
         {
+            "start": starts[m].source,
             "loss": float(first.losses[m]),
             "validation_loss": (
                 None if first.validation_losses is None else float(first.validation_losses[m])

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skhybrid.fitting.assemble import assemble_physics, rows_to_check
+from skhybrid.fitting.assemble import assemble_physics
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
+from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import tell_user
 from skhybrid.fitting.fitted import Fitted, learned_states, user_values
 from skhybrid.fitting.inputs import FitInputs

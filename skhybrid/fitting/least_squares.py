@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import scipy.optimize
 import scipy.sparse
-import torch
 from torch import Tensor
 
+from skhybrid.fitting.residuals import Residuals
 from skhybrid.model.batch import Batch
-from skhybrid.model.derivatives import directional
 from skhybrid.model.hybrid import Hybrid
-from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.parameters import NO_EFFECT
 
 # This tolerance reaches the certified values of the NIST problems to six digits or more.
 TIGHT_TOLERANCE = 1e-15
@@ -21,8 +20,15 @@ LOOSE_TOLERANCE = 1e-6
 MAX_EVALUATIONS = 2000
 # Relative step if a solver has no derivatives: well above the noise of its tolerances.
 DIFFERENCE_STEP = 1e-3
-# With more first states, the Jacobian is sparse.
-MANY_STATES = 300
+# Searches with new units, and the factor by which units change before there is a new search.
+MAX_ROUNDS = 4
+STALE = 100.0
+# The linearised residuals are used if they lower the loss to this part, and if the error of what
+# they promise is at most this part of it.
+LINEAR_GAIN = 0.1
+LINEAR_ERROR = 0.1
+# A parameter is tried on its bound if it is closer to it than this part of its unit.
+CLOSE_TO_BOUND = 1e-2
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,9 @@ def fit_least_squares(
     Learned first states are fitted with them; the gaps between windows are residuals like the data.
     Uses the trust-region reflective method of
     :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt
-    method that respects bounds, in float64 and in the user's units, with forward-mode Jacobians.
+    method that respects bounds, in float64, with forward-mode Jacobians. Residuals are in standard
+    deviations of the target and parameters in units of their own effect, so that units of either
+    do not change what is found.
 
     Parameters
     ----------
@@ -88,189 +96,158 @@ def fit_least_squares(
     ValueError, RuntimeError
         An error of the physics, or of scipy if residuals are not finite at the start.
     """
-    residuals = _Residuals(hybrid, data)
+    residuals = Residuals(hybrid, data)
     if not len(residuals.start):
         loss = residuals.loss(residuals(residuals.start))
         return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
-    sparse = residuals.n_states > MANY_STATES and hybrid.differentiable
-    solution = scipy.optimize.least_squares(
-        residuals,
-        residuals.start,
-        jac=residuals.jacobian if hybrid.differentiable else "2-point",
+    found = _minimise(residuals, tolerance, max_evaluations)
+    vector = _on_bounds_if_as_good(residuals, found.vector)
+    return LeastSquaresFit(
+        values={**hybrid.space.start, **residuals.unflatten(vector)},
+        states=residuals.first_states(vector),
+        loss=residuals.loss(residuals(vector, note=False)),
+        loss_curve=residuals.loss_curve,
+        converged=found.converged,
+        message=found.message,
+        sensitivities=residuals.sensitivities(found.jacobian),
+    )
+
+
+@dataclass(frozen=True)
+class _Minimum:
+    """A flat vector of parameters, the Jacobian there, and how the search for it ended."""
+
+    vector: np.ndarray
+    jacobian: np.ndarray | scipy.sparse.csr_array
+    converged: bool
+    message: str
+
+
+def _minimise(residuals: Residuals, tolerance: float, max_evaluations: int) -> _Minimum:
+    """Minimise the residuals over parameters in units of their own effect.
+
+    scipy's tolerances are relative to the length of the vector of parameters, and some are
+    absolute. The vector is therefore one at the centre, and a step of one in it is the unit of each
+    parameter (see :func:`_units`). If the units have changed much on the way, the search continues
+    from where it ended, with new ones.
+    """
+    centre = residuals.start
+    residuals(centre)
+    for round_ in range(MAX_ROUNDS):
+        centre = _after_linear_step(residuals, centre)
+        units = _units(residuals, centre, far=round_ == 0)
+        solution = _search(residuals, centre, units, tolerance, max_evaluations)
+        centre = residuals.inside(centre + units * (solution.x - 1.0))
+        converged = solution.status > 0
+        if not converged or len(residuals.loss_curve) >= max_evaluations:
+            break
+        changed = _units(residuals, centre) / units
+        if 1.0 / STALE < changed.min() <= changed.max() < STALE:
+            break
+    jacobian = residuals.known_jacobian(centre)
+    if jacobian is None:
+        jacobian = solution.jac / units
+    return _Minimum(centre, jacobian, converged, solution.message)
+
+
+def _after_linear_step(residuals: Residuals, centre: np.ndarray) -> np.ndarray:
+    """Return the minimum of the linearised residuals, if it is much better and as good as expected.
+
+    A trust region grows step by step. If an offset is far away, its first steps change the loss by
+    less than the tolerance, and the search would end.
+    """
+    jacobian = residuals.known_jacobian(centre)
+    if jacobian is None or scipy.sparse.issparse(jacobian):
+        return centre
+    before = residuals(centre, note=False)
+    units = _units(residuals, centre)
+    if not (np.isfinite(jacobian).all() and np.isfinite(before).all()):
+        return centre
+    step = np.linalg.lstsq(jacobian * units, -before)[0]
+    moved = residuals.inside(np.clip(centre + units * step, *residuals.bounds))
+    with np.errstate(over="ignore", invalid="ignore"):
+        first = np.sum(before**2)
+        expected = np.sum((before + jacobian @ (moved - centre)) ** 2)
+        if not expected < LINEAR_GAIN * first:
+            return centre
+        try:
+            found = np.sum(residuals(moved) ** 2)
+        except (ValueError, RuntimeError):  # the physics need not be defined so far away
+            return centre
+        return moved if found - expected <= LINEAR_ERROR * (first - expected) else centre
+
+
+def _search(
+    residuals: Residuals,
+    centre: np.ndarray,
+    units: np.ndarray,
+    tolerance: float,
+    max_evaluations: int,
+) -> scipy.optimize.OptimizeResult:
+    """Run scipy's method on the vector 1 + (parameters - centre) / units."""
+    low, high = ((side - centre) / units + 1.0 for side in residuals.bounds)
+
+    def parameters(vector: np.ndarray) -> np.ndarray:
+        return residuals.inside(centre + units * (vector - 1.0))
+
+    def jacobian(vector: np.ndarray) -> np.ndarray | scipy.sparse.csr_array:
+        columns = residuals.jacobian(parameters(vector))
+        return columns @ scipy.sparse.diags_array(units) if residuals.is_sparse else columns * units
+
+    return scipy.optimize.least_squares(
+        lambda vector: residuals(parameters(vector)),
+        np.ones(len(centre)),
+        jac=jacobian if residuals.hybrid.differentiable else "2-point",
         diff_step=DIFFERENCE_STEP,
-        bounds=residuals.bounds,
+        bounds=(low, high),
         x_scale="jac",
         ftol=tolerance,
         xtol=tolerance,
         gtol=tolerance,
-        max_nfev=max_evaluations,
-        tr_solver="lsmr" if sparse else None,
+        max_nfev=max(1, max_evaluations - len(residuals.loss_curve)),
+        tr_solver="lsmr" if residuals.is_sparse else None,
     )
-    # The method stays strictly inside the bounds, by a rounding error at an active bound.
+
+
+def _units(residuals: Residuals, vector: np.ndarray, *, far: bool = False) -> np.ndarray:
+    """Return the unit of each element of a flat vector.
+
+    It is the smallest of what changes the residuals by their own size (or, if they are smaller, by
+    the target's standard deviation), the magnitude of the element, and the width of its bounds.
+    ``far`` from the minimum derivatives say little: there, the magnitude counts if it is not zero.
+    First states are in units of their standard deviation already.
+    """
     low, high = residuals.bounds
-    on_bound = np.where(solution.active_mask < 0, low, high)
-    vector = np.where(solution.active_mask == 0, solution.x, on_bound)
-    return LeastSquaresFit(
-        values={**hybrid.space.start, **residuals.unflatten(vector)},
-        states=residuals.first_states(vector),
-        loss=residuals.loss(solution.fun),
-        loss_curve=residuals.loss_curve,
-        converged=solution.status > 0,
-        message=solution.message,
-        sensitivities=residuals.sensitivities(solution.jac),
-    )
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = max(1.0, float(np.linalg.norm(residuals(vector, note=False))))
+        effects = residuals.effects(vector)
+        by_effect = np.where(effects > 0.0, size / effects, np.inf)
+        nothing = (vector == 0.0) | (np.abs(vector) < NO_EFFECT * by_effect)
+    magnitude = np.where(nothing & np.isfinite(by_effect), np.inf, np.abs(vector))
+    magnitude = np.where(vector == 0.0, np.inf, magnitude)
+    if far:
+        by_effect = np.where(np.isfinite(magnitude), np.inf, by_effect)
+    units = np.minimum.reduce([by_effect, magnitude, high - low])
+    units = np.where(np.isfinite(units), units, 1.0)
+    units[residuals.n_values :] = 1.0
+    return units
 
 
-class _Residuals:
-    """Weighted residuals as a function of one flat parameter vector."""
+def _on_bounds_if_as_good(residuals: Residuals, vector: np.ndarray) -> np.ndarray:
+    """Return the vector with elements on their bounds where that is at least as good.
 
-    def __init__(self, hybrid: Hybrid, data: Batch) -> None:
-        self.hybrid = hybrid
-        self.data = data
-        params = {} if hybrid.physics is None else hybrid.physics.params
-        self.names = [name for name, param in params.items() if not param.fixed]
-        self.shapes = [params[name].shape for name in self.names]
-        self.sizes = [int(np.prod(shape)) for shape in self.shapes]
-        flatten = lambda values: np.concatenate([np.ravel(v) for v in values] or [[]])  # noqa: E731
-        low = flatten([params[name].limits()[0] for name in self.names])
-        high = flatten([params[name].limits()[1] for name in self.names])
-        # scipy needs a start strictly inside the bounds.
-        start = np.clip(
-            flatten([hybrid.space.start[name] for name in self.names]),
-            np.nextafter(low, np.inf),
-            np.nextafter(high, -np.inf),
-        )
-        self._first_states = hybrid.initial_coordinates().get(FIRST_STATES)
-        self.n_states = 0 if self._first_states is None else self._first_states.numel()
-        self.n_values = len(start)
-        free = np.full(self.n_states, np.inf)
-        self.start = np.concatenate([start, np.zeros(self.n_states)])
-        self.bounds = (np.concatenate([low, -free]), np.concatenate([high, free]))
-        unit = 1.0 / hybrid.scales.target_scale.double()
-        self._unit = unit if data.weight is None else unit * data.weight.sqrt()
-        self.loss_curve: list[float] = []
-
-    def __call__(self, vector: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            residuals = self._evaluate(*self._split(vector)).cpu().numpy()
-        self.loss_curve.append(self.loss(residuals))
-        return residuals
-
-    def loss(self, residuals: np.ndarray) -> float:
-        """Return the mean squared residual of the data, without gaps."""
-        residuals = residuals[: self.data.y.numel()]
-        with np.errstate(over="ignore"):
-            return float(np.mean(residuals**2))
-
-    def jacobian(self, vector: np.ndarray) -> np.ndarray | scipy.sparse.csr_array:
-        """Return the Jacobian by forward differentiation, a column for each parameter element."""
-        point, learned = self._split(vector)
-        columns = [
-            directional(lambda p: self._evaluate(p, learned), point, tangent)
-            for tangent in torch.eye(len(point), dtype=point.dtype)
-        ]
-        blocks = [np.stack(columns, axis=1)] if columns else []
-        if self.n_states:
-            state_columns = self._state_jacobian(point, learned)
-            if self.n_states <= MANY_STATES:
-                state_columns = state_columns.toarray()
-            blocks.append(state_columns)
-        if self.n_states > MANY_STATES:
-            return scipy.sparse.hstack([scipy.sparse.csr_array(b) for b in blocks], format="csr")
-        return np.concatenate(blocks, axis=1)
-
-    def sensitivities(self, jacobian: np.ndarray | scipy.sparse.csr_array) -> dict[str, np.ndarray]:
-        """Return the columns of the physics parameters by name, without gaps."""
-        if not self.names:  # np.split returns one piece at least
-            return {}
-        columns = jacobian[: self.data.y.numel(), : self.n_values]
-        columns = columns.toarray() if scipy.sparse.issparse(columns) else columns
-        columns = columns / np.sqrt(len(columns))
-        pieces = np.split(columns, np.cumsum(self.sizes)[:-1], axis=1)
-        return {
-            name: piece.reshape(len(columns), *shape)
-            for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
-        }
-
-    def _state_jacobian(self, point: Tensor, learned: Tensor) -> scipy.sparse.csr_array:
-        """Return the columns of the first states.
-
-        A window depends only on its own first state, so one derivative serves the same component
-        of all windows. Its gap also depends, linearly, on the first state of the next window.
-        """
-        x, n_rows = self.data.x, self.data.y.numel()
-        size = learned[0].numel()
-        n_windows = len(self.data.y)
-        window = np.arange(n_windows).repeat(n_rows // n_windows)
-        window = np.concatenate([window, np.arange(n_windows).repeat(size)])
-        index, next_index = x.index.cpu().numpy(), x.next_index.cpu().numpy()
-        parts = []
-        for component in range(size):
-            tangent = torch.zeros_like(learned).reshape(len(learned), size)
-            tangent[:, component] = 1.0
-            column = directional(
-                lambda z: self._evaluate(point, z, next_states=learned),
-                learned,
-                tangent.reshape(learned.shape),
-            )
-            nonzero = np.flatnonzero(column)
-            parts.append((column[nonzero], nonzero, index[window[nonzero]] * size + component))
-        has_next = np.flatnonzero(next_index >= 0)
-        unit = (x.next_unit / self.hybrid.scales.state_scale).reshape(n_windows, size)
-        for component in range(size):
-            slope = -self._gap_unit * unit[:, component].cpu().numpy()[has_next]
-            gap_rows = n_rows + has_next * size + component
-            parts.append((slope, gap_rows, next_index[has_next] * size + component))
-        values, rows, columns = (np.concatenate(each) for each in zip(*parts, strict=True))
-        shape = (len(window), self.n_states)
-        return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
-
-    @property
-    def _gap_unit(self) -> float:
-        """Factor that gives a gap the same weight beside the data as in training."""
-        n_gaps = len(self.data.y) * self._first_states[0].numel()
-        return float(np.sqrt(self.hybrid.structure.continuity * self.data.y.numel() / n_gaps))
-
-    def _split(self, vector: np.ndarray) -> tuple[Tensor, Tensor | None]:
-        """Return the physics parameters and the first states of a flat vector."""
-        point = torch.as_tensor(vector[: self.n_values], device=self.data.y.device)
-        return point, self.first_states(vector)
-
-    def first_states(self, vector: np.ndarray) -> Tensor | None:
-        """Return the first states of a flat vector."""
-        if self._first_states is None:
-            return None
-        return (
-            torch.as_tensor(vector[self.n_values :])
-            .reshape(self._first_states.shape)
-            .to(self._first_states)
-        )
-
-    def unflatten(self, vector: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the physics parameters of a flat vector by name."""
-        if not self.names:  # np.split returns one piece at least
-            return {}
-        pieces = np.split(vector[: self.n_values], np.cumsum(self.sizes)[:-1])
-        return {
-            name: piece.reshape(shape)
-            for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
-        }
-
-    def _evaluate(
-        self, point: Tensor, learned: Tensor | None, next_states: Tensor | None = None
-    ) -> Tensor:
-        """Return the residuals; windows must end at ``next_states``, by default at ``learned``."""
-        values = {name: value.double() for name, value in self.hybrid.space.fixed.items()}
-        pieces = point.split(self.sizes)
-        for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True):
-            values[name] = piece.reshape(shape)
-        x = self.data.x
-        if learned is None:
-            prediction, gaps = self.hybrid.join(x, values, self.hybrid.silent), None
-        else:
-            prediction, last = self.hybrid.without_network(x, values, learned)
-            gaps = self.hybrid.gaps(x, last, learned if next_states is None else next_states)
-        residuals = ((prediction - self.data.y) * self._unit).reshape(-1)
-        if gaps is None:
-            return residuals
-        return torch.cat([residuals, self._gap_unit * gaps.reshape(-1)])
+    The method stays strictly inside the bounds, also where the best value is on them.
+    """
+    best = residuals.loss(residuals(vector, note=False))
+    units = _units(residuals, vector)
+    for bound in residuals.bounds:
+        for i in np.flatnonzero(np.abs(vector - bound) < CLOSE_TO_BOUND * units):
+            moved = vector.copy()
+            moved[i] = bound[i]
+            try:
+                loss = residuals.loss(residuals(moved, note=False))
+            except (ValueError, RuntimeError):  # the physics need not be defined on its bounds
+                continue
+            if loss <= best:
+                best, vector = loss, moved
+    return vector

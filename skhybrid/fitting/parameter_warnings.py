@@ -17,15 +17,10 @@ from skhybrid.fitting.sensitivities import sensitivities
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.batch import Batch, Windows, select_rows
 from skhybrid.model.hybrid import Hybrid
-from skhybrid.model.parameters import BOUND_MARGIN
 from skhybrid.model.physics import Physics
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warnings_caught
 
-# A parameter is on a bound at this fraction of its magnitude: the smooth transforms of training
-# reach a bound only in the limit, least squares stops on it.
-NEAR_BOUND = 1e-3
-ON_BOUND = 1e-6
 # Sensitivities with a larger correlation are those of a product or a sum.
 SAME_EFFECT = 1.0 - 1e-6
 # A larger tensor in a module is not an unknown but, for example, kept from the last call.
@@ -62,10 +57,8 @@ def findings_of_training(
     if not hybrid.space.shapes or held:
         return
     values = user_values(hybrid, coordinates)
-    scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
-    first = hybrid.space.start if settings.physics_init == "least_squares" else {}
-    yield from _on_bounds(hybrid.physics, values, scales, NEAR_BOUND, first)
-    sizes = _sizes(hybrid.physics, scales)
+    yield from _on_bounds(hybrid.physics, values, hybrid.space.on_bounds(values))
+    sizes = _sizes(hybrid)
     eps = torch.finfo(hybrid.scales.target_scale.dtype).eps
     try:
         with seeded(0), warnings_caught():  # solvers have said the same in training
@@ -94,9 +87,12 @@ def findings_of_least_squares(
     if hybrid.physics is None:
         return
     yield from _plain_tensors(hybrid, data.x)
-    scales = {name: transform.scale for name, transform in hybrid.space.transforms.items()}
-    yield from _on_bounds(hybrid.physics, fit.values, scales, ON_BOUND)
-    sizes = _sizes(hybrid.physics, scales)
+    reached = {}
+    for name in hybrid.space.shapes:
+        low, high = hybrid.physics.params[name].limits()
+        reached[name] = fit.values[name] == low, fit.values[name] == high
+    yield from _on_bounds(hybrid.physics, fit.values, reached)
+    sizes = _sizes(hybrid)
     eps = torch.finfo(torch.float64).eps
     yield from _about_effects(fit.sensitivities, fit.values, hybrid.space.start, sizes, eps)
 
@@ -145,24 +141,16 @@ def _tensors_of(module: torch.nn.Module) -> dict[str, Tensor]:
 def _on_bounds(
     physics: Physics,
     values: Mapping[str, Any],
-    scales: Columns,
-    margin: float,
-    first: Mapping[str, np.ndarray] | None = None,
+    reached: Mapping[str, tuple[np.ndarray, np.ndarray]],
 ) -> Iterator[Finding]:
     """Yield the free parameters that ended on a bound.
 
-    Training starts :data:`BOUND_MARGIN` away from a bound on which least squares ended. A parameter
-    that has stayed about there is on the bound too. ``first`` holds the values of least squares.
+    ``reached`` tells which elements are on their lower and upper bounds.
     """
     for name in physics.free:
         value = np.asarray(values[name], dtype=np.float64)
-        before = (first or {}).get(name, np.full(value.shape, np.nan))
-        size = np.maximum(scales[name], np.abs(value))
-        for side, bound in zip(("lower", "upper"), physics.params[name].limits(), strict=True):
-            low, high = physics.params[name].limits()
-            unit = np.minimum(high - low, size)
-            stayed = np.abs(before - bound) <= ON_BOUND * unit
-            hit = np.abs(value - bound) <= unit * np.where(stayed, 2.0 * BOUND_MARGIN, margin)
+        limits = physics.params[name].limits()
+        for side, bound, hit in zip(("lower", "upper"), limits, reached[name], strict=True):
             elements = [_element(name, index) for index in np.argwhere(hit)]
             if not elements:
                 continue
@@ -178,12 +166,11 @@ def _on_bounds(
             )
 
 
-def _sizes(physics: Physics, scales: Columns) -> dict[str, np.ndarray]:
-    """Return the change of each parameter whose effect counts; one if it starts at zero."""
-    given = {name: np.abs(physics.params[name].value()) for name in scales}
+def _sizes(hybrid: Hybrid) -> dict[str, np.ndarray]:
+    """Return the change of each parameter whose effect counts."""
     return {
-        name: np.maximum(scale, np.where(given[name] > 0.0, given[name], 1.0))
-        for name, scale in scales.items()
+        name: np.maximum(scale, np.abs(hybrid.physics.params[name].value()))
+        for name, scale in hybrid.space.scales.items()
     }
 
 

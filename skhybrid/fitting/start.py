@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 
 from skhybrid.data.rows import Rows
 from skhybrid.data.trajectories import windows_at_learned_states
-from skhybrid.fitting.assemble import few_windows
+from skhybrid.fitting.few_rows import few_windows
 from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
+from skhybrid.fitting.residuals import Residuals
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.batch import Batch
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import require_memory
+from skhybrid.model.parameters import ParameterSpace
 from skhybrid.training.result import Start
 
 # A start needs no more rows and evaluations than these.
 INIT_ROWS = 2000
 INIT_EVALUATIONS = 100
+# Physics that explains less leaves least squares without a direction.
+MIN_R2 = 0.3
+
+LEAST_SQUARES_ERRORS = (ValueError, RuntimeError, TypeError, np.linalg.LinAlgError)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,11 @@ class PhysicsStart:
         The rows. If states are not observed, their windows begin at the fitted states.
     physical : Hybrid
         The physics alone. If states are not observed, it has the scales of the fitted states.
+    effects : mapping of str to array
+        Root mean square of ∂ŷ/∂θ over the rows at the start, in standard deviations of the target
+        or, if it is larger, in units of the root mean squared error of the physics there.
+    doubt : str or None
+        Why training should also try the given values: what least squares found is hardly a start.
     failure : str or None
         Why least squares failed; then the given values are used.
     """
@@ -42,33 +54,97 @@ class PhysicsStart:
     values: Mapping[str, np.ndarray]
     rows: Rows
     physical: Hybrid
+    effects: Mapping[str, np.ndarray] = field(default_factory=dict)
+    doubt: str | None = None
     failure: str | None = None
 
 
 def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> PhysicsStart:
     """Fit the physics parameters without a network; return the given ones if this fails."""
-    given = PhysicsStart(physical.space.start, rows, physical)
     if physical.has_hidden_encoder:
-        return given
-    is_dynamic = isinstance(physical, Dynamics)
-    states_unknown = is_dynamic and not physical.layout.states_observed
-    if not (physical.space.shapes or states_unknown):
-        return given
-    chosen = rows if states_unknown else few_windows(rows.every(INIT_ROWS))
-    model = physical.at_observed_states() if is_dynamic and not states_unknown else physical
+        return PhysicsStart(physical.space.start, rows, physical)
+    unknown = _states_unknown(physical)
+    if not (physical.space.shapes or unknown):
+        return PhysicsStart(physical.space.start, rows, physical)
+    model, chosen = _few_rows(settings, physical, rows)
     try:
         fit = fit_least_squares(
-            model,
-            chosen.tensors(torch.float64, settings.device),
-            tolerance=LOOSE_TOLERANCE,
-            max_evaluations=INIT_EVALUATIONS,
+            model, chosen, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
         )
-    except (ValueError, RuntimeError, TypeError, np.linalg.LinAlgError) as error:
+    except LEAST_SQUARES_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return PhysicsStart(given.values, rows, physical, reason)
-    if states_unknown:
+        return replace(given_start(settings, physical, rows), failure=reason)
+    if unknown:
         rows, physical = at_fitted_states(physical, fit, rows)
-    return PhysicsStart(fit.values, rows, physical)
+    return PhysicsStart(
+        fit.values,
+        rows,
+        physical,
+        effects=_effects(fit.sensitivities, fit.loss),
+        doubt=None if unknown else _doubt(model, fit),
+    )
+
+
+def given_start(
+    settings: FitSettings,
+    physical: Hybrid,
+    rows: Rows,
+    values: Mapping[str, np.ndarray] | None = None,
+) -> PhysicsStart:
+    """Return the start at given values, by default the initial ones, with their effects.
+
+    Effects are unknown if the physics cannot be evaluated at these values without the network.
+    """
+    if values is not None:
+        space = ParameterSpace(settings.physics, values, device=settings.device)
+        physical = physical.at(space, physical.scales)
+    start = PhysicsStart(physical.space.start, rows, physical)
+    unknown = physical.has_hidden_encoder or not physical.differentiable
+    if unknown or not physical.space.shapes:
+        return start
+    try:
+        residuals = Residuals(*_few_rows(settings, physical, rows))
+        found = residuals.sensitivities(residuals.value_columns(residuals.start))
+        loss = residuals.loss(residuals(residuals.start))
+    except LEAST_SQUARES_ERRORS:
+        return start
+    return replace(start, effects=_effects(found, loss))
+
+
+def _states_unknown(physical: Hybrid) -> bool:
+    """Whether the model has states that are not observed."""
+    return isinstance(physical, Dynamics) and not physical.layout.states_observed
+
+
+def _few_rows(settings: FitSettings, physical: Hybrid, rows: Rows) -> tuple[Hybrid, Batch]:
+    """Return the model and the rows for a start: few rows, unless all have unknown states."""
+    if not _states_unknown(physical):
+        rows = few_windows(rows.every(INIT_ROWS))
+        if isinstance(physical, Dynamics):
+            physical = physical.at_observed_states()
+    return physical, rows.tensors(torch.float64, settings.device)
+
+
+def _effects(sensitivities: Mapping[str, np.ndarray], loss: float) -> dict[str, np.ndarray]:
+    """Return the effects of θ for the start, from sensitivities whose squares add up to the mean.
+
+    Far from the data, where the loss is above one, a step of θ may change the prediction more.
+    """
+    unit = np.sqrt(loss) if np.isfinite(loss) and loss > 1.0 else 1.0
+    return {
+        name: np.sqrt(np.square(each).sum(axis=0)) / unit for name, each in sensitivities.items()
+    }
+
+
+def _doubt(model: Hybrid, fit: LeastSquaresFit) -> str | None:
+    """Return why what least squares found is hardly a start, or None."""
+    for name in model.space.shapes:
+        low, high = model.physics.params[name].limits()
+        if np.any((fit.values[name] == low) | (fit.values[name] == high)):
+            return f"least squares ended with {name!r} on a bound"
+    if fit.loss > 1.0 - MIN_R2:
+        return f"the physics alone has R2 = {1.0 - fit.loss:.2g}"
+    return None
 
 
 def at_fitted_states(physical: Dynamics, fit: LeastSquaresFit, rows: Rows) -> tuple[Rows, Dynamics]:
@@ -87,9 +163,30 @@ def at_fitted_states(physical: Dynamics, fit: LeastSquaresFit, rows: Rows) -> tu
 
 
 def restart_starts(
-    settings: FitSettings, hybrid: Hybrid, seeds: list[int], random_state: np.random.RandomState
+    settings: FitSettings,
+    hybrid: Hybrid,
+    seeds: list[int],
+    random_state: np.random.RandomState,
+    start: PhysicsStart,
+    source: str,
 ) -> list[Start]:
-    """Return the start of every restart; all but the first draw another network and other θ."""
+    """Return the start of every restart.
+
+    All but the first draw another network and other θ. If there is doubt about the start, there is
+    one more, with the first network and the given θ.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    hybrid : Hybrid
+        Model at the start.
+    seeds : list of int
+        Seeds of the networks, one for every restart.
+    random_state : RandomState
+    start : PhysicsStart
+    source : str
+        Where the start's θ is from.
+    """
     n_numbers = sum(parameter.numel() for parameter in hybrid.network.parameters())
     n_restarts = len(seeds)
     require_memory(4.0 * n_numbers * n_restarts, f"n_restarts={n_restarts}, each with a network,")
@@ -99,6 +196,14 @@ def restart_starts(
         if restart > 0:
             network = hybrid.new_network(settings.nn, seed=seed)
             coordinates |= hybrid.space.draw(random_state)
-        weights = {name: p.detach().clone() for name, p in network.named_parameters()}
-        starts.append(Start(weights, coordinates))
+        starts.append(Start(_weights(network), coordinates, source if restart == 0 else "drawn"))
+    if start.doubt is not None:
+        given = {name: hybrid.physics.params[name].value() for name in hybrid.space.shapes}
+        coordinates = hybrid.initial_coordinates() | hybrid.space.coordinates(given)
+        starts.append(Start(_weights(hybrid.network), coordinates, "given"))
     return starts
+
+
+def _weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return copies of the network's parameters."""
+    return {name: p.detach().clone() for name, p in network.named_parameters()}

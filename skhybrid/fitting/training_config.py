@@ -29,6 +29,7 @@ def make_training_configs(
     n_rows: int,
     seed: int,
     *,
+    n_members: int,
     validates: bool,
     n_stages: int = 1,
 ) -> tuple[TrainingConfig, TrainingConfig | None]:
@@ -42,6 +43,8 @@ def make_training_configs(
         Number of training rows.
     seed : int
         Seed of the minibatches.
+    n_members : int
+        Number of restarts, and of other starts that are tried.
     validates : bool
         Whether rows are held out.
     n_stages : int, default=1
@@ -67,7 +70,6 @@ def make_training_configs(
     patience = None
     if settings.early_stopping:
         patience = Patience(settings.n_iter_no_change, settings.tol)
-    n_members = settings.n_restarts
     first = TrainingConfig(
         rho=per_member("rho", settings.rho, n_members) if settings.uses_sam else None,
         learning_rate=per_member("learning_rate", settings.learning_rate, n_members),

@@ -1,4 +1,4 @@
-"""Physics parameters as functions of scaled, unbounded coordinates."""
+"""Physics parameters as functions of scaled coordinates."""
 
 from __future__ import annotations
 
@@ -9,24 +9,39 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
 
 from skhybrid.exceptions import PhysicsError
 from skhybrid.model.param import Param
 from skhybrid.model.physics import Physics
 
-# A start must be at least this fraction of the parameter's scale away from a bound, otherwise it is
-# moved inside: the smooth transforms reach a bound only in the limit.
-BOUND_MARGIN = 1e-2
+# Training keeps this fraction of a parameter's scale away from its bounds: physics need not have a
+# finite value or derivative on a bound, for example the square root at zero.
+BOUND_MARGIN = 1e-3
+
+# A step of one in a coordinate changes the prediction by at most about this part of the target's
+# standard deviation (root mean square over the training rows).
+EFFECT = 1.0
+
+# A magnitude that changes the prediction by less than this part of it is as good as zero.
+NO_EFFECT = 1e-6
+
+# An element below this fraction of the root mean square of its array gets that as its magnitude.
+SMALL_ELEMENT = 0.01
 
 
 class ParameterSpace:
     """The free physics parameters θ as functions of coordinates z, with z = 0 at the start.
 
-    Without bounds θ = θ₀ + scale · z. With one bound θ = low + scale · softplus(z + z₀). With two
-    bounds θ = low + (high − low) · sigmoid(κ z + z₀), where κ ≤ 1 limits dθ/dz at the start to the
-    scale. ``scale`` is the magnitude of the start, and at least a tenth of the magnitude of the
-    initial value, so that a step in z means the same relative change of θ in all units.
+    θ = θ₀ + scale · z, elementwise. Bounds limit z, and training projects z onto its limits after
+    every step, so bounds that are not reached change nothing. ``scale`` is the smallest of
+
+    - the change of θ that changes the prediction by :data:`EFFECT` units of ``effects``, if they
+      are known,
+    - the magnitude of the start, and at least a tenth of the magnitude of the initial value, unless
+      both are zero or have no effect,
+    - the distance between two bounds.
+
+    A step in z therefore means the same in all units of θ and of the target.
 
     Parameters
     ----------
@@ -34,6 +49,10 @@ class ParameterSpace:
         The model with the free parameters; None has no parameters.
     start : mapping of str to array, default=None
         Values at z = 0, in the user's units; missing ones are the initial values.
+    effects : mapping of str to array, default=None
+        Root mean square of ∂ŷ/∂θ over the training rows at the start, elementwise, in standard
+        deviations of the target or, if it is larger, in units of the root mean squared error there.
+        Missing, zero and non-finite effects do not count.
     dtype, device : torch.dtype, torch.device
         Dtype and device of the parameter values.
     held : bool, default=False
@@ -45,17 +64,17 @@ class ParameterSpace:
         physics: Physics | None,
         start: Mapping[str, np.ndarray] | None = None,
         *,
+        effects: Mapping[str, np.ndarray] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         held: bool = False,
     ) -> None:
         params = {} if physics is None else physics.params
-        start = start or {}
+        start, effects = start or {}, effects or {}
         self.start = {
             name: np.array(start.get(name, param.value()), dtype=np.float64)
             for name, param in params.items()
         }
-
         as_tensor = functools.partial(torch.tensor, dtype=dtype, device=device)
         self.fixed = {
             name: as_tensor(self.start[name])
@@ -63,7 +82,7 @@ class ParameterSpace:
             if param.fixed or held
         }
         self.transforms = {
-            name: _Transform(param, self.start[name], as_tensor)
+            name: _Transform(param, self.start[name], effects.get(name), as_tensor)
             for name, param in params.items()
             if not (param.fixed or held)
         }
@@ -73,14 +92,16 @@ class ParameterSpace:
 
     def _require_finite(self, params: Mapping[str, Param], dtype: torch.dtype) -> None:
         """Raise a PhysicsError for a value or bounds that are too large for the dtype."""
+        largest = torch.finfo(dtype).max
         for name, param in params.items():
-            numbers = [self.fixed[name]] if name in self.fixed else []
+            numbers = [np.abs(self.start[name])]
             if name in self.transforms:
-                numbers += self.transforms[name].member_constants().values()
-            if not all(bool(torch.isfinite(each).all()) for each in numbers):
+                numbers += [self.transforms[name].scale]
+                numbers += [np.where(np.isfinite(side), side, 0.0) for side in param.limits()]
+            if not all(np.all(np.abs(each) <= largest) for each in numbers):
                 raise PhysicsError(
                     f"The value or the bounds of physics parameter {name!r} are beyond "
-                    f"{torch.finfo(dtype).max:.1e}, the largest number of {dtype}: {param!r}. "
+                    f"{largest:.1e}, the largest number of {dtype}: {param!r}. "
                     "Choose another unit, leave a side open with None, or set dtype='float64'."
                 )
 
@@ -88,6 +109,16 @@ class ParameterSpace:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of every free parameter."""
         return {name: transform.shape for name, transform in self.transforms.items()}
+
+    @property
+    def scales(self) -> dict[str, np.ndarray]:
+        """Change of every free parameter for a step of one in its coordinate."""
+        return {name: transform.scale for name, transform in self.transforms.items()}
+
+    @property
+    def limits(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Lowest and highest coordinates of every free parameter, infinite where it is open."""
+        return {name: transform.limits for name, transform in self.transforms.items()}
 
     def initial_coordinates(self) -> dict[str, Tensor]:
         """Return the coordinates of the start: zeros."""
@@ -114,9 +145,21 @@ class ParameterSpace:
         return {**self.fixed, **free}
 
     def coordinates(self, values: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
-        """Return the coordinates of free parameters whose values are in the user's units."""
+        """Return the coordinates of free parameters whose values are in the user's units.
+
+        A value on or beyond a bound becomes the closest value inside.
+        """
         return {
             name: transform.inverse(np.asarray(values[name], dtype=np.float64))
+            for name, transform in self.transforms.items()
+        }
+
+    def on_bounds(
+        self, values: Mapping[str, np.ndarray]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Return which elements are as close to the lower and to the upper bound as they can be."""
+        return {
+            name: transform.on_bounds(np.asarray(values[name], dtype=np.float64))
             for name, transform in self.transforms.items()
         }
 
@@ -124,69 +167,46 @@ class ParameterSpace:
         """Draw coordinates of a random start.
 
         θ is uniform between two bounds. Otherwise it is normal around the start, with a standard
-        deviation of half its scale, clipped to its bound.
+        deviation of half its magnitude, clipped to its bound.
         """
         drawn = {}
         for name, transform in self.transforms.items():
-            around = self.start[name] + 0.5 * transform.scale * random_state.standard_normal(
+            around = self.start[name] + 0.5 * transform.magnitude * random_state.standard_normal(
                 transform.shape
             )
             between = random_state.uniform(size=transform.shape)
             with np.errstate(invalid="ignore"):
                 inside = transform.low + between * (transform.high - transform.low)
-            around = np.where(np.isfinite(inside), inside, around)
-            drawn[name] = np.clip(around, transform.low, transform.high)
+            drawn[name] = np.where(np.isfinite(inside), inside, around)
         return self.coordinates(drawn)
 
 
 class _Transform:
     """θ as a function of z, elementwise for one parameter."""
 
-    def __init__(self, param: Param, start: np.ndarray, as_tensor) -> None:
+    def __init__(
+        self, param: Param, start: np.ndarray, effect: np.ndarray | None, as_tensor
+    ) -> None:
         self.shape = param.shape
-        self.low, self.high = param.limits()
-        self.scale = _scale(param.value(), start, self.low, self.high)
+        low, high = param.limits()
+        self.magnitude, self.scale = _scales(param.value(), start, low, high, effect)
+        eps = torch.finfo(as_tensor(0.0).dtype).eps
+        self._margins = [_margin(self.scale, start, side, high - low, eps) for side in (low, high)]
+        self.low, self.high = low + self._margins[0], high - self._margins[1]
         self._as_tensor = as_tensor
-        low, high = np.isfinite(self.low), np.isfinite(self.high)
-        self._open = not (low | high).any()
-        if self._open:
-            self._offset, self._factor = as_tensor(start), as_tensor(self.scale)
-            return
-        # Values are measured from one bound; an upper bound is a mirrored lower bound. If there are
-        # two, it is the one closer to zero, where floating-point numbers are denser.
-        mirrored = high & (~low | (np.abs(self.high) < np.abs(self.low)))
-        self.both, self.bounded = low & high, low | high
-        self.sign = np.where(mirrored, -1.0, 1.0)
-        self.edge = np.where(mirrored, self.high, np.where(low, self.low, start))
-        self.width = np.where(self.both, self.high - self.low, self.scale)
-        # A step of one in z must move θ by about its scale, also where the bounds are far apart.
-        fraction = self._fraction(start)
-        steepness = np.minimum(1.0, self.scale / (self.width * fraction * (1.0 - fraction)))
-        self.slope = self.sign * np.where(self.both, steepness, 1.0)
-        self._both, self._bounded = as_tensor(self.both).bool(), as_tensor(self.bounded).bool()
-        self._edge, self._slope = as_tensor(self.edge), as_tensor(self.slope)
-        self._signed_width = as_tensor(self.sign * self.width)
-        self._inner_start = self._inner(start)
+        inside = np.clip(start, self.low, self.high)
+        self._start, self._factor = as_tensor(inside), as_tensor(self.scale)
+        self.limits = tuple(
+            as_tensor((side - inside) / self.scale) for side in (self.low, self.high)
+        )
 
-    def _fraction(self, value: np.ndarray) -> np.ndarray:
-        """Return the position between two bounds as a number above 0 and below 1."""
-        margin = BOUND_MARGIN * self.scale / self.width
-        return np.clip(self.sign * (value - self.edge) / self.width, margin, 1.0 - margin)
-
-    def _inner(self, value: np.ndarray) -> Tensor:
-        """Return the argument of sigmoid or softplus at a value; without bounds, the offset."""
-        offset = self.sign * (value - self.edge) / self.scale
-        gap = np.maximum(offset, BOUND_MARGIN)
-        inverse_softplus = gap + np.log(-np.expm1(-gap))
-        fraction = self._fraction(value)
-        logit = np.log(fraction) - np.log1p(-fraction)
-        one_or_none = np.where(self.bounded, inverse_softplus, offset)
-        return self._as_tensor(np.where(self.both, logit, one_or_none))
+    def on_bounds(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return whether a value is about as close to its bounds as training can come."""
+        low, high = (0.5 * margin for margin in self._margins)
+        return value <= self.low + low, value >= self.high - high
 
     def member_constants(self) -> dict[str, Tensor]:
-        names = ("_edge", "_slope", "_signed_width", "_inner_start")
-        names = ("_offset", "_factor") if self._open else names
-        return {name: getattr(self, name) for name in names}
+        return {"_start": self._start, "_factor": self._factor}
 
     def with_member_constants(self, member_constants: Mapping[str, Tensor]) -> _Transform:
         copied = copy.copy(self)
@@ -194,22 +214,38 @@ class _Transform:
         return copied
 
     def __call__(self, z: Tensor) -> Tensor:
-        if self._open:
-            return torch.addcmul(self._offset, self._factor, z)
-        inner = self._inner_start + self._slope * z
-        one_or_none = torch.where(self._bounded, softplus(inner), inner)
-        step = torch.where(self._both, torch.sigmoid(inner), one_or_none)
-        return torch.addcmul(self._edge, self._signed_width, step)
+        return torch.addcmul(self._start, self._factor, z)
 
     def inverse(self, value: np.ndarray) -> Tensor:
-        if self._open:
-            return (self._as_tensor(value) - self._offset) / self._factor
-        return (self._inner(value) - self._inner_start) / self._slope
+        inside = self._as_tensor(np.clip(value, self.low, self.high))
+        return ((inside - self._start) / self._factor).clamp(*self.limits)
 
 
-def _scale(given: np.ndarray, start: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Return the magnitude of each element; a (nearly) zero element has the root mean square."""
-    scale = np.maximum(np.abs(start), 0.1 * np.abs(given))
-    whole = float(np.sqrt(np.mean(scale**2))) or 1.0
-    scale = np.where(scale > 0.01 * whole, scale, whole)
-    return np.minimum(scale, np.where(np.isfinite(high - low), high - low, np.inf))
+def _scales(
+    given: np.ndarray,
+    start: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    effect: np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the magnitude and the scale of each element."""
+    magnitude = np.maximum(np.abs(start), 0.1 * np.abs(given))
+    whole = np.sqrt(np.mean(magnitude**2))
+    magnitude = np.where(magnitude > SMALL_ELEMENT * whole, magnitude, whole or np.inf)
+    effect = np.zeros(np.shape(start)) if effect is None else np.asarray(effect)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        by_effect = np.where(np.isfinite(effect) & (effect > 0.0), EFFECT / effect, np.inf)
+        nothing = np.isfinite(by_effect) & (magnitude * effect < NO_EFFECT)
+    magnitude = np.minimum(np.where(nothing, np.inf, magnitude), high - low)
+    scale = np.minimum(magnitude, by_effect)
+    # Without bounds and without an effect, data say nothing about a parameter that starts at zero.
+    scale = np.where(np.isfinite(scale), scale, 1.0)
+    return np.where(np.isfinite(magnitude), magnitude, scale), scale
+
+
+def _margin(
+    scale: np.ndarray, start: np.ndarray, side: np.ndarray, width: np.ndarray, eps: float
+) -> np.ndarray:
+    """Return the distance that training keeps from a bound: rounding must not carry θ beyond it."""
+    rounding = 8.0 * eps * np.maximum(np.abs(start), np.where(np.isfinite(side), np.abs(side), 0.0))
+    return np.minimum(np.maximum(BOUND_MARGIN * scale, rounding), 0.25 * width)

@@ -62,3 +62,10 @@ class Adam:
         """Set the learning rates and the moments of the chosen elements to zero."""
         for state in (self._mean, self._square, self.learning_rate):
             state.masked_fill_(chosen, 0.0)
+
+    @torch.no_grad()
+    def start_again(self, chosen: Tensor, factor: Tensor) -> None:
+        """Set the moments of the chosen elements to zero; multiply all learning rates."""
+        for state in (self._mean, self._square):
+            state.masked_fill_(chosen, 0.0)
+        self.learning_rate.mul_(factor)

@@ -17,6 +17,7 @@ from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import L2
 from skhybrid.training.problem import Problem, TrainingConfig
 from skhybrid.training.result import MemberResults, Status
+from skhybrid.training.ruined_start import RuinedStart
 from skhybrid.training.sam import SAM
 from skhybrid.training.schedule import Schedule
 
@@ -57,6 +58,9 @@ def train(
     held_out = None
     if problem.validation is not None:
         held_out = HeldOut(objective, problem, members, config)
+    start = None
+    if bool((config.physics_learning_rate > 0).any()) and problem.hybrid.space.shapes:
+        start = RuinedStart(objective, data, members, step.adam)
     guard = NonFiniteGuard(objective, data, members, schedule.n_epochs)
     shuffle = _shuffler(data, schedule, config.seed)
     curve: list[Tensor] = []
@@ -65,6 +69,8 @@ def train(
         for epoch in range(1, schedule.n_epochs + 1):
             losses = step.epoch(shuffle(), schedule)
             curve.append(losses)
+            if start is not None:
+                start.check(losses)
             if guard.check(epoch, losses):
                 step.stop(guard.stopped)
                 if guard.none_left:
@@ -163,6 +169,7 @@ class _Step:
         finite = self.members.drop_non_finite()
         self.l2.add_gradient()
         self.adam.step(self.members.gradient, decay)
+        self.members.project()
         return losses.detach(), finite
 
     def stop(self, stopped: Tensor) -> None:

@@ -22,6 +22,8 @@ BIAS = "bias"
 CODER = "coder"
 ALL = (PHYSICS, FIRST_STATE, WEIGHT, BIAS, CODER)
 
+Limits = Mapping[str, tuple[Tensor, Tensor]]
+
 # Standard deviation of a disturbance, relative to the parameter's size plus this number.
 DISTURBANCE = 0.1
 
@@ -63,6 +65,9 @@ class Members:
     coordinates : sequence of mapping of str to Tensor
         The scaled physics parameters, and learned first states if there are any, one mapping for
         every member.
+    limits : sequence of mapping of str to (Tensor, Tensor), default=None
+        Lowest and highest scaled physics parameters, one mapping for every member. None, and names
+        that are missing, mean no limits.
 
     Attributes
     ----------
@@ -79,6 +84,7 @@ class Members:
         network: nn.Module | None,
         weights: Sequence[Mapping[str, Tensor]],
         coordinates: Sequence[Mapping[str, Tensor]],
+        limits: Sequence[Limits] | None = None,
     ) -> None:
         self.n_members = len(coordinates)
         live = {} if network is None else dict(network.named_parameters())
@@ -121,6 +127,27 @@ class Members:
                 self.weights[name] = view.requires_grad_()
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
         self._stopped: Tensor | None = None
+        self._limits = self._limits_of_blocks(limits or [])
+
+    def _limits_of_blocks(self, limits: Sequence[Limits]) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Return the values of every block that has a finite limit, with its limits."""
+        found = []
+        for block in self.blocks if limits else ():
+            if block.role != PHYSICS or block.name not in limits[0]:
+                continue
+            low, high = (
+                torch.stack([member[block.name][side].reshape(-1) for member in limits])
+                for side in (0, 1)
+            )
+            if bool(torch.isfinite(low).any() | torch.isfinite(high).any()):
+                found.append((block.view(self.flat), low.to(self.flat), high.to(self.flat)))
+        return found
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Move physics parameters that are beyond their limits onto them."""
+        for values, low, high in self._limits:
+            torch.clamp(values, low, high, out=values)
 
     @contextlib.contextmanager
     def disturbed(self) -> Iterator[None]:
@@ -130,6 +157,7 @@ class Members:
         noise = torch.randn(self.flat.shape, generator=generator).to(self.flat)
         with torch.no_grad():
             self.flat.addcmul_(self.flat.abs().add_(DISTURBANCE), noise, value=DISTURBANCE)
+        self.project()
         try:
             yield
         finally:

@@ -126,6 +126,7 @@ def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
         fits[0].problem.hybrid.network,
         [start.weights for start in starts],
         [start.coordinates for start in starts],
+        [fit.problem.hybrid.space.limits for fit in fits for _ in fit.starts],
     )
     curves = [members.flat.new_empty((0, members.n_members))]
     for stage in range(len(fits[0].earlier)):

@@ -14,10 +14,14 @@ from skhybrid.training.explained_variance import ExplainedVariance
 
 @dataclass(frozen=True)
 class Start:
-    """The start of one restart: network parameters and scaled physics parameters."""
+    """The start of one restart: network parameters and scaled physics parameters.
+
+    ``source`` tells where θ is from: "least squares", "given", "drawn" or "last fit".
+    """
 
     weights: Mapping[str, Tensor]
     coordinates: Mapping[str, Tensor]
+    source: str = "given"
 
 
 class Status(enum.Enum):

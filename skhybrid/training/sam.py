@@ -42,6 +42,7 @@ class SAM:
         if perturb == "all":
             roles.append(PHYSICS)
         blocks = [block for block in members.blocks if block.role in roles]
+        self._moves_physics = PHYSICS in roles
         self._saved = torch.empty_like(members.flat)
         self._perturbed = [
             (block.role, block.view(members.flat), block.view(members.gradient)) for block in blocks
@@ -55,6 +56,8 @@ class SAM:
             self._ascend_by_layer()
         else:
             self._ascend_together()
+        if self._moves_physics:
+            self.members.project()
 
     @torch.no_grad()
     def descend(self) -> None:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from small_models import make_settings
 
 from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
-from skhybrid.fitting.assemble import (
-    CHECKED_NUMBERS,
-    MIN_CHECKED_WINDOWS,
-    assemble_hybrid,
-    assemble_physics,
-    few_windows,
-    rows_to_check,
-)
+from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
 from skhybrid.fitting.inputs import FitInputs
-from skhybrid.model.batch import Batch, Windows
+from skhybrid.fitting.start import PhysicsStart
+from skhybrid.model.parameters import EFFECT
 
 RNG = np.random.default_rng(0)
 
@@ -35,7 +28,8 @@ def make_rows(n_rows: int = 50) -> Rows:
 def assemble(settings, rows, start, **options):
     physical = assemble_physics(settings, FitInputs(rows), rows)
     x = torch.tensor(rows.x, dtype=settings.dtype)
-    return assemble_hybrid(settings, physical, rows, x, start, seed=0, **options)
+    start = PhysicsStart(start, rows, physical)
+    return assemble_hybrid(settings, rows, x, start, seed=0, **options)
 
 
 def test_physics_has_its_columns_and_no_network():
@@ -86,11 +80,10 @@ def test_dtype_is_the_one_of_the_settings():
 
 def test_seed_decides_on_the_network():
     settings, rows = make_settings(physics=line), make_rows()
-    physical = assemble_physics(settings, FitInputs(rows), rows)
+    start = PhysicsStart({}, rows, assemble_physics(settings, FitInputs(rows), rows))
     x = torch.tensor(rows.x)
     first, same, other = (
-        assemble_hybrid(settings, physical, rows, x, {}, seed=seed).network[0].weight
-        for seed in (0, 0, 1)
+        assemble_hybrid(settings, rows, x, start, seed=seed).network[0].weight for seed in (0, 0, 1)
     )
     assert torch.equal(first, same)
     assert not torch.equal(first, other)
@@ -106,39 +99,10 @@ def test_scales_of_an_earlier_fit_are_kept():
         assert torch.equal(value, getattr(first.scales, name))
 
 
-# Rows for a check.
-
-
-def make_windows(n_windows: int, n_numbers: int) -> Windows:
-    """Return windows of one step, whose first state has this many numbers."""
-    numbers = np.arange(float(n_windows))
-    state = np.broadcast_to(numbers[:, None], (n_windows, n_numbers))
-    return Windows(state, numbers, np.ones((n_windows, 1)))
-
-
-def as_batch(rows: Rows) -> Batch:
-    return rows.tensors(torch.float32, "cpu")
-
-
-def test_all_rows_of_a_table_are_checked():
-    rows = make_rows()
-    assert few_windows(rows) is rows
-    batch = as_batch(rows)
-    assert rows_to_check(batch) is batch.x
-
-
-@pytest.mark.parametrize(
-    ("n_numbers", "n_chosen"),
-    [(2, 12), (CHECKED_NUMBERS // 16, 8), (CHECKED_NUMBERS, MIN_CHECKED_WINDOWS)],
-)
-def test_few_large_windows_are_checked(n_numbers, n_chosen):
-    windows = make_windows(12, n_numbers)
-    rows = Rows(windows, np.broadcast_to(windows.first_state[:, None], (12, 1, n_numbers)), None)
-    few = few_windows(rows)
-    assert len(few) == len(few.x.first_state) == n_chosen
-    assert few.x.first_time[[0, -1]].tolist() == [0.0, 11.0]
-    tensors = Windows(
-        *(None if part is None else torch.from_numpy(part.copy()) for part in windows)
-    )
-    checked = rows_to_check(Batch(tensors, torch.from_numpy(rows.y.copy()), None))
-    assert checked.first_time.tolist() == few.x.first_time.tolist()
+def test_effects_of_the_start_set_the_scales_of_theta():
+    settings, rows = make_settings(physics=line), make_rows()
+    physical = assemble_physics(settings, FitInputs(rows), rows)
+    effects = {"slope": np.array(8.0), "offset": np.array(0.0)}
+    start = PhysicsStart({}, rows, physical, effects)
+    model = assemble_hybrid(settings, rows, torch.tensor(rows.x), start, seed=0)
+    assert model.space.scales == {"slope": EFFECT / 8.0, "offset": 0.5}

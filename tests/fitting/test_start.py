@@ -13,7 +13,14 @@ from skhybrid.data.rows import Rows
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
 from skhybrid.fitting.inputs import FitInputs, read_inputs
 from skhybrid.fitting.least_squares import fit_least_squares
-from skhybrid.fitting.start import INIT_ROWS, at_fitted_states, least_squares_start, restart_starts
+from skhybrid.fitting.start import (
+    INIT_ROWS,
+    PhysicsStart,
+    at_fitted_states,
+    given_start,
+    least_squares_start,
+    restart_starts,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -108,6 +115,52 @@ def test_nothing_to_fit_is_no_failure():
     assert start.values["slope"] == 3.0
 
 
+# The effect of θ, and doubt about what least squares found.
+
+
+def test_the_effect_is_the_root_mean_square_of_the_derivative_in_units_of_the_target():
+    rows = make_rows()
+    start, physical = start_of(rows, physics=line)
+    x = rows.x[:, 0]
+    assert start.effects["slope"] == pytest.approx(np.sqrt(np.mean(x**2)) / rows.y.std())
+    assert start.effects["offset"] == pytest.approx(1.0 / rows.y.std())
+    settings = make_settings(physics=line)
+    near = given_start(settings, physical, rows, {"slope": np.array(2.1), "offset": np.array(-1.2)})
+    assert near.values["slope"] == 2.1
+    assert near.effects == pytest.approx(start.effects)
+
+
+def test_far_from_the_data_the_effect_is_in_units_of_the_error():
+    settings, rows = make_settings(physics=Physics(line, slope=90.0)), make_rows()
+    physical = assemble_physics(settings, FitInputs(rows), rows)
+    error = 90.0 * rows.x[:, 0] + 0.5 - rows.y
+    expected = np.sqrt(np.mean(rows.x[:, 0] ** 2) / np.mean(error**2))
+    assert given_start(settings, physical, rows).effects["slope"] == pytest.approx(expected)
+
+
+def test_physics_that_cannot_be_evaluated_has_no_effects():
+    def refuses(x, *, slope=1.5):
+        raise RuntimeError
+
+    settings, rows = make_settings(physics=refuses), make_rows()
+    physical = assemble_physics(settings, FitInputs(rows), rows)
+    assert given_start(settings, physical, rows).effects == {}
+
+
+@pytest.mark.parametrize(
+    ("physics", "doubt"),
+    [
+        (line, None),
+        (Physics(line, slope=Param(1.0, bounds=(0.0, 1.5))), "'slope' on a bound"),
+        (Physics(line, slope=Param(0.1, fixed=True)), "R2 = 0.0"),
+    ],
+    ids=["good", "bound", "poor"],
+)
+def test_what_least_squares_found_may_be_doubtful(physics, doubt):
+    start, _ = start_of(make_rows(), physics=physics)
+    assert (start.doubt is None) if doubt is None else (doubt in start.doubt)
+
+
 # States that are not observed.
 
 
@@ -164,17 +217,18 @@ def test_fitted_states_give_the_scales_of_the_model():
 # Restarts.
 
 
-def restarts(n_restarts: int, random_state: int = 0, **settings):
+def restarts(n_restarts: int, random_state: int = 0, doubt: str | None = None, **settings):
     rows, settings = make_rows(), make_settings(physics=line, **settings)
     physical = assemble_physics(settings, FitInputs(rows), rows)
-    hybrid = assemble_hybrid(settings, physical, rows, torch.tensor(rows.x), {}, seed=5)
-    generator = np.random.RandomState(random_state)
-    return restart_starts(settings, hybrid, list(range(5, 5 + n_restarts)), generator), hybrid
+    start = PhysicsStart({}, rows, physical, doubt=doubt)
+    hybrid = assemble_hybrid(settings, rows, torch.tensor(rows.x), start, seed=5)
+    seeds, generator = list(range(5, 5 + n_restarts)), np.random.RandomState(random_state)
+    return restart_starts(settings, hybrid, seeds, generator, start, "least squares"), hybrid
 
 
 def test_first_restart_is_at_the_start_and_the_others_are_not():
     starts, hybrid = restarts(3)
-    assert len(starts) == 3
+    assert [start.source for start in starts] == ["least squares", "drawn", "drawn"]
     for name, parameter in hybrid.network.named_parameters():
         assert torch.equal(starts[0].weights[name], parameter)
         assert starts[0].weights[name] is not parameter
@@ -194,3 +248,12 @@ def test_restarts_depend_on_the_random_state_alone():
     (_, other), _ = restarts(2, random_state=1)
     assert first.coordinates == same.coordinates
     assert first.coordinates != other.coordinates
+
+
+def test_with_doubt_the_given_values_are_tried_too():
+    starts, hybrid = restarts(2, doubt="least squares ended on a bound")
+    assert [start.source for start in starts] == ["least squares", "drawn", "given"]
+    given = hybrid.space.values(starts[2].coordinates)
+    assert {name: float(value) for name, value in given.items()} == {"slope": 1.0, "offset": 0.5}
+    for name, weights in starts[0].weights.items():
+        assert torch.equal(starts[2].weights[name], weights)

@@ -13,12 +13,13 @@ from skhybrid.fitting.training_config import PHYSICS_RATE_FACTOR, make_training_
 from skhybrid.training.penalties import Penalties
 
 
-def configs(n_rows=400, *, validates=False, n_stages=1, **settings):
+def configs(n_rows=400, *, n_members=1, validates=False, n_stages=1, **settings):
     return make_training_configs(
         FitSettings.of(HybridRegressor(**settings)),
         make_hybrid(make_data()),
         n_rows,
         7,
+        n_members=n_members,
         validates=validates,
         n_stages=n_stages,
     )
@@ -59,7 +60,7 @@ def test_a_refinement_may_use_sam_too():
 
 
 def test_every_restart_has_its_own_values():
-    first, second = configs(n_restarts=3, l2=0.1, functional_norm=0.2, orthogonality=0.3)
+    first, second = configs(n_members=3, l2=0.1, functional_norm=0.2, orthogonality=0.3)
     assert first.rho.shape == first.learning_rate.shape == (3,)
     assert isinstance(first.penalties, Penalties)
     for penalty, value in (("l2", 0.1), ("functional_norm", 0.2), ("orthogonality", 0.3)):

@@ -91,6 +91,7 @@ def test_minibatches_are_drawn_every_epoch_and_both_passes_see_the_same_rows(dat
 
     train(Problem(hybrid, data), make_members(hybrid, make_starts(hybrid, 1)), config, on_epoch)
     orders = []
+    assert epochs[0].pop(0) == data.x[:, 0].tolist()  # the loss of the start
     for passes in epochs:
         assert len(passes) == 8
         assert passes[::2] == passes[1::2]

@@ -190,3 +190,20 @@ def test_blocks_of_a_role_may_keep_their_gradient():
     assert blocks[PHYSICS].tolist() == [10.0]
     members.backward(loss(10.0))
     assert blocks[FIRST_STATE].tolist() == [20.0] * 6
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_physics_parameters_are_projected_onto_their_limits(n_members):
+    starts = [{"a": torch.tensor([-2.0, 0.5]), "b": torch.tensor(9.0)}] * n_members
+    none = torch.tensor(torch.inf)
+    limits = [
+        {"a": (torch.tensor([-1.0, -1.0]), torch.tensor([member + 0.1, 1.0])), "b": (-none, none)}
+        for member in range(n_members)
+    ]
+    members = Members(None, [{}] * n_members, starts, limits)
+    members.flat += 1.5
+    members.project()
+    for member in range(n_members):
+        found = members.member_coordinates(member)
+        torch.testing.assert_close(found["a"], torch.tensor([min(-0.5, member + 0.1), 1.0]))
+        assert found["b"] == 10.5
