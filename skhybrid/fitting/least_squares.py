@@ -16,7 +16,7 @@ from skhybrid.model.parameters import NO_EFFECT
 
 # This tolerance reaches the certified values of the NIST problems to six digits or more.
 TIGHT_TOLERANCE = 1e-15
-LOOSE_TOLERANCE = 1e-6
+LOOSE_TOLERANCE = 1e-12
 MAX_EVALUATIONS = 2000
 # Relative step if a solver has no derivatives: well above the noise of its tolerances.
 DIFFERENCE_STEP = 1e-3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
 from skhybrid.data.rows import Rows
 from skhybrid.exceptions import PoorFitWarning
@@ -13,6 +14,8 @@ from skhybrid.fitting.settings import DEFAULT_LEARNING_RATE, FitSettings
 from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Hybrid
 
+# With a larger offset, in standard deviations of the target, single precision leaves few digits.
+MANY_DEVIATIONS = 1e3
 # A larger loss, in units of the target's variance, is worse than the mean.
 LOSS_OF_MEAN = 1.001
 
@@ -43,6 +46,8 @@ def findings_of_data(
             f"physics parameters, {n_free}. The data do not determine them: other values fit as "
             "well. Give more rows, or fix parameters that are known with Param(..., fixed=True).",
         )
+    if settings.dtype == torch.float32 and settings.nn is not None:
+        yield from _large_offset(hybrid, rows)
     constant = _constant_targets(rows, known)
     if constant:
         yield Finding(
@@ -54,6 +59,22 @@ def findings_of_data(
         )
     elif loss > LOSS_OF_MEAN:
         yield Finding(PoorFitWarning, "worse than mean", _worse_than_mean(loss, settings))
+
+
+def _large_offset(hybrid: Hybrid, rows: Rows) -> Iterator[Finding]:
+    """Yield a finding if the target's offset leaves few digits for its variation."""
+    mean, std = hybrid.scales.target_mean.abs(), hybrid.scales.target_scale
+    if np.ptp(rows.y) == 0.0 or not bool((mean > MANY_DEVIATIONS * std).any()):
+        return
+    worst = float((mean / std).max())
+    digits = torch.finfo(torch.float32).eps * worst
+    yield Finding(
+        PoorFitWarning,
+        "few digits",
+        f"The offset of y is {worst:.3g} times its standard deviation. In single precision, "
+        f"rounding changes y by up to {digits:.1g} standard deviations, and training does not see "
+        "smaller differences. Set dtype='float64', or subtract a constant from y.",
+    )
 
 
 def _constant_targets(rows: Rows, known: np.ndarray) -> list[str]:

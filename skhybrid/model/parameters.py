@@ -20,7 +20,7 @@ BOUND_MARGIN = 1e-3
 
 # A step of one in a coordinate changes the prediction by at most about this part of the target's
 # standard deviation (root mean square over the training rows).
-EFFECT = 1.0
+EFFECT = 2.0
 
 # A magnitude that changes the prediction by less than this part of it is as good as zero.
 NO_EFFECT = 1e-6
