@@ -21,6 +21,7 @@ from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.parameter_warnings import findings_of_training
 from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.solver_steps import findings_of_steps, with_chosen_steps
 from skhybrid.fitting.start import PhysicsStart, least_squares_start, restart_starts
 from skhybrid.fitting.training_config import make_training_configs
 from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
@@ -122,7 +123,8 @@ def prepare(
         earlier = [each.without(held_out.groups) for each in earlier]
     # The windows of the first stage give the start and the scales.
     first = earlier[0] if earlier else rows
-    start = _physics_start(settings, assemble_physics(settings, inputs, rows), first, previous)
+    physical = assemble_physics(settings, inputs, rows)
+    start = _physics_start(settings, physical, first, rows, previous)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -227,6 +229,7 @@ def finish_fit(
         for finding in (
             *findings_of_data(hybrid, rows, result.loss, settings),
             *findings_of_training(hybrid, result.coordinates, start, prepared.data, settings),
+            *findings_of_steps(hybrid, rows, result.coordinates, result.loss),
         ):
             tell(finding)
     return Fitted(
@@ -244,15 +247,15 @@ def finish_fit(
 
 
 def _physics_start(
-    settings: FitSettings, physical: Hybrid, rows: Rows, previous: Fitted | None
+    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows, previous: Fitted | None
 ) -> PhysicsStart:
     """Return the start of θ: of an earlier fit, of least squares, or as given."""
     if previous is not None:
         start = earlier_start(previous.hybrid, previous.coordinates, physical)
-        return PhysicsStart(start, rows, physical)
+        return PhysicsStart(start, rows, with_chosen_steps(physical, last, start))
     if settings.physics_init == "least_squares":
-        return least_squares_start(settings, physical, rows)
-    return PhysicsStart(physical.space.start, rows, physical)
+        return least_squares_start(settings, physical, rows, last)
+    return PhysicsStart(physical.space.start, rows, with_chosen_steps(physical, last))
 
 
 def _earlier_scales(settings: FitSettings, previous: Fitted | None) -> Scales | None:

@@ -13,6 +13,7 @@ from skhybrid.data.trajectories import windows_at_learned_states
 from skhybrid.fitting.assemble import few_windows
 from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.solver_steps import fit_with_steps, with_chosen_steps
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import require_memory
@@ -45,8 +46,16 @@ class PhysicsStart:
     failure: str | None = None
 
 
-def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> PhysicsStart:
-    """Fit the physics parameters without a network; return the given ones if this fails."""
+def least_squares_start(
+    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows | None = None
+) -> PhysicsStart:
+    """Fit the physics parameters without a network; return the given ones if this fails.
+
+    The windows ``last`` of the last stage of training determine the steps of the solver; None is
+    ``rows``.
+    """
+    last = rows if last is None else last
+    physical = with_chosen_steps(physical, last)
     given = PhysicsStart(physical.space.start, rows, physical)
     if physical.has_hidden_encoder:
         return given
@@ -57,15 +66,19 @@ def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> 
     chosen = rows if states_unknown else few_windows(rows.every(INIT_ROWS))
     model = physical.at_observed_states() if is_dynamic and not states_unknown else physical
     try:
-        fit = fit_least_squares(
+        data = chosen.tensors(torch.float64, settings.device)
+        model, fit = fit_with_steps(
             model,
-            chosen.tensors(torch.float64, settings.device),
-            tolerance=LOOSE_TOLERANCE,
-            max_evaluations=INIT_EVALUATIONS,
+            last,
+            lambda each: fit_least_squares(
+                each, data, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
+            ),
         )
     except (ValueError, RuntimeError, TypeError, np.linalg.LinAlgError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return PhysicsStart(given.values, rows, physical, reason)
+    # At the fitted θ, fewer steps may do.
+    physical = with_chosen_steps(physical, last, fit.values, fit.states)
     if states_unknown:
         rows, physical = at_fitted_states(physical, fit, rows)
     return PhysicsStart(fit.values, rows, physical)

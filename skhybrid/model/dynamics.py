@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,7 +15,9 @@ from skhybrid.model.hybrid import Weights
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.observation import observe_states
 from skhybrid.model.right_hand_side import RightHandSide
+from skhybrid.model.solver_steps import SolverSteps
 from skhybrid.model.solvers import FIXED_STEP, STIFF, solve_adaptive, solve_fixed
+from skhybrid.model.stiff_solver import SolverFailure
 
 # Training clamps states at this many standard deviations from their mean, so that a rollout that
 # diverges has a finite loss and no gradient.
@@ -32,10 +36,13 @@ class Dynamics(RightHandSide):
         Number of learned first states.
     compiled_step : callable or None
         A compiled step of the solver; None uses the step in :mod:`skhybrid.model.solvers`.
+    chosen_steps : SolverSteps or None
+        Steps that a fit has chosen; None uses the number that the user gave.
     """
 
     n_first_states: int = field(default=0, kw_only=True)
     compiled_step: Callable | None = field(default=None, kw_only=True)
+    chosen_steps: SolverSteps | None = field(default=None, kw_only=True)
 
     @property
     def step(self) -> Callable | None:
@@ -64,9 +71,31 @@ class Dynamics(RightHandSide):
         """Return the same model for windows that start at observed states."""
         return replace(self, n_first_states=0)
 
-    def at_step(self, uniform_step: float | None) -> Dynamics:
-        """Return the same model with another time between observations."""
-        return replace(self, layout=replace(self.layout, uniform_step=uniform_step))
+    @property
+    def solver_steps(self) -> SolverSteps:
+        """Steps of a fixed-step solver between observations: chosen, or as given."""
+        return self.chosen_steps or SolverSteps(self.structure.given_substeps())
+
+    def with_steps(self, steps: SolverSteps) -> Dynamics:
+        """Return the same model with other steps between observations."""
+        return replace(self, chosen_steps=steps)
+
+    def at_times(self, lengths: np.ndarray, uniform_step: float | None) -> Dynamics:
+        """Return the same model for other times, with solver steps that are no longer.
+
+        Parameters
+        ----------
+        lengths : array of shape (n_windows, n_intervals)
+            Times between observations.
+        uniform_step : float or None
+            The same as one number, if it is one.
+        """
+        model = replace(self, layout=replace(self.layout, uniform_step=uniform_step))
+        return model.with_steps(model.solver_steps.at(lengths))
+
+    def batching_key(self) -> Hashable:
+        """Return the layout and the number of steps between observations."""
+        return (super().batching_key(), self.solver_steps.counts)
 
     @torch.no_grad()
     def with_simulated_scales(
@@ -180,6 +209,35 @@ class Dynamics(RightHandSide):
         bounded : bool, default=False
             Whether to clamp the states.
         """
+        parameters = [*parameters]
+        try:
+            states = self._solve(x, first, physics, network, parameters, bounded=bounded)
+        except SolverFailure:  # like a rollout that diverges
+            failed = math.nan * (first + sum(each.sum() for each in parameters))
+            states = [first, *[failed] * x.steps.shape[1]]
+        return torch.stack(states, dim=1)
+
+    def solver_failure(self, x: Windows, values: Mapping[str, Tensor]) -> str | None:
+        """Return why the solver cannot solve the physics alone; None if it can."""
+        first, physics = self.first_states(x, None), self.bind_physics(values)
+        try:
+            with torch.no_grad():
+                self._solve(x, first, physics, self.silent_network, [], bounded=False)
+        except SolverFailure as failure:
+            return str(failure)
+        return None
+
+    def _solve(
+        self,
+        x: Windows,
+        first: Tensor,
+        physics: Callable,
+        network: Callable,
+        parameters: list[Tensor],
+        *,
+        bounded: bool,
+    ) -> list[Tensor]:
+        """Return the first states and the states after every step, or raise a SolverFailure."""
         ode = self.structure
         rate = self.rate(physics, network)
 
@@ -195,24 +253,25 @@ class Dynamics(RightHandSide):
         lengths = self._lengths(x, first)
         if self.step is not None:
             step = self._bounded_step(self.step) if bounded else self.step
-            states = solve_fixed(step, rate_in_interval, first, x.first_time, lengths, ode.substeps)
-        else:
-            adjoint = None
-            if ode.adjoint or ode.method in STIFF:
-                adjoint = [p for p in parameters if p.requires_grad] or None
-            states = solve_adaptive(
-                ode.method,
-                rate_in_interval,
-                first,
-                x.first_time,
-                lengths,
-                substeps=ode.substeps,
-                rtol=ode.rtol,
-                atol=ode.atol,
-                smooth=self.layout.uniform_step is not None and x.inputs is None,
-                adjoint=adjoint,
-            )
-        return torch.stack(states, dim=1)
+            counts = self.solver_steps.in_intervals(len(lengths))
+            return solve_fixed(step, rate_in_interval, first, x.first_time, lengths, counts)
+        adjoint = None
+        if ode.adjoint or ode.method in STIFF:
+            adjoint = [p for p in parameters if p.requires_grad] or None
+        return solve_adaptive(
+            ode.method,
+            rate_in_interval,
+            first,
+            x.first_time,
+            lengths,
+            substeps=self.solver_steps.most,
+            rtol=ode.rtol,
+            atol=ode.atol,
+            smooth=self.layout.uniform_step is not None and x.inputs is None,
+            adjoint=adjoint,
+            # A power of two changes no digit.
+            unit=self.scales.state_scale.log2().round().exp2(),
+        )
 
     def observed(
         self,
