@@ -211,6 +211,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         physics has free parameters.
     PhysicsInitWarning
         If the least-squares start failed and the given values are used.
+    SolverWarning
+        If the steps of a fixed-step solver are too long at the fitted parameters: steps of half the
+        length would change the prediction or a parameter by more than one per cent.
 
     See Also
     --------
@@ -552,6 +555,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)
+        vars(self).pop("substeps_", None)
 
     def _previous(self) -> Fitted | None:
         """Return the fit to continue from, or None."""

@@ -211,7 +211,7 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
         )
     ode = hybrid.structure
     values = hybrid.space.values(hybrid.space.initial_coordinates())
-    failure = hybrid.solver_failure(x, values)
+    failure = hybrid.solver_failure(x, hybrid.first_states(x, None), values)
     if failure is not None:
         others = [each for each in STIFF if each != ode.method]
         return (

@@ -49,8 +49,8 @@ class ODE(BaseEstimator):
         "euler", "midpoint" and "rk4" take steps of fixed length. The others are torchdiffeq's:
         "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun" (adaptive), "implicit_adams"
         (fixed steps, not for stiff equations). "bdf" and "radau" are scipy's, for stiff equations;
-        the gradient comes from the adjoint equation. They are slower, and training evaluates restarts
-        and candidates of a search one after the other.
+        the gradient comes from the adjoint equation. All these are slower, and training evaluates
+        restarts and candidates of a search one after the other.
     substeps : int or "auto", default="auto"
         Steps of a fixed-step method between two observations. "auto" is a power of two, at most 64,
         that each fit chooses from its own training windows: steps are halved until this changes the
