@@ -27,7 +27,7 @@ from skhybrid.runtime.user_warnings import warnings_caught
 
 # Steps are short enough if halving them changes the prediction by less, relative to the smaller of
 # the target's standard deviation and the change within a window. On simulated tasks, θ then moves
-# by less than a tenth of its standard error.
+# by less than a fifth of its standard error.
 TOLERANCE = 1e-3
 # A change of the prediction, or of θ relative to its size, that is worth a warning.
 NOTABLE = 1e-2
