@@ -52,7 +52,7 @@ ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
 STIFF = {"bdf": "BDF", "radau": "Radau"}
 IMPLICIT = ("implicit_adams", *STIFF)
 # Steps of an adaptive method between two observations; more take seconds and do not help.
-MAX_ADAPTIVE_STEPS = 2000
+MAX_ADAPTIVE_STEPS = 1000
 METHODS = (*FIXED_STEP, *ADAPTIVE, *IMPLICIT)
 
 
