@@ -181,6 +181,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         cross-validated "score", how much it is "worse than best" with the paired "standard error",
         the "physics share", every physics parameter and its spread, and "chosen". Without rows if
         an interrupt from the keyboard left the default.
+    substeps_ : int or ndarray of int
+        For an ODE with a fixed-step method: its steps between two observations, chosen or as given.
+        An array holds one number for each interval of a training window. ``predict`` takes steps
+        that are no longer.
     initial_states_ : ndarray of shape (n_samples, n_states)
         Learned initial states of an ODE's training trajectories; NaN for trajectories that have no
         weight or are held out. Only if first states are learned.
@@ -207,6 +211,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         physics has free parameters.
     PhysicsInitWarning
         If the least-squares start failed and the given values are used.
+    SolverWarning
+        If the steps of a fixed-step solver are too long at the fitted parameters: steps of half the
+        length would change the prediction or a parameter by more than one per cent.
 
     See Also
     --------
@@ -548,6 +555,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)
+        vars(self).pop("substeps_", None)
 
     def _previous(self) -> Fitted | None:
         """Return the fit to continue from, or None."""

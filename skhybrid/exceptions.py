@@ -17,6 +17,7 @@ __all__ = [
     "PoorFitWarning",
     "SearchInterruptedWarning",
     "SerialMembersWarning",
+    "SolverWarning",
     "StructureError",
     "TrainingError",
 ]
@@ -76,6 +77,10 @@ class PhysicsInitWarning(UserWarning):
 
 class SerialMembersWarning(UserWarning):
     """The model cannot be vectorised over fits, so fits are trained one after the other."""
+
+
+class SolverWarning(UserWarning):
+    """The steps of a solver are too long: smaller ones would change θ or the prediction."""
 
 
 class FitInterruptedWarning(UserWarning):

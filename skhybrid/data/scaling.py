@@ -90,7 +90,8 @@ def record_network_inputs(
     network = hybrid.bind_network()
 
     def recorder(*inputs: Tensor, **options: float) -> Tensor:
-        recorded.append(hybrid.network_inputs(*inputs))
+        # Stiff solvers evaluate the rates with gradients, for their Jacobians.
+        recorded.append(hybrid.network_inputs(*inputs).detach())
         return network(*inputs, **options)
 
     with torch.no_grad():

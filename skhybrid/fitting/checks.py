@@ -14,7 +14,7 @@ from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import is_out_of_memory
 from skhybrid.model.physics import Physics
-from skhybrid.model.solvers import FIXED_STEP
+from skhybrid.model.solvers import FIXED_STEP, STIFF
 from skhybrid.model.user_code import NAMED, described, failure, reason
 
 
@@ -210,11 +210,21 @@ def _described_divergence(hybrid: Dynamics, x: Windows, prediction: Tensor, at: 
             "torch.where)."
         )
     ode = hybrid.structure
+    values = hybrid.space.values(hybrid.space.initial_coordinates())
+    failure = hybrid.solver_failure(x, hybrid.first_states(x, None), values)
+    if failure is not None:
+        others = [each for each in STIFF if each != ode.method]
+        return (
+            f"method={ode.method!r} cannot solve physics {hybrid.physics.name!r}{at}: "
+            f"{failure.rstrip('.')}. If the equation is stiff, try method={others[0]!r}; otherwise "
+            f"larger tolerances (rtol={ode.rtol:g}, atol={ode.atol:g}) or other initial values."
+        )
     remedy = "smaller tolerances, method='bdf'"
     if ode.method in FIXED_STEP:
+        more = f"more substeps (substeps={ode.substeps}), "
         remedy = (
-            f"more substeps (substeps={ode.substeps}), an adaptive method (method='dopri5') or, "
-            "if the equation is stiff, method='bdf'"
+            f"{'' if ode.substeps == 'auto' else more}an adaptive method (method='dopri5') or, "
+            "if the equation is stiff, method='bdf' or 'radau'"
         )
     return (
         f"The rollout of physics {hybrid.physics.name!r}{at} is not finite from step {step} of a "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.parameter_warnings import findings_of_training
 from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.solver_steps import findings_of_steps
 from skhybrid.fitting.start import (
     PhysicsStart,
     given_start,
@@ -129,7 +130,7 @@ def prepare(
     # The windows of the first stage give the start and the scales.
     first = earlier[0] if earlier else rows
     physical = assemble_physics(settings, inputs, rows)
-    start, source = _physics_start(settings, physical, first, previous)
+    start, source = _physics_start(settings, physical, first, rows, previous)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -234,6 +235,7 @@ def finish_fit(
         for finding in (
             *findings_of_data(hybrid, rows, result.loss, settings),
             *findings_of_training(hybrid, result.coordinates, start, prepared.data, settings),
+            *findings_of_steps(hybrid, rows, result.coordinates, result.loss),
         ):
             tell(finding)
     return Fitted(
@@ -251,16 +253,15 @@ def finish_fit(
 
 
 def _physics_start(
-    settings: FitSettings, physical: Hybrid, rows: Rows, previous: Fitted | None
+    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows, previous: Fitted | None
 ) -> tuple[PhysicsStart, str]:
     """Return the start of θ, and where it is from: an earlier fit, least squares, or given."""
     if previous is not None:
         values = earlier_start(previous.hybrid, previous.coordinates, physical)
-        start = given_start(settings, physical, rows, values)
-        return replace(start, physical=physical), "last fit"
+        return given_start(settings, physical, rows, last, values), "last fit"
     if settings.physics_init == "given":
-        return given_start(settings, physical, rows), "given"
-    start = least_squares_start(settings, physical, rows)
+        return given_start(settings, physical, rows, last), "given"
+    start = least_squares_start(settings, physical, rows, last)
     return start, "given" if start.failure else "least squares"
 
 

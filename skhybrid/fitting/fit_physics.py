@@ -16,6 +16,11 @@ from skhybrid.fitting.least_squares import fit_least_squares
 from skhybrid.fitting.parameter_warnings import findings_of_least_squares
 from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.solver_steps import (
+    findings_of_steps,
+    fit_with_steps,
+    with_chosen_steps,
+)
 from skhybrid.fitting.warm_start import earlier_start, require_no_network
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.out_of_memory import memory_errors_named
@@ -46,12 +51,14 @@ def fit_physics(
         start = earlier_start(previous.hybrid, previous.coordinates, model)
         model = model.at(ParameterSpace(physics, start, device=device), model.scales)
     data = rows.tensors(torch.float64, device)
+    model = with_chosen_steps(model, rows)
     checked = rows_to_check(data)
     check_physics(model, checked)
     check_structure(model, checked)
     check_coupled_rows(model, checked)
     info = inputs.trajectory_info
-    fit = fit_least_squares(model, data, **({} if info is None else TRAJECTORY_LIMITS))
+    limits = {} if info is None else TRAJECTORY_LIMITS
+    model, fit = fit_with_steps(model, rows, lambda each: fit_least_squares(each, data, **limits))
     n_iter = len(fit.loss_curve)
     if not fit.converged:
         warn(
@@ -72,6 +79,8 @@ def fit_physics(
         coordinates[FIRST_STATES] = fit.states
         if not model.layout.states_observed:
             model = model.with_simulated_scales(data.x, space.values({}), fit.states)
+    for finding in findings_of_steps(model, rows, coordinates, fit.loss):
+        tell_user(finding)
     restart = {
         "loss": fit.loss,
         "validation_loss": None,

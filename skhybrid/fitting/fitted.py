@@ -16,6 +16,7 @@ from skhybrid.data.scaling import record_network_inputs
 from skhybrid.data.trajectories import initial_states
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.batch import Windows
+from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
 
@@ -87,6 +88,9 @@ class Fitted:
             "restarts_": self.restarts,
             "physics_share_": self.physics_share,
         }
+        if isinstance(self.hybrid, Dynamics) and self.hybrid.step is not None:
+            counts = self.hybrid.solver_steps.counts
+            attributes["substeps_"] = counts if isinstance(counts, int) else np.array(counts)
         if self.learned_states is not None:
             attributes["initial_states_"] = self.learned_states
         return attributes

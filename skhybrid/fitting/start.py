@@ -14,6 +14,7 @@ from skhybrid.fitting.few_rows import few_windows
 from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
 from skhybrid.fitting.residuals import Residuals
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.solver_steps import fit_with_steps, with_chosen_steps
 from skhybrid.model.batch import Batch
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
@@ -59,8 +60,16 @@ class PhysicsStart:
     failure: str | None = None
 
 
-def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> PhysicsStart:
-    """Fit the physics parameters without a network; return the given ones if this fails."""
+def least_squares_start(
+    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows | None = None
+) -> PhysicsStart:
+    """Fit the physics parameters without a network; return the given ones if this fails.
+
+    The windows ``last`` of the last stage of training determine the steps of the solver; None is
+    ``rows``.
+    """
+    last = rows if last is None else last
+    physical = with_chosen_steps(physical, last)
     if physical.has_hidden_encoder:
         return PhysicsStart(physical.space.start, rows, physical)
     unknown = _states_unknown(physical)
@@ -68,12 +77,18 @@ def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> 
         return PhysicsStart(physical.space.start, rows, physical)
     model, chosen = _few_rows(settings, physical, rows)
     try:
-        fit = fit_least_squares(
-            model, chosen, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
+        model, fit = fit_with_steps(
+            model,
+            last,
+            lambda each: fit_least_squares(
+                each, chosen, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
+            ),
         )
     except LEAST_SQUARES_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return replace(given_start(settings, physical, rows), failure=reason)
+        return replace(given_start(settings, physical, rows, last), failure=reason)
+    # At the fitted θ, fewer steps may do.
+    physical = with_chosen_steps(physical, last, fit.values, fit.states)
     if unknown:
         rows, physical = at_fitted_states(physical, fit, rows)
     return PhysicsStart(
@@ -89,12 +104,15 @@ def given_start(
     settings: FitSettings,
     physical: Hybrid,
     rows: Rows,
+    last: Rows | None = None,
     values: Mapping[str, np.ndarray] | None = None,
 ) -> PhysicsStart:
     """Return the start at given values, by default the initial ones, with their effects.
 
-    Effects are unknown if the physics cannot be evaluated at these values without the network.
+    Effects are unknown if the physics cannot be evaluated at these values without the network. The
+    windows ``last`` are those of :func:`least_squares_start`.
     """
+    physical = with_chosen_steps(physical, rows if last is None else last, values)
     if values is not None:
         space = ParameterSpace(settings.physics, values, device=settings.device)
         physical = physical.at(space, physical.scales)

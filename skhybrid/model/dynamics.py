@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -12,40 +12,23 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Weights
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.observation import observe_states
-from skhybrid.model.right_hand_side import RightHandSide
-from skhybrid.model.solvers import FIXED_STEP, STIFF, solve_adaptive, solve_fixed
-
-# Training clamps states at this many standard deviations from their mean, so that a rollout that
-# diverges has a finite loss and no gradient.
-MAX_DEVIATION = 100.0
+from skhybrid.model.rollouts import Rollouts
 
 
 @dataclass(frozen=True, eq=False)
-class Dynamics(RightHandSide):
+class Dynamics(Rollouts):
     """Maps windows to observations of their states.
 
     Attributes
     ----------
     physics, space, network, structure, scales, network_columns, layout, reads_time
-        As for :class:`~skhybrid.model.right_hand_side.RightHandSide`.
+    compiled_step, chosen_steps
+        As for :class:`~skhybrid.model.rollouts.Rollouts`.
     n_first_states : int
         Number of learned first states.
-    compiled_step : callable or None
-        A compiled step of the solver; None uses the step in :mod:`skhybrid.model.solvers`.
     """
 
     n_first_states: int = field(default=0, kw_only=True)
-    compiled_step: Callable | None = field(default=None, kw_only=True)
-
-    @property
-    def step(self) -> Callable | None:
-        """One step of a fixed-step solver; None for torchdiffeq's methods."""
-        return self.compiled_step or FIXED_STEP.get(self.structure.method)
-
-    @property
-    def allows_vmap(self) -> bool:
-        """Whether ``torch.vmap`` may evaluate several members: torchdiffeq branches on data."""
-        return self.step is not None
 
     @property
     def allows_members_as_rows(self) -> bool:
@@ -54,11 +37,6 @@ class Dynamics(RightHandSide):
         Not with learned first states: their indices count within one member.
         """
         return super().allows_members_as_rows and not self.n_first_states
-
-    @property
-    def differentiable(self) -> bool:
-        """Whether derivatives pass through the solver's steps; scipy's methods need the adjoint."""
-        return self.structure.method not in STIFF
 
     def at_observed_states(self) -> Dynamics:
         """Return the same model for windows that start at observed states."""
@@ -92,15 +70,6 @@ class Dynamics(RightHandSide):
             rate_scale=torch.where(rate > 0, rate, old.rate_scale),
         )
         return replace(self, scales=scales)
-
-    def compiled(self) -> Dynamics:
-        """Return the same model with one compiled step of its solver.
-
-        The loop over the steps stays in Python: compilation of a whole rollout takes minutes.
-        """
-        if self.step is None:
-            return self
-        return replace(self, compiled_step=torch.compile(self.step, dynamic=False))
 
     def initial_coordinates(self) -> dict[str, Tensor]:
         """Return the coordinates at which training starts: zeros."""
@@ -153,66 +122,6 @@ class Dynamics(RightHandSide):
         begin = torch.addcmul(x.next_state, x.next_unit, learned[x.next_index.clamp(min=0)])
         exists = (x.next_index >= 0).reshape(-1, *[1] * (last.ndim - 1))
         return (last - begin) / self.scales.state_scale * exists
-
-    def rollout(
-        self,
-        x: Windows,
-        first: Tensor,
-        physics: Callable,
-        network: Callable,
-        parameters: Iterable[Tensor] = (),
-        *,
-        bounded: bool = False,
-    ) -> Tensor:
-        """Return the states of the windows, including the first: (n, w + 1, *state_shape).
-
-        Parameters
-        ----------
-        x : Windows
-        first : Tensor of shape (n, *state_shape)
-            First states.
-        physics, network : callable
-            Functions of time, state and inputs.
-        parameters : iterable of Tensor, default=()
-            Tensors that get gradients from the adjoint equation. If there are none, the adjoint
-            equation is not used: it would silently give zero for other derivatives, as in least
-            squares.
-        bounded : bool, default=False
-            Whether to clamp the states.
-        """
-        ode = self.structure
-        rate = self.rate(physics, network)
-
-        def rate_in_interval(interval: int) -> Callable:
-            if x.inputs is None:
-                return lambda t, state, fraction: rate(t, state, None)
-            now = x.inputs[:, interval]
-            if ode.inputs != "linear":
-                return lambda t, state, fraction: rate(t, state, now)
-            change = x.inputs[:, interval + 1] - now
-            return lambda t, state, fraction: rate(t, state, now + fraction * change)
-
-        lengths = self._lengths(x, first)
-        if self.step is not None:
-            step = self._bounded_step(self.step) if bounded else self.step
-            states = solve_fixed(step, rate_in_interval, first, x.first_time, lengths, ode.substeps)
-        else:
-            adjoint = None
-            if ode.adjoint or ode.method in STIFF:
-                adjoint = [p for p in parameters if p.requires_grad] or None
-            states = solve_adaptive(
-                ode.method,
-                rate_in_interval,
-                first,
-                x.first_time,
-                lengths,
-                substeps=ode.substeps,
-                rtol=ode.rtol,
-                atol=ode.atol,
-                smooth=self.layout.uniform_step is not None and x.inputs is None,
-                adjoint=adjoint,
-            )
-        return torch.stack(states, dim=1)
 
     def observed(
         self,
@@ -284,20 +193,3 @@ class Dynamics(RightHandSide):
         physics = self.bind_physics(values)
         states = self.rollout(x, x.first_state, physics, network, parameters, bounded=bounded)
         return self.observed(x, states, values, network)
-
-    def _lengths(self, x: Windows, first: Tensor) -> list:
-        """Return the lengths of the steps: numbers, or one tensor of all windows for each step."""
-        if self.layout.uniform_step is not None:
-            return [self.layout.uniform_step] * x.steps.shape[1]
-        shape = (len(first), *[1] * (first.ndim - 1))
-        return [length.reshape(shape) for length in x.steps.unbind(1)]
-
-    def _bounded_step(self, step: Callable) -> Callable:
-        """Return a step that clamps the new state to a range around the mean state."""
-        mean, limit = self.scales.state_mean, MAX_DEVIATION * self.scales.state_scale
-        low, high = mean - limit, mean + limit
-
-        def bounded(rate, t, state, length, begin, end) -> Tensor:
-            return step(rate, t, state, length, begin, end).clamp(low, high)
-
-        return bounded

@@ -44,7 +44,11 @@ class LatentODE(ODE):
         Weight of the mean squared gap between the end of a window and the state that the encoder
         finds in the images of that time. The unit is the standard deviation of the states in the
         minibatch.
-    dt, times, method, substeps, join, rtol, atol, state_names, adjoint
+    substeps : int, default=1
+        Steps of a fixed-step method between two images. "auto" is not possible: before training
+        there are no states with which to compare steps. A
+        :class:`~skhybrid.exceptions.SolverWarning` says if they are too long after the fit.
+    dt, times, method, join, rtol, atol, state_names, adjoint
         As for :class:`ODE`.
 
     Notes
@@ -90,6 +94,7 @@ class LatentODE(ODE):
         "encoder": [Interval(Integral, 1, None, closed="left"), list, tuple, nn.Module],
         "decoder": [Interval(Integral, 1, None, closed="left"), list, tuple, nn.Module],
         "n_states": [Interval(Integral, 1, None, closed="left")],
+        "substeps": [Interval(Integral, 1, None, closed="left")],
     }
     for _name in ("observe", "initial_state", "state_guess", "n_initial", "inputs", "correct"):
         del _parameter_constraints[_name]

@@ -48,11 +48,19 @@ class ODE(BaseEstimator):
     method : str, default="rk4"
         "euler", "midpoint" and "rk4" take steps of fixed length. The others are torchdiffeq's:
         "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun" (adaptive), "implicit_adams"
-        (fixed steps, not for stiff equations), "bdf" and "radau" (scipy's, for stiff equations; the
-        gradient comes from the adjoint equation). They are slower, and training evaluates restarts
-        and candidates of a search one after the other.
-    substeps : int, default=1
-        Steps of a fixed-step method between two observations.
+        (fixed steps, not for stiff equations). "bdf" and "radau" are scipy's, for stiff equations;
+        the gradient comes from the adjoint equation. All these are slower, and training evaluates
+        restarts and candidates of a search one after the other.
+    substeps : int or "auto", default="auto"
+        Steps of a fixed-step method between two observations. "auto" is a power of two, at most 64,
+        that each fit chooses from its own training windows: steps are halved until this changes the
+        physics' prediction by less than a thousandth of the target's standard deviation, and of
+        what changes within a window. If observations are not evenly spaced, an interval of length
+        Δt has ⌈Δt/h⌉ steps, and the longest step h is chosen; windows are solved together, so the
+        longest interval at a position of the windows counts. The choice is made at the start and
+        checked at the θ of least squares. The attribute ``substeps_`` holds the result. With a
+        number, each interval has as many steps, whatever its length. A
+        :class:`~skhybrid.exceptions.SolverWarning` says if steps are too long after the fit.
     window : int, sequence of int, "auto" or None, default="auto"
         Steps of the windows into which training splits trajectories (multiple shooting [1]_). Short
         windows are several times faster than whole trajectories, and training ends in a local
@@ -99,8 +107,9 @@ class ODE(BaseEstimator):
         "state_0", "input_0" and so on. By default the network reads the state and the inputs; with
         "time" in ``nn_features`` it reads the time, too.
     rtol, atol : float, default=1e-5, 1e-7
-        Relative and absolute tolerance of torchdiffeq's methods. The defaults are as small as
-        single precision allows.
+        Relative and absolute tolerance of the methods without fixed steps. The unit of ``atol`` is
+        the standard deviation of each state (rounded to a power of two). The defaults are as small
+        as single precision allows.
     adjoint : bool, default=False
         Whether torchdiffeq's methods get their gradients from the adjoint equation [3]_. Its memory
         does not grow with the number of steps. Otherwise gradients pass through the steps.
@@ -132,7 +141,7 @@ class ODE(BaseEstimator):
         "dt": [Interval(Real, 0, None, closed="neither"), None],
         "times": ["array-like", str, Integral, None],
         "method": [StrOptions(set(METHODS))],
-        "substeps": [Interval(Integral, 1, None, closed="left")],
+        "substeps": [Interval(Integral, 1, None, closed="left"), StrOptions({"auto"})],
         "window": [
             Interval(Integral, 1, None, closed="left"),
             list,
@@ -162,7 +171,7 @@ class ODE(BaseEstimator):
         dt=None,
         times=None,
         method="rk4",
-        substeps=1,
+        substeps="auto",
         window="auto",
         observe=None,
         n_states=None,
@@ -265,18 +274,22 @@ class ODE(BaseEstimator):
         if len(set(chosen)) < len(chosen):
             raise ValueError(f"corrected={chosen} has an output twice. {remedy}")
 
+    def given_substeps(self) -> int:
+        """Return the given number of steps between observations; for "auto", the smallest."""
+        return 1 if self.substeps == "auto" else self.substeps
+
     def require_few_steps(self, n_steps: float, until: str) -> None:
         """Raise a ValueError if a rollout needs more steps than can be taken.
 
         Parameters
         ----------
         n_steps : float
-            Number of intervals, each with ``substeps`` steps.
+            Number of intervals, each with ``substeps`` steps; one at least for "auto".
         until : str
             Part of the message: where the rollout ends.
         """
         if self.method in FIXED_STEP:
-            n_steps = n_steps * self.substeps
+            n_steps = n_steps * self.given_substeps()
         if n_steps > MAX_STEPS:
             raise ValueError(
                 f"A rollout {until} needs {n_steps:.3g} steps, and more than {MAX_STEPS:.0e} take "

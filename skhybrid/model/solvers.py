@@ -1,11 +1,14 @@
-"""Solvers of differential equations: own methods with fixed steps, others from torchdiffeq."""
+"""Solvers of differential equations: own fixed-step methods, others of torchdiffeq and scipy."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
+
+from skhybrid.model.stiff_solver import SolverFailure, solve_stiff
 
 # rate(t, state, fraction): fraction is the part of the interval that has passed, from 0 to 1.
 # A step gets the fractions at its begin and its end.
@@ -45,9 +48,11 @@ def rk4(rate: Rate, t: Tensor, state: Tensor, length: Length, begin: float, end:
 FIXED_STEP = {"euler": euler, "midpoint": midpoint, "rk4": rk4}
 # Methods of torchdiffeq, without its fixed-step methods of the names above.
 ADAPTIVE = ("dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun")
-# Methods of scipy, which torchdiffeq calls. Gradients come from the adjoint equation.
+# Methods of scipy. Gradients come from the adjoint equation.
 STIFF = {"bdf": "BDF", "radau": "Radau"}
 IMPLICIT = ("implicit_adams", *STIFF)
+# Steps of an adaptive method between two observations; more take seconds and do not help.
+MAX_ADAPTIVE_STEPS = 1000
 METHODS = (*FIXED_STEP, *ADAPTIVE, *IMPLICIT)
 
 
@@ -57,7 +62,7 @@ def solve_fixed(
     state: Tensor,
     first_time: Tensor,
     lengths: Sequence[Length],
-    substeps: int,
+    substeps: Sequence[int],
 ) -> list[Tensor]:
     """Return the first states and the states after every interval, by steps of fixed length.
 
@@ -73,15 +78,15 @@ def solve_fixed(
         Times of the first states.
     lengths : sequence of float or Tensor of shape (n, 1, ...)
         Lengths of the intervals.
-    substeps : int
-        Steps in each interval.
+    substeps : sequence of int
+        Number of steps in each interval.
     """
     states, t = [state], first_time
-    for interval, length in enumerate(lengths):
+    for interval, (length, n_steps) in enumerate(zip(lengths, substeps, strict=True)):
         rate = rate_in_interval(interval)
-        substep_length = length / substeps
-        for substep in range(substeps):
-            begin, end = substep / substeps, (substep + 1) / substeps
+        substep_length = length / n_steps
+        for substep in range(n_steps):
+            begin, end = substep / n_steps, (substep + 1) / n_steps
             state = step(rate, t, state, substep_length, begin, end)
             t = _later(t, substep_length)
         states.append(state)
@@ -100,8 +105,9 @@ def solve_adaptive(
     smooth: bool,
     adjoint: Sequence[Tensor] | None,
     substeps: int = 1,
+    unit: Tensor | None = None,
 ) -> list[Tensor]:
-    """Return the first states and the states after every interval, by torchdiffeq.
+    """Return the first states and the states after every interval, by torchdiffeq or scipy.
 
     The unit of time is the interval, so that one call solves intervals of different lengths.
 
@@ -121,41 +127,70 @@ def solve_adaptive(
         solver.
     substeps : int, default=1
         Steps of "implicit_adams" in each interval.
+    unit : Tensor, default=None
+        Unit of the states to which the absolute tolerance applies; None is one.
+
+    Raises
+    ------
+    SolverFailure
+        If the solver cannot solve the equation, or needs too many steps.
     """
-    import torchdiffeq  # here, because the import takes a second and few models need it
-
-    settings = {"method": method, "rtol": rtol, "atol": atol}
+    settings = {"rtol": rtol, "atol": atol}
+    parameters = [*(adjoint or ())]
+    unit = 1.0 if unit is None else unit
+    solve = _torchdiffeq(method, adjoint, substeps)
     if method in STIFF:
-        settings |= {"method": "scipy_solver", "options": {"solver": STIFF[method]}}
-    elif method == "implicit_adams":
-        settings["options"] = {"step_size": 1.0 / substeps}
-    odeint = torchdiffeq.odeint
-    if adjoint is not None:
-        odeint = torchdiffeq.odeint_adjoint
-        settings["adjoint_params"] = tuple(adjoint)
-
-    def clock(n_intervals: int) -> Tensor:
-        return torch.arange(n_intervals + 1, dtype=state.dtype, device=state.device)
-
+        solve = partial(solve_stiff, STIFF[method], parameters=parameters)
     if smooth:
         rate, length = rate_in_interval(0), lengths[0]
-        whole = odeint(
-            lambda s, y: rate(first_time + s * length, y, 0.0) * length,
-            state,
-            clock(len(lengths)),
+        whole = solve(
+            lambda s, y: rate(first_time + s * length, y * unit, 0.0) * length / unit,
+            state / unit,
+            len(lengths),
             **settings,
         )
-        return list(whole.unbind(0))
+        return [state, *(whole[1:] * unit).unbind(0)]
     states, t = [state], first_time
     for interval, length in enumerate(lengths):
         rate = rate_in_interval(interval)
 
         def scaled(s, y, rate=rate, t=t, length=length):
-            return rate(t + s * _per_window(length), y, s) * length
+            return rate(t + s * _per_window(length), y * unit, s) * length / unit
 
-        states.append(odeint(scaled, states[-1], clock(1), **settings)[-1])
+        states.append(solve(scaled, states[-1] / unit, 1, **settings)[-1] * unit)
         t = _later(t, length)
     return states
+
+
+def _torchdiffeq(method: str, adjoint: Sequence[Tensor] | None, substeps: int) -> Callable:
+    """Return a method of torchdiffeq as a function like :func:`solve_stiff`."""
+    import torchdiffeq  # here, because the import takes a second and few models need it
+
+    options = {"step_size": 1.0 / substeps}
+    if method in ADAPTIVE:
+        options = {"max_num_steps": MAX_ADAPTIVE_STEPS}
+    odeint, settings = torchdiffeq.odeint, {"method": method, "options": options}
+    if adjoint is not None:
+        odeint = torchdiffeq.odeint_adjoint
+        settings["adjoint_params"] = tuple(adjoint)
+
+    def solve(rate: Callable, first: Tensor, n_intervals: int, **tolerances: float) -> Tensor:
+        clock = torch.arange(n_intervals + 1, dtype=first.dtype, device=first.device)
+        try:
+            return odeint(rate, first, clock, **settings, **tolerances)
+        except AssertionError as error:  # of torchdiffeq: errors of the rate have other classes
+            raise SolverFailure(_reason(str(error))) from error
+
+    return solve
+
+
+def _reason(message: str) -> str:
+    """Return why torchdiffeq failed."""
+    if "max_num_steps" in message:
+        return f"it needs more than {MAX_ADAPTIVE_STEPS} steps between two observations"
+    if "underflow" in message:
+        return "its steps became too short for the precision of the numbers"
+    return "the state became non-finite"
 
 
 def _moved(state: Tensor, slope: Tensor, length: Length) -> Tensor:

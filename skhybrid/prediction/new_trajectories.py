@@ -14,7 +14,7 @@ from skhybrid.data.records import note_features, read_inputs, without_times
 from skhybrid.data.times import padded, read_times
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.batch import Windows
-from skhybrid.model.ode import ODE
+from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.solvers import FIXED_STEP
 
 
@@ -92,13 +92,15 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
         )
     all_times, wanted = info.times, None
     if times is not None:
-        all_times, wanted = _given_times(estimator._fitted.hybrid.structure, info, times)
+        all_times, wanted = _given_times(estimator._fitted.hybrid, info, times)
     all_times = np.broadcast_to(all_times, (len(X), len(all_times)))
     x = Windows(X, all_times[:, 0], np.diff(all_times, axis=1))
     return NewTrajectories(x, all_times, np.full(len(X), all_times.shape[1]), wanted)
 
 
-def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray, np.ndarray]:
+def _given_times(
+    model: Dynamics, info: TrajectoryInfo, times: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """Return times with enough steps between the wanted ones, and indices of the wanted ones."""
     with columns_named(times=times):
         shape = np.shape(times)
@@ -115,11 +117,12 @@ def _given_times(ode: ODE, info: TrajectoryInfo, times: Any) -> tuple[np.ndarray
             f"{np.array2string(times, threshold=6)}."
         )
     # Fixed-step methods take steps no longer than in training.
-    longest = np.inf
+    ode, longest, n_chosen = model.structure, np.inf, 0.0
     if ode.method in FIXED_STEP:
         longest = np.diff(info.times).max()
+        n_chosen = (whole[-1] - whole[0]) / (model.solver_steps.longest or np.inf)
     n_steps = np.maximum(1, np.ceil(np.diff(whole) / longest - 1e-6))
-    ode.require_few_steps(n_steps.sum(), f"to the last time ({times[-1]:g})")
+    ode.require_few_steps(max(n_steps.sum(), n_chosen), f"to the last time ({times[-1]:g})")
     n_steps = n_steps.astype(int)
     wanted = np.cumsum(n_steps)
     return np.interp(np.arange(wanted[-1] + 1), [0, *wanted], whole), wanted

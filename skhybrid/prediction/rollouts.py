@@ -52,6 +52,7 @@ def predict_trajectories(
     hold = estimator.nn_extrapolation == "hold"
     new = read_new_trajectories(estimator, X, times=times, initial_states=initial_states)
     model = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
+    model = model.with_steps(model.solver_steps.at(np.diff(new.times, axis=1)))
     if first_outputs is not None:
         new = with_estimated_states(fitted, model, new, first_outputs, hold=hold)
     coordinates = physics_coordinates(fitted)

@@ -25,9 +25,9 @@ from small_dynamics import (
 from torch.testing import assert_close
 
 from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.model.dynamics import MAX_DEVIATION
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.ode import ODE
+from skhybrid.model.rollouts import MAX_DEVIATION
 
 # Rollouts, against scipy
 

@@ -34,7 +34,9 @@ def solve(method, rate, first, first_time, lengths, *, substeps=1, **settings):
     """Solve with any method; ``rate`` is the same in all intervals."""
     if method in FIXED_STEP:
         step = FIXED_STEP[method]
-        return solve_fixed(step, lambda i: rate, first, first_time, lengths, substeps)
+        return solve_fixed(
+            step, lambda i: rate, first, first_time, lengths, [substeps] * len(lengths)
+        )
     settings = {"rtol": 1e-7, "atol": 1e-8, "smooth": False, "adjoint": None, **settings}
     return solve_adaptive(method, lambda i: rate, first, first_time, lengths, **settings)
 
