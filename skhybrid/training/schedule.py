@@ -18,6 +18,11 @@ AUTO_MIN_EPOCHS = 20
 
 AUTO_BATCH_SIZE = 64
 
+# More than 10,240 rows have larger minibatches, so that the number of steps is bounded. With 3,200
+# steps the larger minibatches, at the same rates, give θ and the prediction as accurately as the
+# many steps of small ones, or more so (benchmarks/bench_rows.py).
+AUTO_MAX_BATCHES = 160
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -49,13 +54,14 @@ class Schedule:
         ----------
         n_rows : int
         batch_size : int, "auto" or None
-            Largest size of a minibatch; None means one minibatch with all rows.
+            Largest size of a minibatch; None means one minibatch with all rows. "auto" is
+            :data:`AUTO_BATCH_SIZE`, or more for an epoch of at most :data:`AUTO_MAX_BATCHES`.
         n_epochs : int or "auto"
         n_steps : int
             Number of steps for ``n_epochs="auto"``.
         """
         if batch_size == "auto":
-            batch_size = AUTO_BATCH_SIZE
+            batch_size = max(AUTO_BATCH_SIZE, math.ceil(n_rows / AUTO_MAX_BATCHES))
         batch_size = n_rows if batch_size is None else min(batch_size, n_rows)
         n_batches = math.ceil(n_rows / batch_size)
         if n_epochs == "auto":

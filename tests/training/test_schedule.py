@@ -45,8 +45,19 @@ def test_automatic_values(monkeypatch):
     assert Schedule.for_rows(640, "auto", "auto", n_steps=1000) == Schedule(100, 10, 64)
     assert Schedule.for_rows(10, "auto", "auto", n_steps=1000) == Schedule(1000, 1, 10)
     assert Schedule.for_rows(192, "auto", "auto", n_steps=1000) == Schedule(334, 3, 64)
-    assert Schedule.for_rows(64_000, "auto", "auto", n_steps=1000) == Schedule(20, 1000, 64)
+    assert Schedule.for_rows(10_000, "auto", "auto", n_steps=3000) == Schedule(20, 157, 63)
     assert Schedule.for_rows(640, "auto", 3) == Schedule(3, 10, 64)
+
+
+@pytest.mark.parametrize("n_rows", [10_240, 10_241, 64_000, 200_000, 1_000_003])
+@pytest.mark.parametrize("n_steps", [1000, 3000])
+def test_minibatches_grow_with_the_rows_so_that_the_steps_are_bounded(n_rows, n_steps):
+    schedule = Schedule.for_rows(n_rows, "auto", "auto", n_steps=n_steps)
+    assert schedule.n_epochs == 20
+    assert 150 < schedule.n_batches <= 160
+    assert schedule.batch_size == n_rows // schedule.n_batches
+    given = Schedule.for_rows(n_rows, 64, "auto", n_steps=n_steps)
+    assert given.batch_size in (63, 64)  # the user's number stays
 
 
 def test_the_rate_decays_from_one_to_zero_along_a_half_cosine():
