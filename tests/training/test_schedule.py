@@ -49,15 +49,25 @@ def test_automatic_values(monkeypatch):
     assert Schedule.for_rows(640, "auto", 3) == Schedule(3, 10, 64)
 
 
-@pytest.mark.parametrize("n_rows", [10_240, 10_241, 64_000, 200_000, 1_000_003])
 @pytest.mark.parametrize("n_steps", [1000, 3000])
-def test_minibatches_grow_with_the_rows_so_that_the_steps_are_bounded(n_rows, n_steps):
-    schedule = Schedule.for_rows(n_rows, "auto", "auto", n_steps=n_steps)
-    assert schedule.n_epochs == 20
-    assert 150 < schedule.n_batches <= 160
-    assert schedule.batch_size == n_rows // schedule.n_batches
-    given = Schedule.for_rows(n_rows, 64, "auto", n_steps=n_steps)
-    assert given.batch_size in (63, 64)  # the user's number stays
+def test_many_rows_have_larger_minibatches_and_fewer_epochs_so_that_steps_are_bounded(n_steps):
+    def schedule(n_rows):
+        return Schedule.for_rows(n_rows, "auto", "auto", n_steps=n_steps)
+
+    assert schedule(10_240) == Schedule(20, 160, 64)
+    assert schedule(50_000) == Schedule(20, 160, 312)
+    assert schedule(200_000) == Schedule(11, 313, 638)
+    assert schedule(1_000_000) == Schedule(3, 1563, 639)
+    assert schedule(10_000_000) == Schedule(2, 1600, 6250)
+    for n_rows in (10_241, 12_345, 99_999, 102_401, 350_001, 1_000_003, 3_000_001):
+        found = schedule(n_rows)
+        assert 3000 <= found.n_epochs * found.n_batches < 4800
+        assert 64 <= found.batch_size == n_rows // found.n_batches
+
+
+def test_a_given_size_of_minibatches_stays_and_has_twenty_epochs():
+    assert Schedule.for_rows(200_000, 64, "auto") == Schedule(20, 3125, 64)
+    assert Schedule.for_rows(200_000, "auto", 7).n_epochs == 7
 
 
 def test_the_rate_decays_from_one_to_zero_along_a_half_cosine():
