@@ -15,6 +15,7 @@ __all__ = [
     "PhysicsError",
     "PhysicsInitWarning",
     "PoorFitWarning",
+    "RandomNetworkWarning",
     "SearchInterruptedWarning",
     "SerialMembersWarning",
     "SolverWarning",
@@ -73,6 +74,10 @@ class PoorFitWarning(UserWarning):
 
 class PhysicsInitWarning(UserWarning):
     """The least-squares start of the physics parameters failed; the given values are used."""
+
+
+class RandomNetworkWarning(UserWarning):
+    """Fits in several threads take turns, because their model draws from a shared generator."""
 
 
 class SerialMembersWarning(UserWarning):

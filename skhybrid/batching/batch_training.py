@@ -19,13 +19,13 @@ from skhybrid.batching.fit_tasks import FitTask
 from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.fit import finish_fit
 from skhybrid.runtime.chunks import chunks
-from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.threads import threads
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.batching_key import fit_key
 from skhybrid.training.memory import member_bytes
 from skhybrid.training.multistart import train_together
 from skhybrid.training.problem import Fit
+from skhybrid.training.random_numbers import random_numbers
 from skhybrid.training.result import FitResult
 
 # Larger batches are hardly faster (benchmarks/bench_search.py), and an interrupt loses more.
@@ -202,7 +202,7 @@ def _train(
 
 
 def _train_seeded(fits: Sequence[Fit], max_members: int) -> list[FitResult]:
-    with seeded(fits[0].config.seed):
+    with random_numbers(fits):
         return train_together(fits, max_members=max_members)
 
 

@@ -83,8 +83,9 @@ class Rows:
 def require_range(name: str, array: np.ndarray, dtype: torch.dtype) -> None:
     """Raise a ValueError if an array has numbers that are too large for a dtype."""
     largest = torch.finfo(dtype).max
-    known = ~np.isnan(array)
-    if np.abs(array).max(initial=0.0, where=known) > largest:
+    # fmin and fmax ignore NaN, and need no copy of a large table.
+    low, high = (each.reduce(array, axis=None, initial=0.0) for each in (np.fmin, np.fmax))
+    if max(-low, high) > largest:
         raise ValueError(
             f"{name} has values beyond {largest:.1e}, the largest of {dtype}. Choose smaller "
             "units, or dtype='float64'."

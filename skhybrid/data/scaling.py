@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from skhybrid.data.rows import Rows
+from skhybrid.model.batch import row_chunks
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.scales import Scales
 
@@ -56,12 +57,11 @@ def input_scales(
         known = np.ones(len(std))
         known[: len(units)] = units
         std = np.where(constant, known, std)
-    standard = (columns - mean) / std
     values = {
         "feature_offset": -mean / std,
         "feature_factor": 1.0 / std,
-        "feature_low": standard.min(axis=0),
-        "feature_high": standard.max(axis=0),
+        "feature_low": (columns.min(axis=0) - mean) / std,
+        "feature_high": (columns.max(axis=0) - mean) / std,
     }
     tensors = {name: torch.tensor(value).reshape(per_input) for name, value in values.items()}
     return replace(scales, **tensors)
@@ -94,11 +94,17 @@ def record_network_inputs(
         recorded.append(hybrid.network_inputs(*inputs).detach())
         return network(*inputs, **options)
 
-    with torch.no_grad():
-        hybrid.join(x, hybrid.space.values(coordinates), recorder, bounded=bounded)
-    if not recorded:
-        raise ValueError("structure never calls nn. For a model without a network, set nn=None.")
-    return hybrid.pool_network_inputs(recorded)
+    pooled = []
+    for rows in row_chunks(x):
+        recorded.clear()
+        with torch.no_grad():
+            hybrid.join(rows, hybrid.space.values(coordinates), recorder, bounded=bounded)
+        if not recorded:
+            raise ValueError(
+                "structure never calls nn. For a model without a network, set nn=None."
+            )
+        pooled.append(hybrid.pool_network_inputs(recorded))
+    return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
 
 
 def moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
@@ -106,7 +112,9 @@ def moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, 
     mean = np.average(values, axis=0, weights=weight)
     # Correct the rounding error of the first sum, which grows with the number of rows.
     mean = mean + np.average(values - mean, axis=0, weights=weight)
-    variance = np.average((values - mean) ** 2, axis=0, weights=weight)
+    deviation = values - mean
+    deviation *= deviation  # in place: a table may be large
+    variance = np.average(deviation, axis=0, weights=weight)
     std = np.sqrt(variance)
     # The rounding error of a constant column is proportional to its value.
     constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)

@@ -11,6 +11,7 @@ CITATION = (
 )
 
 _ADDRESS = "https://causalchamber.s3.eu-central-1.amazonaws.com/downloadables/"
+# The publishers state MD5 sums only. The SHA-256 sums are not known, so MD5 decides.
 ARCHIVES = {
     name: ZipArchive(url=f"{_ADDRESS}{name}.zip", md5=md5)
     for name, md5 in {

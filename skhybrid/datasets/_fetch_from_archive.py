@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from skhybrid.datasets._check_hash import check_md5
+from skhybrid.datasets._check_hash import check_hash
 from skhybrid.datasets._data_home import DATA_HOME_VARIABLE, find_data_home
 from skhybrid.datasets._unpack_zip import unpack_zip
 from skhybrid.exceptions import DataNotAvailableError
@@ -25,10 +24,18 @@ class ZipArchive:
         Address of the archive.
     md5 : str
         MD5 sum of the archive, in hexadecimal digits, as its publishers state it.
+    sha256 : str or None, default=None
+        SHA-256 sum of the archive. ``None`` means that it is not known: then the MD5 sum decides.
     """
 
     url: str
     md5: str
+    sha256: str | None = None
+
+    @property
+    def described_hash(self) -> str:
+        """The sum that decides, with its name."""
+        return f"MD5 {self.md5}" if self.sha256 is None else f"SHA-256 {self.sha256}"
 
 
 def fetch_from_archive(
@@ -62,8 +69,8 @@ def fetch_from_archive(
         Further files to unpack, so that the archive is downloaded once. ``None`` means all CSV
         files in the archive's folder of ``csv_path``.
     accept_changed : bool or None, default=None
-        Whether to accept an archive with another MD5 sum, with a warning. ``None`` means an error
-        that does not offer this choice.
+        Whether to accept an archive with another SHA-256 or MD5 sum, with a warning. ``None`` means
+        an error that does not offer this choice.
     download_if_missing : bool, default=True
         Whether to download a missing file. Otherwise a missing file is an error.
 
@@ -76,12 +83,13 @@ def fetch_from_archive(
     ------
     DataNotAvailableError
         If the file does not exist and ``download_if_missing`` is false, the download fails, the
-        archive has another MD5 sum, or it lacks the file.
+        archive has another SHA-256 or MD5 sum, is no zip archive, lacks the file or cannot be
+        unpacked.
 
     Warns
     -----
     UserWarning
-        If the archive has another MD5 sum and ``accept_changed`` is true.
+        If the archive has another sum and ``accept_changed`` is true.
     """
     home = find_data_home(data_home)
     places = (home / folder / Path(csv_path).name, home / csv_path)
@@ -92,9 +100,9 @@ def fetch_from_archive(
     def not_available(reason: str) -> DataNotAvailableError:
         return DataNotAvailableError(
             f"The data set is not available: none of the files {', '.join(map(str, places))} "
-            f"exists, and {reason}. Either try again with a connection to {archive.url} (MD5 "
-            f"{archive.md5}), or download and unpack that archive yourself and name its folder "
-            f"with data_home= or the environment variable {DATA_HOME_VARIABLE}."
+            f"exists, and {reason}. Either try again with a connection to {archive.url} "
+            f"({archive.described_hash}), or download and unpack that archive yourself and "
+            f"name its folder with data_home= or the environment variable {DATA_HOME_VARIABLE}."
         )
 
     if not download_if_missing:
@@ -108,11 +116,17 @@ def fetch_from_archive(
             path = Path(scratch) / "archive.zip"
             pooch.get_logger().info("Downloading data from '%s'.", archive.url)
             pooch.HTTPDownloader()(archive.url, str(path), None)
-            check_md5(path, archive.md5, url=archive.url, accept_changed=accept_changed)
+            check_hash(
+                path,
+                md5=archive.md5,
+                sha256=archive.sha256,
+                url=archive.url,
+                accept_changed=accept_changed,
+            )
             unpack_zip(path, csv_path, home, scratch=Path(scratch) / "unpacked", also=also)
     except RequestException as error:
         raise not_available(f"the download failed ({error})") from error
-    except (zipfile.BadZipFile, ValueError) as error:
+    except ValueError as error:
         raise not_available(f"the download cannot be used ({error})") from error
     except OSError as error:
         raise not_available(f"{home} cannot hold the download ({error})") from error

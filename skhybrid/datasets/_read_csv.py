@@ -40,29 +40,39 @@ def read_csv(
     Raises
     ------
     DataNotAvailableError
-        If a column is missing or holds anything but numbers.
+        If the file is no text or cannot be opened, or a column is missing or holds anything but
+        numbers.
     """
+    try:
+        table = _read_columns(path, names, remedy, allow_empty)
+    except DataNotAvailableError:
+        raise
+    except (ValueError, csv.Error, OSError) as error:  # also UnicodeDecodeError
+        raise faulty_file(path, f"cannot be read ({error})", remedy) from error
+    table = table.reshape(-1, len(names))
+    return table[~np.isnan(table).all(axis=1)]
+
+
+def _read_columns(
+    path: Path | Traversable, names: Sequence[str], remedy: str, allow_empty: bool
+) -> np.ndarray:
+    """Read columns; raise a DataNotAvailableError if one is missing."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         header = [name.strip() for name in next(csv.reader(file, skipinitialspace=True), [])]
         missing = [name for name in names if name not in header]
         if missing:
             raise faulty_file(path, f"has no column {', '.join(missing)}", remedy)
-        try:
-            # loadtxt warns if there are no rows.
-            with warnings.catch_warnings(action="ignore", category=UserWarning):
-                table = np.loadtxt(
-                    file,
-                    delimiter=",",
-                    quotechar='"',
-                    comments=None,
-                    usecols=[header.index(name) for name in names],
-                    converters=(lambda cell: float(cell.strip() or "nan")) if allow_empty else None,
-                    ndmin=2,
-                )
-        except ValueError as error:
-            raise faulty_file(path, f"cannot be read ({error})", remedy) from error
-    table = table.reshape(-1, len(names))
-    return table[~np.isnan(table).all(axis=1)]
+        # loadtxt warns if there are no rows.
+        with warnings.catch_warnings(action="ignore", category=UserWarning):
+            return np.loadtxt(
+                file,
+                delimiter=",",
+                quotechar='"',
+                comments=None,
+                usecols=[header.index(name) for name in names],
+                converters=(lambda cell: float(cell.strip() or "nan")) if allow_empty else None,
+                ndmin=2,
+            )
 
 
 def check_row_count(table: np.ndarray, n_rows: int, path: Path, *, remedy: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -32,12 +33,10 @@ def unpack_zip(
     Raises
     ------
     ValueError
-        If the archive lacks one of the files.
-    zipfile.BadZipFile
-        If the file is not a zip archive.
+        If the file is not a zip archive, or the archive lacks one of the files or cannot unpack it.
     """
     folder = PurePosixPath(csv_path).parent
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         tables = [
             name
             for name in archive.namelist()
@@ -48,7 +47,29 @@ def unpack_zip(
             if name not in tables:
                 names = ", ".join(PurePosixPath(table).stem for table in tables) or "no CSV files"
                 raise ValueError(f"the archive has no {name}; in {folder} it has {names}")
-        unpacked = {name: archive.extract(name, scratch) for name in wanted}
+        unpacked = {name: _extracted(archive, name, scratch) for name in wanted}
     for name, unpacked_path in unpacked.items():
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(unpacked_path, home / name)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    """Open a zip archive; raise a ValueError that shows how another file begins."""
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        with path.open("rb") as file:
+            begin = file.read(40)
+        raise ValueError(
+            f"{path.name} is no zip archive ({str(error).rstrip('.')}): it has "
+            f"{path.stat().st_size} bytes and begins with {begin!r}"
+        ) from error
+
+
+def _extracted(archive: zipfile.ZipFile, name: str, folder: Path) -> str:
+    """Unpack one file; raise a ValueError that names it if its content is damaged."""
+    try:
+        return archive.extract(name, folder)
+    # RuntimeError and NotImplementedError: encrypted, or compressed by an unknown method.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise ValueError(f"the archive's {name} cannot be unpacked: {error}") from error

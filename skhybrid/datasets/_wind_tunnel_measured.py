@@ -145,9 +145,9 @@ def fetch_wind_tunnel(
     download_if_missing : bool, default=True
         Whether to download missing files. Otherwise a missing file is an error.
     accept_changed : bool, default=False
-        Whether to accept a changed archive. Publishers re-issue archives at times. If the MD5 sum
-        differs from the known sum, ``False`` raises an error and ``True`` gives a warning. Both
-        messages name both sums.
+        Whether to accept a changed archive. Publishers re-issue archives at times. If the sum
+        (SHA-256 where it is known, otherwise MD5) differs from the known one, ``False`` raises an
+        error and ``True`` gives a warning. Both messages name both sums.
 
     Returns
     -------

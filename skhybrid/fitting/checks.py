@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from skhybrid.exceptions import NetworkError, PhysicsError
-from skhybrid.model.batch import Windows
+from skhybrid.model.batch import Windows, row_chunks
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import is_out_of_memory
@@ -31,6 +31,24 @@ def check_physics(hybrid: Hybrid, x: Tensor | Windows) -> None:
     if physics is None:
         return
     coordinates = _differentiable_coordinates(hybrid)
+    gradients: dict[str, Tensor | None] = dict.fromkeys(coordinates)
+    for rows in row_chunks(x):
+        for name, gradient in _check_physics_of_rows(hybrid, rows, coordinates, len(x)).items():
+            gradients[name] = gradient if gradients[name] is None else gradients[name]
+    for name, gradient in gradients.items():
+        if gradient is None:
+            raise PhysicsError(
+                f"The output of physics {physics.name!r} has no gradient with respect to "
+                f"parameter {name!r}: it does not use it, or cuts it off (numpy, math, float(), "
+                f".item(), .detach(), torch.tensor()). If {name!r} is known, set fixed=True."
+            )
+
+
+def _check_physics_of_rows(
+    hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor], n_rows: int
+) -> dict[str, Tensor | None]:
+    """Check the physics on some of the rows; return the gradients of its summed prediction."""
+    physics = hybrid.physics
     values = described(hybrid.space.start)
     at = f" at {values}" if values else ""
     who = f"physics {physics.name!r}"
@@ -54,15 +72,16 @@ def check_physics(hybrid: Hybrid, x: Tensor | Windows) -> None:
         if bool(broken.any()):
             if isinstance(x, Windows):
                 raise PhysicsError(_described_divergence(hybrid, x, prediction.detach(), at))
+            which = "training rows" if len(x) == n_rows else "checked training rows"
             raise PhysicsError(
                 f"physics {physics.name!r} is not finite for {int(broken.sum())} of {len(x)} "
-                f"training rows{at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
+                f"{which}{at}; the first has {_described_row(hybrid, x[broken][0])}. Choose "
                 "another initial value or guard the function (torch.clamp, torch.where)."
             )
         try:
             if isinstance(x, Windows):
                 _check_rate_gradients(hybrid, x, coordinates, at)
-            _check_gradients(physics, prediction, coordinates, at)
+            return _checked_gradients(physics, prediction, coordinates, at)
         except NAMED:
             raise
         except Exception as error:
@@ -77,23 +96,19 @@ def _differentiable_coordinates(hybrid: Hybrid) -> dict[str, Tensor]:
     return {name: coordinate.requires_grad_() for name, coordinate in initial.items()}
 
 
-def _check_gradients(
+def _checked_gradients(
     physics: Physics, prediction: Tensor, coordinates: Mapping[str, Tensor], at: str
-) -> None:
-    """Raise an error for a parameter without a gradient, or with one that is not finite."""
-    for name, gradient in _gradients(prediction, coordinates).items():
-        if gradient is None:
-            raise PhysicsError(
-                f"The output of physics {physics.name!r} has no gradient with respect to "
-                f"parameter {name!r}: it does not use it, or cuts it off (numpy, math, float(), "
-                f".item(), .detach(), torch.tensor()). If {name!r} is known, set fixed=True."
-            )
-        if not bool(torch.isfinite(gradient).all()):
+) -> dict[str, Tensor | None]:
+    """Return the gradients; raise an error for one that is not finite."""
+    gradients = _gradients(prediction, coordinates)
+    for name, gradient in gradients.items():
+        if gradient is not None and not bool(torch.isfinite(gradient).all()):
             raise PhysicsError(
                 f"The gradient of physics {physics.name!r} with respect to parameter {name!r} is "
                 f"not finite{at}. Functions such as sqrt, log and powers have infinite slopes at "
                 "zero: guard them with torch.clamp or torch.where."
             )
+    return gradients
 
 
 def _gradients(prediction: Tensor, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
@@ -118,6 +133,21 @@ def check_structure(hybrid: Hybrid, x: Tensor | Windows) -> None:
         if not any(parameter.requires_grad for parameter in hybrid.network.parameters()):
             raise NetworkError("Neither physics nor nn has a parameter to learn: nothing to fit.")
     coordinates = _differentiable_coordinates(hybrid)
+    depends = not coordinates
+    for rows in row_chunks(x):
+        gradients = _structure_gradients(hybrid, rows, coordinates)
+        depends = depends or any(gradient is not None for gradient in gradients.values())
+    if not depends:
+        raise ValueError(
+            "structure returns a prediction that does not depend on the physics, so its "
+            "parameters cannot be learned. Use physics(x) in it, or set physics=None."
+        )
+
+
+def _structure_gradients(
+    hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor]
+) -> dict[str, Tensor | None]:
+    """Return the gradients of the whole model's summed prediction for some of the rows."""
     with torch.enable_grad():
         values = hybrid.space.values(coordinates)
         # Training bounds the states, too: an untrained network may let a rollout grow.
@@ -128,16 +158,11 @@ def check_structure(hybrid: Hybrid, x: Tensor | Windows) -> None:
                 "the physics is: look at structure and nn."
             )
         try:
-            gradients = _gradients(prediction, coordinates)
+            return _gradients(prediction, coordinates)
         except Exception as error:
             if is_out_of_memory(error):
                 raise
             raise NetworkError(_gradient_failure("nn and structure", error, "")) from error
-    if gradients and all(gradient is None for gradient in gradients.values()):
-        raise ValueError(
-            "structure returns a prediction that does not depend on the physics, so its "
-            "parameters cannot be learned. Use physics(x) in it, or set physics=None."
-        )
 
 
 def _check_rate_gradients(

@@ -35,10 +35,12 @@ from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import memory_errors_named, require_memory
 from skhybrid.model.scales import Scales
+from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.multistart import Observer, train_together
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
+from skhybrid.training.random_numbers import random_numbers, warn_of_turns
 from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import FitResult, Start, Status
 
@@ -68,7 +70,7 @@ def fit_hybrid(
     observer = None
     if observe is not None:
         observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
-    with seeded(fit.config.seed):  # for networks with dropout
+    with random_numbers([fit]):
         (result,) = train_together([fit], observer=observer, keep_interrupted=keep_interrupted)
     return finish_fit(prepared, fit, result, settings)
 
@@ -136,14 +138,16 @@ def prepare(
     dtype, device = settings.dtype, settings.device
     earlier_data = [each.tensors(dtype, device) for each in earlier]
     data = rows.tensors(dtype, device)
-    hybrid = assemble_hybrid(
-        settings,
-        first,
-        rows_to_check(earlier_data[0] if earlier else data),
-        start,
-        seed=network_seeds[0],
-        scales=_earlier_scales(settings, previous),
-    )
+    # The checks evaluate the untrained model, which may draw random numbers.
+    with seeded(batch_seed, on_wait=warn_of_turns), drawing(batch_seed):
+        hybrid = assemble_hybrid(
+            settings,
+            first,
+            rows_to_check(earlier_data[0] if earlier else data),
+            start,
+            seed=network_seeds[0],
+            scales=_earlier_scales(settings, previous),
+        )
     if start.failure is not None:  # not a fault of the model: the check above found none
         warn(
             "The least-squares start of the physics parameters failed, so training starts from "

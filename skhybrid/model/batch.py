@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from torch import Tensor
+
+# A network with two layers of 64 units needs about 2 kB a row with gradients: 64 MB for these rows.
+ROWS_AT_ONCE = 2**15
 
 
 class Windows(NamedTuple):
@@ -66,6 +70,14 @@ class Batch(NamedTuple):
     def weight_per_member(self) -> bool:
         """Whether the weights, unlike the rows, have a leading member axis."""
         return self.weight is not None and self.weight.ndim > self.y.ndim
+
+
+def row_chunks(x: Tensor | Windows) -> Iterator[Tensor | Windows]:
+    """Yield the rows of a large table in chunks; yield a small table, or windows, as a whole."""
+    if isinstance(x, Windows) or len(x) <= ROWS_AT_ONCE:
+        yield x
+    else:
+        yield from x.split(ROWS_AT_ONCE)
 
 
 def select_rows(x: Any, rows: Any) -> Any:

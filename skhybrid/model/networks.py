@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.functional import linear, silu
 
 from skhybrid.exceptions import NetworkError
+from skhybrid.model.dropout import use_own_dropout
 from skhybrid.model.out_of_memory import described_bytes, physical_memory
 from skhybrid.model.user_code import reason
 from skhybrid.runtime.seeds import seeded
@@ -28,7 +29,8 @@ def build_network(
     network : int, sequence of int or torch.nn.Module
         Hidden sizes of a multilayer perceptron with SiLU activations, or a module. A module is
         copied, and every layer with ``reset_parameters`` is initialised again. Other parameters and
-        frozen layers (``requires_grad`` is False) keep their values.
+        frozen layers (``requires_grad`` is False) keep their values. In a fit, dropout layers draw
+        from its own generators.
     n_inputs, n_outputs : int
         Number of input and of output columns.
     seed : int
@@ -51,10 +53,11 @@ def build_network(
     >>> sum(p.numel() for p in build_network((8,), 2, 1, seed=0).parameters())
     33
     """
-    with seeded(seed, alone=True):
+    with seeded(seed):
         if isinstance(network, nn.Module):
             reject_running_statistics(network)
             module = _initialised_copy(network)
+            use_own_dropout(module)
             _settle_lazy_layers(module, n_inputs)
         else:
             module = _perceptron(hidden_sizes(network), n_inputs, n_outputs)

@@ -1,51 +1,84 @@
-"""Seeds that leave torch's global generators unchanged."""
+"""Seeds for code that draws from torch's global generators, which all threads share."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
-# Torch has one generator for each device, and all threads draw from it.
-_lock = threading.RLock()
-# For every open ``seeded`` block, in the order of entry: the generators' states before it.
-_states_before: list[list[torch.Tensor]] = []
+
+class _Lock:
+    """Who uses torch's generators: one thread at a time.
+
+    ``taken_for_long`` is whether a fit uses them during its whole training.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.taken_for_long = False
+
+
+_generators_lock = _Lock()
 
 
 @contextlib.contextmanager
-def seeded(seed: int, *, alone: bool = False) -> Iterator[None]:
+def seeded(seed: int, *, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
     """Seed torch's generators of all devices in use, and restore their states afterwards.
+
+    Other threads wait before they seed, so the numbers drawn here depend on the seed alone.
 
     Parameters
     ----------
     seed : int
-    alone : bool, default=False
-        Whether other threads wait before they seed, so that the numbers drawn here depend on the
-        seed alone. Use it for short blocks only. Without it, fits that run at the same time in
-        several threads, as with joblib's threading backend, draw from the same generators (for
-        dropout, if a network has it). The last of them to end restores the states that the first
-        one found.
+    on_wait : callable, default=None
+        Called if this thread must wait until a fit in another thread has ended.
     """
-    with _lock if alone else contextlib.nullcontext():
-        with _lock:
-            generators = _generators()
-            before = [generator.get_state() for generator in generators]
-            _states_before.append(before)
-            for generator in generators:
-                generator.manual_seed(seed)
+    with _locked(on_wait):
+        generators = _generators()
+        before = [generator.get_state() for generator in generators]
+        for generator in generators:
+            generator.manual_seed(seed)
         try:
             yield
         finally:
-            with _lock:
-                place = next(i for i, each in enumerate(_states_before) if each is before)
-                del _states_before[place]
-                if place < len(_states_before):  # a later block, still open, restores these states
-                    _states_before[place][: len(before)] = before
-                else:
-                    for generator, state in zip(generators, before, strict=True):
-                        generator.set_state(state)
+            for generator, state in zip(generators, before, strict=True):
+                generator.set_state(state)
+
+
+@contextlib.contextmanager
+def seeded_for_long(seed: int, *, on_wait: Callable[[], None]) -> Iterator[None]:
+    """Do the same as :func:`seeded`, for a whole training."""
+    with seeded(seed, on_wait=on_wait):
+        before = _generators_lock.taken_for_long
+        _generators_lock.taken_for_long = True
+        try:
+            yield
+        finally:
+            _generators_lock.taken_for_long = before
+
+
+@contextlib.contextmanager
+def _locked(on_wait: Callable[[], None] | None) -> Iterator[None]:
+    """Wait until no other thread uses torch's generators."""
+    if not _generators_lock.lock.acquire(blocking=False):
+        if on_wait is not None and _generators_lock.taken_for_long:
+            on_wait()
+        _generators_lock.lock.acquire()
+    try:
+        yield
+    finally:
+        _generators_lock.lock.release()
+
+
+def draws_globally(function: Callable[[], object]) -> bool:
+    """Whether a function draws from torch's global generators; their states stay."""
+    with seeded(0):
+        before = [generator.get_state() for generator in _generators()]
+        function()
+        after = [generator.get_state() for generator in _generators()]
+    return not all(torch.equal(*pair) for pair in zip(before, after, strict=False))
 
 
 def _generators() -> list[torch.Generator]:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skhybrid.model.batch import select_rows
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.runtime.draws import drawing
 
 # This many rows give the physics' share to within one per cent.
 MAX_ROWS = 2000
@@ -73,8 +74,9 @@ def measure_explained_variance(
     importance = torch.ones_like(y) if target_weight is None else target_weight[rows]
     importance = importance / importance.mean()
     unit = 1.0 / hybrid.scales.target_scale
-    physics = hybrid.physics_part(x, coordinates)
-    prediction = hybrid(x, coordinates, weights)
+    with drawing(0):  # dropout here does not change the random numbers of training
+        physics = hybrid.physics_part(x, coordinates)
+        prediction = hybrid(x, coordinates, weights)
     baseline = hybrid.baseline(x, coordinates)
 
     def variance(values: Tensor) -> float:

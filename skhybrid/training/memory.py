@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from skhybrid.runtime.draws import drawing
+from skhybrid.runtime.seeds import seeded
 from skhybrid.training.members import Members
 from skhybrid.training.minibatches import rows_of
 from skhybrid.training.objective import Objective
@@ -40,7 +42,8 @@ def member_bytes(problem: Problem, start: Start, config: TrainingConfig) -> int:
         saved += tensor.numel() * tensor.element_size()
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor)
+    with seeded(config.seed), drawing(config.seed), hooks:
         objective(batch)
     parts = batch.x if isinstance(batch.x, tuple) else (batch.x,)
     tensors = [member.flat] * PARAMETER_COPIES + [part for part in parts if part is not None]

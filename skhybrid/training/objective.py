@@ -18,6 +18,9 @@ from skhybrid.training.penalties import ON_CONTRIBUTION, Penalties
 
 # Largest number of targets evaluated at once without a gradient.
 MAX_TARGETS_AT_ONCE = 2**17
+# Several members are evaluated on so many targets in all, each on at least so many rows.
+MAX_TARGETS_OF_MEMBERS = 2**18
+MIN_ROWS_OF_MEMBERS = 10_240
 
 
 class Objective:
@@ -101,6 +104,8 @@ class Objective:
             evaluate = evaluate.for_rows_of_members()
             n_rows, n_all = data.n_rows, data.n_all
         chunk = max(1, MAX_TARGETS_AT_ONCE // max(1, numbers_in_row))
+        of_members = MAX_TARGETS_OF_MEMBERS // (max(1, numbers_in_row) * self.members.n_members)
+        chunk = min(chunk, max(MIN_ROWS_OF_MEMBERS, of_members))
         for start in range(0, n_rows, chunk):
             rows = slice(start, min(start + chunk, n_rows))
             losses = evaluate(*self._arguments(rows_of(data, rows)))

@@ -13,10 +13,19 @@ AUTO_STEPS = 3000
 # rows.
 AUTO_WINDOW_STEPS = 1000
 
-# Training sees every row of a large table at least this many times.
+# Training sees every row at least this many times, or as often as the limits below allow.
 AUTO_MIN_EPOCHS = 20
 
 AUTO_BATCH_SIZE = 64
+
+# Large tables have larger minibatches, so that the number of steps is bounded. At the same rates,
+# some 3,200 steps with them give θ and the prediction as accurately as many more small steps
+# (benchmarks/bench_rows.py). First, from 10,240 rows on, minibatches grow. Then, from 102,400 rows
+# on, the number of epochs falls, because further growth costs time and hardly lowers the noise of
+# a gradient. From 1,024,000 rows on, two epochs are left, and minibatches grow again.
+AUTO_MAX_STEPS = 3200
+AUTO_LARGE_BATCH_SIZE = 640
+AUTO_LEAST_EPOCHS = 2
 
 
 @dataclass(frozen=True)
@@ -49,19 +58,31 @@ class Schedule:
         ----------
         n_rows : int
         batch_size : int, "auto" or None
-            Largest size of a minibatch; None means one minibatch with all rows.
+            Largest size of a minibatch; None means one minibatch with all rows. "auto" is
+            :data:`AUTO_BATCH_SIZE`, and more for many rows.
         n_epochs : int or "auto"
         n_steps : int
             Number of steps for ``n_epochs="auto"``.
         """
-        if batch_size == "auto":
-            batch_size = AUTO_BATCH_SIZE
+        least_epochs = AUTO_MIN_EPOCHS
+        is_auto = batch_size == "auto"
+        if is_auto:
+            batch_size = _automatic_batch_size(n_rows)
         batch_size = n_rows if batch_size is None else min(batch_size, n_rows)
         n_batches = math.ceil(n_rows / batch_size)
+        if is_auto:
+            least_epochs = min(least_epochs, math.ceil(AUTO_MAX_STEPS / n_batches))
         if n_epochs == "auto":
-            n_epochs = max(AUTO_MIN_EPOCHS, math.ceil(n_steps / n_batches))
+            n_epochs = max(least_epochs, math.ceil(n_steps / n_batches))
         return cls(n_epochs, n_batches, n_rows // n_batches)
 
     def decay(self, step: int) -> float:
         """Return the factor of the learning rate at a step: half a cosine from one to zero."""
         return 0.5 * (1.0 + math.cos(math.pi * step / (self.n_epochs * self.n_batches)))
+
+
+def _automatic_batch_size(n_rows: int) -> int:
+    """Return the size of a minibatch for a number of rows."""
+    many = math.ceil(n_rows * AUTO_MIN_EPOCHS / AUTO_MAX_STEPS)
+    very_many = math.ceil(n_rows * AUTO_LEAST_EPOCHS / AUTO_MAX_STEPS)
+    return max(AUTO_BATCH_SIZE, min(many, AUTO_LARGE_BATCH_SIZE), very_many)

@@ -143,6 +143,32 @@ def test_archive_without_the_file_is_an_error(also, server, tmp_path, everything
 def test_page_instead_of_the_archive_is_an_error(server, tmp_path, everything_in):
     server.content = b"<html>moved</html>"
     archive = ZipArchive(server.url, hashlib.md5(server.content).hexdigest())
-    with pytest.raises(DataNotAvailableError, match="cannot be used"):
+    with pytest.raises(DataNotAvailableError, match="cannot be used") as raised:
         fetch(archive, tmp_path)
+    for part in ("no zip archive", "<html>moved", archive.url, "data_home=", "set_v1/run.csv"):
+        assert part in str(raised.value)
+    assert everything_in(tmp_path) == []
+
+
+def test_known_sha256_sum_decides(server, tmp_path, everything_in):
+    archive = server.serve_zip(MEMBERS)
+    right = hashlib.sha256(server.content).hexdigest()
+    wrong = ZipArchive(archive.url, archive.md5, sha256="0" * 64)
+    with pytest.raises(DataNotAvailableError, match="its SHA-256 sum is") as raised:
+        fetch(wrong, tmp_path)
+    assert f"(SHA-256 {wrong.sha256})" in str(raised.value)
+    assert right in str(raised.value)
+    assert everything_in(tmp_path) == []
+    assert fetch(ZipArchive(archive.url, "0" * 32, sha256=right), tmp_path).is_file()
+
+
+def test_damaged_member_is_an_error_that_names_it(server, tmp_path, everything_in):
+    server.serve_zip({"set_v1/run.csv": "a,b\n1,2\n" * 50})
+    content = bytearray(server.content)
+    content[50] ^= 255  # in the member's compressed data
+    server.content = bytes(content)
+    archive = ZipArchive(server.url, hashlib.md5(server.content).hexdigest())
+    with pytest.raises(DataNotAvailableError, match=r"run\.csv cannot be unpacked") as raised:
+        fetch(archive, tmp_path)
+    assert archive.url in str(raised.value)
     assert everything_in(tmp_path) == []

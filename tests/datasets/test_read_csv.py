@@ -64,6 +64,24 @@ def test_fault_is_named_with_file_and_remedy(text, complaint, tmp_path):
     assert str(raised.value).endswith(REMEDY)
 
 
+@pytest.mark.parametrize(
+    "content", [b"a,b,c\n1,\xff,2\n", b"\xff\xfea", b"PK\x03\x04\x00\xe9", b"a,\0,c\n1,2,3\n"]
+)
+def test_binary_file_is_named_with_a_remedy(content, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataNotAvailableError) as raised:
+        read_csv(path, ("a", "b"), remedy=REMEDY)
+    assert str(path) in str(raised.value)
+    assert str(raised.value).endswith(REMEDY)
+
+
+def test_file_that_cannot_be_opened_is_named_with_a_remedy(tmp_path):
+    with pytest.raises(DataNotAvailableError, match="cannot be read") as raised:
+        read_csv(tmp_path, ("a",), remedy=REMEDY)
+    assert str(raised.value).endswith(REMEDY)
+
+
 def test_row_count(tmp_path):
     check_row_count(np.ones((3, 2)), 3, tmp_path, remedy=REMEDY)
     with pytest.raises(DataNotAvailableError, match="3 rows, the published data have 4") as raised:

@@ -56,5 +56,18 @@ def test_missing_file_is_named_and_nothing_is_moved(csv_path, also, complaint, u
 def test_file_that_is_no_zip_archive_is_an_error(tmp_path):
     path = tmp_path / "archive.zip"
     path.write_text("<html>moved</html>")
-    with pytest.raises(zipfile.BadZipFile):
+    with pytest.raises(ValueError, match=r"archive.zip is no zip archive .*begins with b'<html>"):
         unpack_zip(path, "set/run.csv", tmp_path, scratch=tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_damaged_member_is_named_and_nothing_is_moved(compression, tmp_path):
+    path = tmp_path / "archive.zip"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("set/run.csv", "1,2\n" * 50 + "the end")
+    content = bytearray(path.read_bytes())
+    content[45] ^= 255  # in the member's data, behind its header of 41 bytes
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"set/run\.csv cannot be unpacked"):
+        unpack_zip(path, "set/run.csv", tmp_path / "home", scratch=tmp_path / "scratch")
+    assert not (tmp_path / "home").exists()

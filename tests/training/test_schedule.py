@@ -45,8 +45,29 @@ def test_automatic_values(monkeypatch):
     assert Schedule.for_rows(640, "auto", "auto", n_steps=1000) == Schedule(100, 10, 64)
     assert Schedule.for_rows(10, "auto", "auto", n_steps=1000) == Schedule(1000, 1, 10)
     assert Schedule.for_rows(192, "auto", "auto", n_steps=1000) == Schedule(334, 3, 64)
-    assert Schedule.for_rows(64_000, "auto", "auto", n_steps=1000) == Schedule(20, 1000, 64)
+    assert Schedule.for_rows(10_000, "auto", "auto", n_steps=3000) == Schedule(20, 157, 63)
     assert Schedule.for_rows(640, "auto", 3) == Schedule(3, 10, 64)
+
+
+@pytest.mark.parametrize("n_steps", [1000, 3000])
+def test_many_rows_have_larger_minibatches_and_fewer_epochs_so_that_steps_are_bounded(n_steps):
+    def schedule(n_rows):
+        return Schedule.for_rows(n_rows, "auto", "auto", n_steps=n_steps)
+
+    assert schedule(10_240) == Schedule(20, 160, 64)
+    assert schedule(50_000) == Schedule(20, 160, 312)
+    assert schedule(200_000) == Schedule(11, 313, 638)
+    assert schedule(1_000_000) == Schedule(3, 1563, 639)
+    assert schedule(10_000_000) == Schedule(2, 1600, 6250)
+    for n_rows in (10_241, 12_345, 99_999, 102_401, 350_001, 1_000_003, 3_000_001):
+        found = schedule(n_rows)
+        assert 3000 <= found.n_epochs * found.n_batches < 4800
+        assert 64 <= found.batch_size == n_rows // found.n_batches
+
+
+def test_a_given_size_of_minibatches_stays_and_has_twenty_epochs():
+    assert Schedule.for_rows(200_000, 64, "auto") == Schedule(20, 3125, 64)
+    assert Schedule.for_rows(200_000, "auto", 7).n_epochs == 7
 
 
 def test_the_rate_decays_from_one_to_zero_along_a_half_cosine():
