@@ -17,6 +17,7 @@ __all__ = [
     "PoorFitWarning",
     "SearchInterruptedWarning",
     "SerialMembersWarning",
+    "ShortTrainingWarning",
     "StructureError",
     "TrainingError",
 ]
@@ -76,6 +77,10 @@ class PhysicsInitWarning(UserWarning):
 
 class SerialMembersWarning(UserWarning):
     """The model cannot be vectorised over fits, so fits are trained one after the other."""
+
+
+class ShortTrainingWarning(UserWarning):
+    """Training is too short to compare candidates: physics parameters have not settled."""
 
 
 class FitInterruptedWarning(UserWarning):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from skhybrid.model_selection.fold_statistics import (
-    about_as_stable,
     folds_with_results,
     held_out_losses,
     log_spread,
@@ -17,6 +16,7 @@ from skhybrid.model_selection.fold_statistics import (
     theta_columns,
     within_one_standard_error,
 )
+from skhybrid.model_selection.plateau import Plateau, warn_of_short_training
 
 
 class one_standard_error:
@@ -173,9 +173,15 @@ class stable:
                 "cv_results_ does not have them. Search with scoring=score_and_physics_params "
                 "(from skhybrid.model_selection)."
             )
-        values, restarts = stacked(columns)
-        there = folds_with_results(values, "fit")
-        values, restarts = values[:, there], restarts[:, there]
-        as_stable = about_as_stable(values, restarts)
-        logs = log_spread(spread(values, restarts))
-        return simplest(as_stable, parameter_values(results, self.name), logs)
+        folds_with_results(stacked(columns)[0], "fit")  # warns of folds that do not count
+        sizes = parameter_values(results, self.name)
+        plateau = Plateau.of(results)
+        logs = log_spread(spread(*stacked(columns)))
+        would_be = simplest(plateau.would_be_stable, sizes, logs)
+        chosen = simplest(plateau.stable, sizes, logs) if plateau.stable.any() else would_be
+        if not plateau.settled[would_be]:
+            consequence = "A value at which they have settled is chosen."
+            if chosen == would_be:
+                consequence = "No other value is better in this respect, so it is chosen."
+            warn_of_short_training(results, would_be, self.name, sizes[would_be], consequence)
+        return chosen
