@@ -114,6 +114,16 @@ class stable:
     as a criterion, and not the loss alone, is the idea of [1]_; the comparison of runs from
     different starts with the variation that they should have anyhow is the idea of [2]_.
 
+    The physics alone is always reproducible. So only values count
+
+    - whose prediction is admissible: the mean held-out loss is within two paired standard errors
+      of the best one, or exceeds it by no more than what the network adds, which is its share of
+      the explained variance. Otherwise the network leaves out most of what it could explain;
+    - at which no part has vanished (:class:`~skhybrid.exceptions.CollapseWarning`) in any fold;
+    - at which :math:`\theta` has settled: its mean change over folds in the second half of training
+      is at most :math:`u`, or one per cent of its size. While :math:`\theta` is on its way from its
+      start, it is at the same wrong place in every fold.
+
     Parameters
     ----------
     name : str
@@ -128,10 +138,19 @@ class stable:
 
     Notes
     -----
+    If no value is admissible, or at none of them :math:`\theta` has settled, this condition does not
+    count. Without the columns "physics_share" and "drift <name>" in ``cv_results_``, which
+    ``score_and_physics_params`` gives, the conditions are taken to hold.
+
     Give the estimator ``n_restarts=3`` or so. With one restart, the dependence on the start shows
     only in the differences between folds. The rule leaves out a parameter that is at a bound in
-    all folds and therefore has no spread. It does not use scores, so a fold counts even if all its
-    held-out targets are missing. A fold on which every fit failed is left out with a warning.
+    all folds and therefore has no spread. A fold counts for the spread even if all its held-out
+    targets are missing. A fold on which every fit failed is left out with a warning.
+
+    Warns
+    -----
+    ShortTrainingWarning
+        If :math:`\theta` has not settled at the value that would be chosen otherwise.
 
     References
     ----------
