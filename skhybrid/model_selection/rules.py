@@ -138,8 +138,8 @@ class stable:
 
     Notes
     -----
-    If no value is admissible, or at none of them :math:`\theta` has settled, this condition does not
-    count. Without the columns "physics_share" and "drift <name>" in ``cv_results_``, which
+    If no value is admissible, or :math:`\theta` has settled at none of them, this condition does
+    not count. Without the columns "physics_share" and "drift <name>" in ``cv_results_``, which
     ``score_and_physics_params`` gives, the conditions are taken to hold.
 
     Give the estimator ``n_restarts=3`` or so. With one restart, the dependence on the start shows

@@ -100,7 +100,7 @@ def test_a_network_that_vanished_is_reported():
     assert "1.0e-08 of the target's variance and left 4.0e-01 unexplained" in message
     assert "try a tenth of rho (rho=0.3 may be too large for perturbation='global')" in message
     (message,) = collapse_warnings(VANISHED_NETWORK, rho=0.3, l2=10.0, learning_rate=0.1)
-    parts = ("leave learning_rate at its default 0.003", "then try l2=0 (l2=10", "then try a tenth")
+    parts = ("leave learning_rate at its default 0.006", "then try l2=0 (l2=10", "then try a tenth")
     places = [message.find(part) for part in parts]
     assert min(places) > 0
     assert places == sorted(places)
