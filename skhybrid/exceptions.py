@@ -18,6 +18,7 @@ __all__ = [
     "RandomNetworkWarning",
     "SearchInterruptedWarning",
     "SerialMembersWarning",
+    "ShortTrainingWarning",
     "SolverWarning",
     "StructureError",
     "TrainingError",
@@ -86,6 +87,10 @@ class SerialMembersWarning(UserWarning):
 
 class SolverWarning(UserWarning):
     """The steps of a solver are too long: smaller ones would change θ or the prediction."""
+
+
+class ShortTrainingWarning(UserWarning):
+    """Training is too short to compare candidates: physics parameters have not settled."""
 
 
 class FitInterruptedWarning(UserWarning):

@@ -131,12 +131,12 @@ CASES = {
     "NaN in X": case("X contains NaN", x=replaced(X, math.nan)),
     "infinity in X": case("X contains infinity", x=replaced(X, math.inf)),
     "complex X": case("Complex data not supported", x=replaced(X, 1j)),
-    "X beyond float32": case("X has values beyond 3.4e", x=replaced(X, 1e39)),
+    "X beyond float32": case("X has the value .* beyond 3.4e", x=replaced(X, 1e39)),
     "NaN in y": case("y contains NaN", y=np.where(LARGE, np.nan, Y)),
     "infinity in y": case("y contains inf", y=np.where(LARGE, np.inf, Y)),
     "infinity in masked y": masked_case("y contains inf", y=np.where(LARGE, -np.inf, Y)),
     "complex y": case("Complex data not supported", y=Y + 1j),
-    "y beyond float32": case("y has values beyond 3.4e", y=Y * 1e39),
+    "y beyond float32": case("y has the value .* beyond 3.4e", y=Y * 1e39),
     "y all missing": masked_case("Every target is missing", y=Y * np.nan),
     "a target all missing": masked_case(
         "Target column 1 is missing in every row", y=np.column_stack([Y, Y * np.nan]), physics=None

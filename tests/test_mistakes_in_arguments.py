@@ -154,14 +154,17 @@ def fitted_states():
         ({"first_outputs": HEATED[:, :0]}, r"shape \(5, 0, 2\); it must .* one at least"),
         ({"first_outputs": HEATED[:2, :3]}, r"first_outputs has shape \(2, 3, 2\)"),
         ({"first_outputs": HEATED * np.inf}, "first_outputs contains infinity"),
-        ({"first_outputs": HEATED[:, :3] * 1e80}, "first_outputs has values beyond 3.4e[+]38"),
+        (
+            {"first_outputs": HEATED[:, :3] * 1e80},
+            "first_outputs has the value .* beyond 3.4",
+        ),
         ({"first_outputs": torch.ones(5, 3, 2, requires_grad=True)}, "first_outputs is a tensor"),
         ({"initial_states": [1.0]}, r"initial_states has shape \(1,\).*must have shape \(5, 2\)"),
         ({"initial_states": FIRST * np.nan}, "initial_states contains NaN in column 0, 5 of 5"),
-        ({"initial_states": FIRST * 1e80}, "initial_states has values beyond 3.4e[+]38"),
+        ({"initial_states": FIRST * 1e80}, "initial_states has the value .* beyond 3.4"),
         ({"X": HEATING[:0]}, "X has no trajectories"),
         ({"X": []}, "X has no trajectories"),
-        ({"X": HEATING * 1e80}, "X has values beyond 3.4e[+]38"),
+        ({"X": HEATING * 1e80}, "X has the value .* beyond 3.4"),
     ],
     ids=lambda given: str(given)[:40],
 )
@@ -190,9 +193,9 @@ def test_times_that_cannot_be_predicted(fitted_states, times, message):
 
 
 def test_numbers_beyond_the_dtype_cannot_be_predicted(fitted_states):
-    with pytest.raises(ValueError, match=r"X has values beyond 3.4e[+]38, .*float32"):
+    with pytest.raises(ValueError, match=r"X has the value .* beyond 3.4, .*float32"):
         fitted_states.predict(FIRST * 1e80)
-    with pytest.raises(ValueError, match=r"X has values beyond 3.4e[+]38, .*float32"):
+    with pytest.raises(ValueError, match=r"X has the value .* beyond 3.4, .*float32"):
         make().fit(RIVER, FLOW).predict(RIVER * 1e80)
     model = make(nn=None, dtype="float64").fit(RIVER, FLOW)
     assert np.isfinite(copy.deepcopy(model).predict(RIVER * 1e80)).all()
@@ -204,7 +207,7 @@ def test_numbers_beyond_the_dtype_cannot_be_predicted(fitted_states):
         ({"times": [1.0, 2.0]}, "times must be one finite number, or one for each of the 5"),
         ({"times": np.nan}, "times must be one finite number"),
         ({"inputs": np.ones((5, 3))}, r"inputs has shape \(5, 3\).*must have shape \(5, 1\)"),
-        ({"states": FIRST * 1e80}, "states has values beyond"),
+        ({"states": FIRST * 1e80}, "states has the value"),
     ],
     ids=lambda given: str(given)[:20],
 )

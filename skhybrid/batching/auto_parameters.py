@@ -13,7 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
 from sklearn.utils.validation import _num_samples
 
-from skhybrid.batching.comparison import Comparison, candidate_path, without_collapse
+from skhybrid.batching.comparison import Comparison, candidate_path, joined
 from skhybrid.data.missing_targets import read_table_targets
 from skhybrid.exceptions import FitInterruptedWarning
 from skhybrid.fitting.inputs import read_inputs
@@ -27,7 +27,7 @@ from skhybrid.model_selection.fold_statistics import (
     within_one_standard_error,
 )
 from skhybrid.model_selection.rules import one_standard_error, stable
-from skhybrid.runtime.user_warnings import warn
+from skhybrid.runtime.user_warnings import warn, warnings_caught
 
 AUTO = "auto"
 
@@ -45,6 +45,9 @@ PENALTIES = {
     "functional_norm": (0.0, 1e-4, 1e-3, 1e-2, 1e-1),
     "orthogonality": (0.0, 1e-3, 1e-2, 1e-1, 1.0),
 }
+
+# If the largest value is chosen, this many larger ones are compared too.
+N_BEYOND = 2
 
 # Values used while another parameter is chosen.
 DEFAULTS = {
@@ -183,7 +186,7 @@ def _rows_with_a_target(estimator: Any, X: Any, y: Any, sample_weight: Any) -> t
 
 
 def _choose_rho(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[float, dict]:
-    """Choose the radius of the first phase: the smallest with a reproducible θ.
+    """Choose the radius of the first phase: the smallest with a reproducible θ that predicts well.
 
     Without free physics parameters it is the largest that predicts as well as the best.
     """
@@ -191,12 +194,12 @@ def _choose_rho(comparison: Comparison, chosen: Mapping[str, Any]) -> tuple[floa
         return DEFAULTS["rho"], candidate_path({"params": []}, "rho", None)
     fixed = {**chosen, "refine_rho": None}
     fixed["n_restarts"] = max(N_RESTARTS, comparison.estimator.n_restarts)
-    results = comparison.results([{**fixed, "rho": rho} for rho in RADII])
-    rule: Callable[[dict], int] = stable("rho")
-    if not theta_columns(results):
-        rule = one_standard_error("rho")
-    best = rule(without_collapse(results))
-    return RADII[best], candidate_path(results, "rho", best)
+
+    def choose(results: Mapping[str, Any]) -> int:
+        rule = stable("rho") if theta_columns(results) else one_standard_error("rho")
+        return rule(results)
+
+    return _compare(comparison, fixed, "rho", RADII, choose)
 
 
 def _choose_refine_rho(
@@ -206,22 +209,50 @@ def _choose_refine_rho(
 
     The default stays unless another radius is better by more than one standard error.
     """
-    results = comparison.results([{**chosen, "refine_rho": radius} for radius in REFINE_RADII])
-    losses = held_out_losses(results)
-    as_good = within_one_standard_error(losses)
-    default = REFINE_RADII.index(DEFAULTS["refine_rho"])
-    best = default if as_good[default] else lowest(losses)
-    return REFINE_RADII[best], candidate_path(results, "refine_rho", best)
+
+    def choose(results: Mapping[str, Any]) -> int:
+        losses = held_out_losses(results)
+        as_good = within_one_standard_error(losses)
+        default = REFINE_RADII.index(DEFAULTS["refine_rho"])
+        return default if as_good[default] else lowest(losses)
+
+    return _compare(comparison, chosen, "refine_rho", REFINE_RADII, choose)
 
 
 def _choose_penalty(
     comparison: Comparison, chosen: Mapping[str, Any], name: str
 ) -> tuple[float, dict]:
     """Choose the largest weight of a penalty that predicts as well as the best one."""
-    values = PENALTIES[name]
     fixed = {**chosen, "refine_rho": None}
+    return _compare(comparison, fixed, name, PENALTIES[name], one_standard_error(name))
+
+
+def _compare(
+    comparison: Comparison,
+    fixed: Mapping[str, Any],
+    name: str,
+    values: Sequence[float | None],
+    choose: Callable[[dict], int],
+) -> tuple[Any, dict[str, Any]]:
+    """Choose one of the values, or a larger one if the largest is the best.
+
+    If the largest value is chosen, :data:`N_BEYOND` larger ones are compared too, at the ratio of
+    the two largest.
+    """
+    values = list(values)
     results = comparison.results([{**fixed, name: value} for value in values])
-    best = one_standard_error(name)(results)
+    with warnings_caught() as caught:
+        best = choose(results)
+    numbers = sorted(value for value in values if value is not None)
+    if values[best] == numbers[-1] and numbers[-1] > 0.0:
+        ratio = numbers[-1] / numbers[-2] if len(numbers) > 1 and numbers[-2] > 0.0 else 10.0
+        beyond = [float(f"{numbers[-1] * ratio**power:.6g}") for power in range(1, N_BEYOND + 1)]
+        more = comparison.results([{**fixed, name: value} for value in beyond])
+        values, results = values + beyond, joined(results, more)
+        best = choose(results)
+    else:
+        for each in caught:
+            warn(each.message)
     return values[best], candidate_path(results, name, best)
 
 
@@ -254,13 +285,12 @@ def _eliminate(
     """
     sets = [list(names)]
     results = comparison.results([{**fixed, "nn_features": sets[0]}])
-    columns = [key for key in results if key == "params" or "_test_" in key]
     current = sets[0]
     while len(current) > 1:
         smaller = [[each for each in current if each != left_out] for left_out in current]
         more = comparison.results([{**fixed, "nn_features": subset} for subset in smaller])
         n_before = len(sets)
-        results = {key: _concatenated(results[key], more[key]) for key in results if key in columns}
+        results = joined(results, more)
         sets += smaller
         losses = held_out_losses(results)
         best = n_before + int(losses[n_before:].mean(axis=1).argmin())
@@ -281,7 +311,3 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     if inputs.feature_names is not None:
         return list(inputs.feature_names)
     return list(range(inputs.rows.x.shape[1]))
-
-
-def _concatenated(first: Any, second: Any) -> Any:
-    return [*first, *second] if isinstance(first, list) else np.concatenate([first, second])

@@ -18,9 +18,9 @@ from skhybrid.exceptions import (
     PoorFitWarning,
     SerialMembersWarning,
 )
-from skhybrid.fitting.diagnostics import NOTHING
 from skhybrid.model_selection.fold_statistics import excess, held_out_losses, spread, theta_columns
-from skhybrid.model_selection.scoring import THETA, score_and_physics_params
+from skhybrid.model_selection.plateau import Plateau
+from skhybrid.model_selection.scoring import PHYSICS_SHARE, score_and_physics_params
 from skhybrid.runtime.user_warnings import warn
 
 # A comparison leaves out candidates that fail and handles those that collapse: no warnings.
@@ -137,14 +137,13 @@ class _ScoringFailed(BaseException):
 
 
 def _score(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
-    """Return the score, the physics parameters and the physics' share of a fit."""
+    """Return :func:`score_and_physics_params`, also where all weights are zero."""
     if sample_weight is not None and not np.asarray(sample_weight).any():
         sample_weight = None
     try:
-        scores = score_and_physics_params(estimator, X, y, sample_weight)
+        return score_and_physics_params(estimator, X, y, sample_weight)
     except Exception as error:
         raise _ScoringFailed(error) from error
-    return scores | {"physics_share": estimator.physics_share_}
 
 
 def object_array(values: Sequence[Any]) -> np.ndarray:
@@ -153,20 +152,6 @@ def object_array(values: Sequence[Any]) -> np.ndarray:
     for index, value in enumerate(values):
         array[index] = value
     return array
-
-
-def without_collapse(results: dict[str, Any]) -> dict[str, Any]:
-    """Return results in which θ is NaN where the network has vanished.
-
-    There θ is the estimate of the physics alone: reproducible, but perhaps wrong.
-    """
-    vanished = np.asarray(results["mean_test_physics_share"]) > 1.0 - NOTHING
-    if vanished.all():
-        return results
-    return {
-        key: np.where(vanished, np.nan, column) if f"test_{THETA}" in key else column
-        for key, column in results.items()
-    }
 
 
 def candidate_path(results: Mapping[str, Any], name: str, best: int | None) -> dict[str, Any]:
@@ -182,10 +167,29 @@ def candidate_path(results: Mapping[str, Any], name: str, best: int | None) -> d
         "score": -losses.mean(axis=1),
         "worse than best": worse,
         "standard error": error,
-        "physics share": np.asarray(results["mean_test_physics_share"]),
+        "physics share": np.asarray(results[f"mean_test_{PHYSICS_SHARE}"]),
         "chosen": np.arange(len(values)) == best,
     }
-    for parameter, (theta, restarts) in theta_columns(results).items():
+    columns = theta_columns(results)
+    if columns:
+        plateau = Plateau.of(results)
+        path |= {"admissible": plateau.admissible, "settled": plateau.settled}
+    for parameter, (theta, restarts) in columns.items():
         path[parameter] = theta.mean(axis=1)
         path[f"spread of {parameter}"] = spread(theta, restarts)
     return path
+
+
+def joined(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the results of more candidates after those of the first ones."""
+    columns = [key for key in first if key == "params" or "_test_" in key]
+    columns += [key for key in first if key.startswith("param_") and key in second]
+    return {
+        key: [*first[key], *second[key]]
+        if isinstance(first[key], list)
+        else np.ma.concatenate([first[key], second[key]])
+        if np.ma.isMaskedArray(first[key])
+        else np.concatenate([first[key], second[key]])
+        for key in columns
+        if not key.startswith("rank_")
+    }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,16 +81,36 @@ class Rows:
         )
 
 
-def require_range(name: str, array: np.ndarray, dtype: torch.dtype) -> None:
-    """Raise a ValueError if an array has numbers that are too large for a dtype."""
+def require_range(
+    name: str, array: np.ndarray, dtype: torch.dtype, columns: Sequence[str] | None = None
+) -> None:
+    """Raise a ValueError that names the first number that is too large for a dtype, if any.
+
+    Parameters
+    ----------
+    name : str
+        Name of the array.
+    array : array of shape (n,), (n, n_columns) or (n, n_times, ...)
+    dtype : torch.dtype
+    columns : sequence of str, default=None
+        Names of the columns, for an array with two axes.
+    """
     largest = torch.finfo(dtype).max
     # fmin and fmax ignore NaN, and need no copy of a large table.
     low, high = (each.reduce(array, axis=None, initial=0.0) for each in (np.fmin, np.fmax))
-    if max(-low, high) > largest:
-        raise ValueError(
-            f"{name} has values beyond {largest:.1e}, the largest of {dtype}. Choose smaller "
-            "units, or dtype='float64'."
-        )
+    if max(-low, high) <= largest:
+        return
+    where = tuple(int(i) for i in np.argwhere((array > largest) | (array < -largest))[0])
+    place = f"row {where[0]}" if where else "it"
+    if array.ndim == 2:
+        column = where[1] if columns is None else repr(str(columns[where[1]]))
+        place = f"column {column}, row {where[0]}"
+    elif array.ndim > 2:
+        place = f"element [{', '.join(map(str, where))}]"
+    raise ValueError(
+        f"{name} has the value {array[where]:.6g} in {place}, beyond {largest:.1e}, the largest of "
+        f"{dtype}. Choose smaller units, or dtype='float64'."
+    )
 
 
 def evenly_spaced(n: int, most: int) -> np.ndarray | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from skhybrid.exceptions import CollapseWarning, FitInterruptedWarning, NonFiniteLossWarning
-from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.settings import DEFAULT_LEARNING_RATE, FitSettings
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.explained_variance import ExplainedVariance
@@ -19,6 +19,8 @@ SOMETHING = 1e-4
 MIN_SHARE_ROWS = 10
 # With a smaller share of the explained variance, the physics does not explain the data.
 SMALL_SHARE = 0.01
+# A learning rate that exceeds the default by this factor is the likeliest cause of a collapse.
+MUCH = 3.0
 
 RESTORED = "its last good parameters were restored"
 
@@ -86,22 +88,58 @@ def warn_of_collapse(
     """
     if hybrid.physics is None or n_rows < MIN_SHARE_ROWS:
         return
-    if (
-        explained.network < NOTHING
-        and explained.residual > SOMETHING
-        and settings.optimizer == "sam"
-    ):
+    remedies = _remedies_for_network(settings)
+    if explained.network < NOTHING and explained.residual > SOMETHING and remedies:
         warn(
             f"The network's part vanished while theta was estimated: it explained "
             f"{explained.network:.1e} of the target's variance and left {explained.residual:.1e} "
-            f"unexplained. rho={settings.rho} is too large for "
-            f"perturbation={settings.perturbation!r}; try a tenth of it.",
+            f"unexplained. Unless the rest is noise, {', then '.join(remedies)}.",
             CollapseWarning,
         )
     elif explained.physics_share < SMALL_SHARE and hybrid.space.shapes:
         warn(
             f"The physics' part vanished: it explained {100 * explained.physics_share:.2f} % of "
-            "what the model explains, so its parameters mean little. Try a larger rho "
-            f"(rho={settings.rho}), a functional_norm, or other initial values.",
+            "what the model explains, so its parameters mean little. To mend it, "
+            f"{', then '.join(_remedies_for_physics(settings))}.",
             CollapseWarning,
         )
+
+
+def _remedies_for_network(settings: FitSettings) -> list[str]:
+    """Return what to try if the network vanished, the likeliest cause first."""
+    remedies = _remedies_for_rate(settings)
+    for name in ("l2", "functional_norm"):
+        if getattr(settings, name) > 0.0:
+            remedies.append(f"try {name}=0 ({name}={getattr(settings, name):g} may be too large)")
+    if settings.uses_sam:
+        remedies.append(
+            f"try a tenth of rho (rho={settings.rho} may be too large for "
+            f"perturbation={settings.perturbation!r})"
+        )
+    return remedies
+
+
+def _remedies_for_physics(settings: FitSettings) -> list[str]:
+    """Return what to try if the physics vanished, the likeliest cause first.
+
+    A larger radius or penalty does not bring back physics that begins where it explains nothing.
+    """
+    remedies = _remedies_for_rate(settings)
+    if settings.physics_init == "given":
+        remedies.append("set physics_init='least_squares', or give other initial values")
+    remedies.append(
+        "fit nn=None: if the physics alone explains as little, its columns, units or form do not "
+        "suit these data; otherwise let the network read other columns than the physics "
+        "(nn_features)"
+    )
+    return remedies
+
+
+def _remedies_for_rate(settings: FitSettings) -> list[str]:
+    """Return what to try if the learning rate is far above the default."""
+    if settings.learning_rate <= MUCH * DEFAULT_LEARNING_RATE:
+        return []
+    return [
+        f"leave learning_rate at its default {DEFAULT_LEARNING_RATE:g} "
+        f"(learning_rate={settings.learning_rate:g} is much larger)"
+    ]

@@ -17,7 +17,14 @@ from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
 from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_interrupt, warn_of_non_finite
 from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import Finding, tell_user
-from skhybrid.fitting.fitted import Fitted, learned_states, user_values, with_range_of, with_weights
+from skhybrid.fitting.fitted import (
+    Fitted,
+    drift_since,
+    learned_states,
+    user_values,
+    with_range_of,
+    with_weights,
+)
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.parameter_warnings import findings_of_training
 from skhybrid.fitting.poor_fits import findings_of_data
@@ -253,6 +260,7 @@ def finish_fit(
         physics_share=result.explained.physics_share,
         n_rows=len(rows),
         learned_states=learned_states(result.coordinates, rows, prepared.trajectory_info),
+        drift=drift_since(hybrid, result.midway, result.coordinates),
     )
 
 

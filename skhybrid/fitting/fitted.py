@@ -45,6 +45,9 @@ class Fitted:
         Number of training rows.
     learned_states : array of shape (n, *state_shape) or None
         Learned initial states of the training trajectories.
+    drift : dict of str to float or array, or None
+        Change of the physics parameters in the second half of the first phase, in the user's
+        units; None if training did not run for all of its epochs, and for least squares.
     """
 
     hybrid: Hybrid
@@ -57,6 +60,7 @@ class Fitted:
     physics_share: float = math.nan
     n_rows: int = 0
     learned_states: np.ndarray | None = None
+    drift: dict[str, float | np.ndarray] | None = None
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -101,6 +105,16 @@ def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, 
     values = hybrid.space.values(coordinates)
     arrays = {name: values[name].detach().double().cpu().numpy() for name in hybrid.space.names}
     return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
+
+
+def drift_since(
+    hybrid: Hybrid, midway: Mapping[str, Tensor] | None, end: Mapping[str, Tensor]
+) -> dict[str, Any] | None:
+    """Return the change of the physics parameters in the second half of training."""
+    if midway is None:
+        return None
+    before, after = user_values(hybrid, midway), user_values(hybrid, end)
+    return {name: after[name] - before[name] for name in after}
 
 
 def learned_states(

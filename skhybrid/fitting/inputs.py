@@ -15,7 +15,7 @@ from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.missing_targets import mask_missing, mask_suggested
 from skhybrid.data.read_images import read_images
 from skhybrid.data.read_trajectories import read_trajectories
-from skhybrid.data.rows import Rows
+from skhybrid.data.rows import Rows, require_range
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.ode import ODE
@@ -63,16 +63,26 @@ def read_inputs(
     reset = not (settings.warm_start and hasattr(estimator, "_fitted"))
     if isinstance(settings.structure, ODE):
         return _trajectories(settings, estimator, X, y, sample_weight, masked, reset)
-    rows = _table(estimator, X, y, sample_weight, masked, reset)
+    rows = _table(settings, estimator, X, y, sample_weight, masked, reset)
     return FitInputs(rows, feature_names=getattr(estimator, "feature_names_in_", None))
 
 
 def _table(
-    estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any, masked: bool, reset: bool
+    settings: FitSettings,
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    masked: bool,
+    reset: bool,
 ) -> Rows:
     """Check a table and return its rows in float64."""
     with columns_named(X=X, y=y):
         X, y = _validated_table(estimator, X, y, masked, reset)
+    if settings.nn is not None:  # the physics alone is fitted in float64
+        names = getattr(estimator, "feature_names_in_", None)
+        require_range("X", X, settings.dtype, names)
+        require_range("y", y, settings.dtype)
     if y.ndim > 2:
         raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
     if sample_weight is not None:

@@ -10,15 +10,14 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, check_random_state, indexable
 
-from skhybrid.batching.comparison import Comparison, without_collapse
+from skhybrid.batching.comparison import Comparison
 from skhybrid.model.physics import require_wrapped
 from skhybrid.model_selection.fold_statistics import (
-    about_as_stable,
     fold_columns,
     spread,
-    stacked,
     theta_columns,
 )
+from skhybrid.model_selection.plateau import Plateau, warn_of_short_training
 from skhybrid.runtime.suggestions import suggestion
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -78,8 +77,15 @@ def physics_path(
         ``spread``: spread of each parameter over folds and restarts together, of shape
         (n_values,), see :class:`~skhybrid.model_selection.stable`;
         ``score`` and ``physics_share``, of shape (n_values, n_folds);
-        ``plateau``: whether θ is about as reproducible as at the best value, and the network has
-        not vanished, of shape (n_values,).
+        ``admissible``: whether the prediction is good enough for θ to count, and no part has
+        vanished; ``settled``: whether θ had stopped moving at the end of training; ``plateau``:
+        whether, among the values with both, θ is about as reproducible as at the best one; each of
+        shape (n_values,), see :class:`~skhybrid.model_selection.stable`.
+
+    Warns
+    -----
+    ShortTrainingWarning
+        If a value would be on the plateau had θ settled there.
 
     See Also
     --------
@@ -124,9 +130,12 @@ def physics_path(
         fixed["refine_rho"] = None
     results = comparison.results([{**fixed, param_name: value} for value in values])
     columns = theta_columns(results)
-    plateau = np.ones(len(values), dtype=bool)
-    if columns:
-        plateau = about_as_stable(*stacked(theta_columns(without_collapse(results))))
+    everywhere = np.ones(len(values), dtype=bool)
+    plateau = Plateau.of(results) if columns else Plateau(*[everywhere] * 4)
+    moving = np.flatnonzero(plateau.would_be_stable & ~plateau.settled)
+    if len(moving):
+        consequence = "This value is not part of the plateau."
+        warn_of_short_training(results, moving[0], param_name, values[moving[0]], consequence)
     return Bunch(
         param_name=param_name,
         param_range=np.array(values),
@@ -135,5 +144,7 @@ def physics_path(
         spread={name: spread(theta, restarts) for name, (theta, restarts) in columns.items()},
         score=fold_columns(results, "test_score"),
         physics_share=fold_columns(results, "test_physics_share"),
-        plateau=plateau,
+        admissible=plateau.admissible,
+        settled=plateau.settled,
+        plateau=plateau.stable,
     )

@@ -175,9 +175,9 @@ def folds_with_results(values: np.ndarray, what: str) -> np.ndarray:
     array of bool, shape (n_folds,)
         True for all folds if none has a number.
     """
-    there = ~np.isnan(np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)).all(axis=1)
-    if there.all() or not there.any():
-        return np.ones_like(there)
+    there = folds_with_any(values)
+    if there.all():
+        return there
     warn(
         f"No candidate has a {what} on fold {', '.join(map(str, np.flatnonzero(~there)))}: every "
         "fit failed there, or all held-out targets are missing. The candidates are compared on the "
@@ -185,6 +185,17 @@ def folds_with_results(values: np.ndarray, what: str) -> np.ndarray:
         "KFold(5, shuffle=True)."
     )
     return there
+
+
+def folds_with_any(values: np.ndarray) -> np.ndarray:
+    """Return which folds have a number for any candidate; all of them if none has.
+
+    Parameters
+    ----------
+    values : array of shape (n_candidates, n_folds, ...)
+    """
+    there = ~np.isnan(np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)).all(axis=1)
+    return there if there.any() else np.ones_like(there)
 
 
 def parameter_values(results: Mapping[str, Any], name: str) -> np.ndarray:

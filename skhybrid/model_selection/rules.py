@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from skhybrid.model_selection.fold_statistics import (
-    about_as_stable,
     folds_with_results,
     held_out_losses,
     log_spread,
@@ -17,6 +16,7 @@ from skhybrid.model_selection.fold_statistics import (
     theta_columns,
     within_one_standard_error,
 )
+from skhybrid.model_selection.plateau import Plateau, warn_of_short_training
 
 
 class one_standard_error:
@@ -114,6 +114,16 @@ class stable:
     as a criterion, and not the loss alone, is the idea of [1]_; the comparison of runs from
     different starts with the variation that they should have anyhow is the idea of [2]_.
 
+    The physics alone is always reproducible. So only values count
+
+    - whose prediction is admissible: the mean held-out loss is within two paired standard errors
+      of the best one, or exceeds it by no more than what the network adds, which is its share of
+      the explained variance. Otherwise the network leaves out most of what it could explain;
+    - at which no part has vanished (:class:`~skhybrid.exceptions.CollapseWarning`) in any fold;
+    - at which :math:`\theta` has settled: its mean change over folds in the second half of training
+      is at most :math:`u`, or one per cent of its size. While :math:`\theta` is on its way from its
+      start, it is at the same wrong place in every fold.
+
     Parameters
     ----------
     name : str
@@ -128,10 +138,19 @@ class stable:
 
     Notes
     -----
+    If no value is admissible, or :math:`\theta` has settled at none of them, this condition does
+    not count. Without the columns "physics_share" and "drift <name>" in ``cv_results_``, which
+    ``score_and_physics_params`` gives, the conditions are taken to hold.
+
     Give the estimator ``n_restarts=3`` or so. With one restart, the dependence on the start shows
     only in the differences between folds. The rule leaves out a parameter that is at a bound in
-    all folds and therefore has no spread. It does not use scores, so a fold counts even if all its
-    held-out targets are missing. A fold on which every fit failed is left out with a warning.
+    all folds and therefore has no spread. A fold counts for the spread even if all its held-out
+    targets are missing. A fold on which every fit failed is left out with a warning.
+
+    Warns
+    -----
+    ShortTrainingWarning
+        If :math:`\theta` has not settled at the value that would be chosen otherwise.
 
     References
     ----------
@@ -173,9 +192,15 @@ class stable:
                 "cv_results_ does not have them. Search with scoring=score_and_physics_params "
                 "(from skhybrid.model_selection)."
             )
-        values, restarts = stacked(columns)
-        there = folds_with_results(values, "fit")
-        values, restarts = values[:, there], restarts[:, there]
-        as_stable = about_as_stable(values, restarts)
-        logs = log_spread(spread(values, restarts))
-        return simplest(as_stable, parameter_values(results, self.name), logs)
+        folds_with_results(stacked(columns)[0], "fit")  # warns of folds that do not count
+        sizes = parameter_values(results, self.name)
+        plateau = Plateau.of(results)
+        logs = log_spread(spread(*stacked(columns)))
+        would_be = simplest(plateau.would_be_stable, sizes, logs)
+        chosen = simplest(plateau.stable, sizes, logs) if plateau.stable.any() else would_be
+        if not plateau.settled[would_be]:
+            consequence = "A value at which they have settled is chosen."
+            if chosen == would_be:
+                consequence = "No other value is better in this respect, so it is chosen."
+            warn_of_short_training(results, would_be, self.name, sizes[would_be], consequence)
+        return chosen

@@ -12,6 +12,9 @@ from sklearn.pipeline import Pipeline
 THETA = "theta "
 # ... and with their standard deviations over restarts.
 RESTART_SPREAD = "spread "
+# ... and with their change in the second half of training.
+DRIFT = "drift "
+PHYSICS_SHARE = "physics_share"
 
 
 def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> dict:
@@ -30,18 +33,22 @@ def score_and_physics_params(estimator: Any, X: Any, y: Any, sample_weight: Any 
     -------
     dict of str to float
         "score"; "theta <name>", a physics parameter; "spread <name>", its standard deviation over
-        the restarts that fit the data equally well. Elements of an array have numbers:
-        "theta gain[0]".
+        the restarts that fit the data equally well; "drift <name>", its change in the second half
+        of the first phase of training, zero if training stopped early. Elements of an array have
+        numbers: "theta gain[0]". "physics_share" is the physics' share of the explained variance.
     """
     weight = {} if sample_weight is None else {"sample_weight": sample_weight}
     found = {"score": float(estimator.score(X, y, **weight))}
     model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     values = free_elements(model.physics_params_, model)
     spreads = restart_spread(model)
+    drift = model._fitted.drift
+    drifts = {} if drift is None else free_elements(drift, model)
     for name, value in values.items():
         found[f"{THETA}{name}"] = value
         found[f"{RESTART_SPREAD}{name}"] = spreads[name]
-    return found
+        found[f"{DRIFT}{name}"] = drifts.get(name, 0.0)
+    return found | {PHYSICS_SHARE: float(model.physics_share_)}
 
 
 def free_elements(physics_params: Mapping[str, Any], model: Any) -> dict[str, float]:

@@ -36,7 +36,7 @@ def predict_table(
         X = validate_data(estimator, X, dtype=np.float64, reset=False)
     model, coordinates = estimator._fitted.hybrid, estimator._fitted.coordinates
     dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
-    require_range("X", X, dtype)
+    require_range("X", X, dtype, getattr(estimator, "feature_names_in_", None))
     hold = estimator.nn_extrapolation == "hold"
     chunks = []
     with torch.no_grad():

@@ -67,6 +67,8 @@ def train(
     ending = Status.FINISHED
     try:
         for epoch in range(1, schedule.n_epochs + 1):
+            if epoch == schedule.midway + 1:
+                members.note_midway()
             losses = step.epoch(shuffle(), schedule)
             curve.append(losses)
             if start is not None:

@@ -77,6 +77,8 @@ class Members:
         One for every parameter tensor.
     coordinates, weights : dict of str to Tensor
         Views of ``flat``, with a leading member axis for several members.
+    midway : Tensor or None
+        ``flat`` as it was halfway through training.
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Members:
             else:
                 self.weights[name] = view.requires_grad_()
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
+        self.midway: Tensor | None = None
         self._stopped: Tensor | None = None
         self._limits = self._limits_of_blocks(limits or [])
 
@@ -237,6 +240,24 @@ class Members:
     def member_coordinates(self, member: int) -> dict[str, Tensor]:
         """Return a detached copy of one member's scaled physics parameters and first states."""
         return self._member(self.coordinates, member)
+
+    def note_midway(self) -> None:
+        """Note that half of the training is over."""
+        self.midway = self.flat.detach().clone()
+
+    def member_midway(self, member: int) -> dict[str, Tensor] | None:
+        """Return what :meth:`member_coordinates` was halfway through training, or None."""
+        if self.midway is None:
+            return None
+        views = {b.name: b.view(self.midway)[member] for b in self.blocks if b.role == PHYSICS}
+        return {
+            name: view.reshape(self._member_shape(name)).clone() for name, view in views.items()
+        }
+
+    def _member_shape(self, name: str) -> torch.Size:
+        """Return the shape of one member's physics parameter."""
+        shape = self.coordinates[name].shape
+        return shape if self.n_members == 1 else shape[1:]
 
     def member_weights(self, member: int) -> dict[str, Tensor]:
         """Return a detached copy of one member's network parameters."""

@@ -202,6 +202,7 @@ def _best_restart(
         loss_curve=curve[:, best].tolist(),
         best=best,
         restart_coordinates=coordinates,
+        midway=members.member_midway(indices[best]) if results.status[best].complete else None,
         explained=measure_explained_variance(
             fit.problem.hybrid, x, y, coordinates[best], weights, target_weight=weight
         ),

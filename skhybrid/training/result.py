@@ -36,6 +36,11 @@ class Status(enum.Enum):
     ERROR = "training raised an error"
 
     @property
+    def complete(self) -> bool:
+        """Whether training ran for all of its epochs."""
+        return self is Status.FINISHED
+
+    @property
     def usable(self) -> bool:
         """Whether the parameters can be used."""
         return self not in (Status.FAILED, Status.ERROR)
@@ -93,6 +98,9 @@ class FitResult:
         Index of the best restart.
     restart_coordinates : list of dict
         Scaled physics parameters of every restart.
+    midway : dict of str to Tensor or None
+        Scaled physics parameters of the best restart halfway through the (last stage of the) first
+        phase; None if training did not run for all of its epochs.
     refinement : MemberResults or None
         Results of the second phase.
     explained : ExplainedVariance or None
@@ -109,6 +117,7 @@ class FitResult:
     loss_curve: list[float] = field(default_factory=list)
     best: int | None = None
     restart_coordinates: list[dict[str, Tensor]] = field(default_factory=list)
+    midway: dict[str, Tensor] | None = None
     refinement: MemberResults | None = None
     explained: ExplainedVariance | None = None
     error: Exception | None = None

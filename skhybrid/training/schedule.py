@@ -76,6 +76,11 @@ class Schedule:
             n_epochs = max(least_epochs, math.ceil(n_steps / n_batches))
         return cls(n_epochs, n_batches, n_rows // n_batches)
 
+    @property
+    def midway(self) -> int:
+        """The epoch, or 0 for the start, after which the second half of training begins."""
+        return self.n_epochs // 2
+
     def decay(self, step: int) -> float:
         """Return the factor of the learning rate at a step: half a cosine from one to zero."""
         return 0.5 * (1.0 + math.cos(math.pi * step / (self.n_epochs * self.n_batches)))

@@ -13,8 +13,8 @@ from small_models import make_model, make_table
 from skhybrid.batching.comparison import (
     Comparison,
     candidate_path,
+    joined,
     object_array,
-    without_collapse,
 )
 from skhybrid.exceptions import CollapseWarning, SerialMembersWarning
 
@@ -112,23 +112,16 @@ def test_warnings_of_the_physics_are_repeated_and_collapse_is_not():
     assert results["mean_test_physics_share"][0] > 1 - 1e-6
 
 
-def make_results(shares):
-    shares = np.array(shares)
-    columns = {"score": shares - 1, "theta a": shares + 1, "physics_share": shares}
-    found = {
-        f"split{fold}_test_{name}": column for name, column in columns.items() for fold in (0, 1)
-    }
-    found |= {f"mean_test_{name}": column for name, column in columns.items()}
-    return found
-
-
-def test_theta_is_unknown_where_the_network_has_vanished():
-    results = without_collapse(make_results([0.7, 1.0]))
-    for name, column in results.items():
-        assert np.isnan(column).tolist() == [False, "theta" in name]
-    # If the network has vanished for every candidate, θ stays.
-    vanished = make_results([1.0, 1.0])
-    assert without_collapse(vanished) is vanished
+def test_results_of_more_candidates_come_after_the_first_ones():
+    comparison = Comparison(make_model(max_epochs=3), X, Y, None, SPLITS, seed=3)
+    together = comparison.results([{"rho": 0.0}, {"rho": 0.1}, {"rho": 0.2}])
+    found = joined(comparison.results([{"rho": 0.0}]), comparison.results([{"rho": 0.1}]))
+    found = joined(found, comparison.results([{"rho": 0.2}]))
+    assert found["params"] == together["params"]
+    assert found["param_rho"].tolist() == [0.0, 0.1, 0.2]
+    for fold in range(3):
+        column = f"split{fold}_test_theta gain"
+        assert found[column] == pytest.approx(together[column], rel=1e-9)
 
 
 def test_the_path_has_a_row_for_every_candidate():

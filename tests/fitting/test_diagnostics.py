@@ -98,13 +98,24 @@ def test_a_network_that_vanished_is_reported():
     (message,) = collapse_warnings(VANISHED_NETWORK, rho=0.3, perturbation="global")
     assert "network's part vanished" in message
     assert "1.0e-08 of the target's variance and left 4.0e-01 unexplained" in message
-    assert "rho=0.3 is too large for perturbation='global'" in message
+    assert "try a tenth of rho (rho=0.3 may be too large for perturbation='global')" in message
+    (message,) = collapse_warnings(VANISHED_NETWORK, rho=0.3, l2=10.0, learning_rate=0.1)
+    parts = ("leave learning_rate at its default 0.006", "then try l2=0 (l2=10", "then try a tenth")
+    places = [message.find(part) for part in parts]
+    assert min(places) > 0
+    assert places == sorted(places)
+    (message,) = collapse_warnings(VANISHED_NETWORK, optimizer="adam", functional_norm=100.0)
+    assert "try functional_norm=0" in message
+    assert "rho" not in message
 
 
 def test_physics_that_vanished_is_reported():
     (message,) = collapse_warnings(VANISHED_PHYSICS, rho=0.3)
     assert "The physics' part vanished: it explained 0.01 %" in message
-    assert "(rho=0.3)" in message
+    assert "rho" not in message
+    assert "least_squares" not in message
+    (message,) = collapse_warnings(VANISHED_PHYSICS, physics_init="given")
+    assert "set physics_init='least_squares'" in message
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
-from small_models import make_model, make_table
+from small_models import Recorder, make_model, make_table
 
 from skhybrid.model_selection import score_and_physics_params
 from skhybrid.model_selection.scoring import restart_spread
@@ -21,9 +21,34 @@ def test_the_scorer_tells_score_and_free_parameters():
         "score",
         *("theta gain", "theta offset"),
         *("spread gain", "spread offset"),
+        *("drift gain", "drift offset"),
+        "physics_share",
     }
+    assert found["physics_share"] == model.physics_share_
     in_pipeline = make_pipeline(make_model(n_restarts=2)).fit(X, y)
     assert score_and_physics_params(in_pipeline, X, y) == pytest.approx(found)
+
+
+def test_the_drift_is_the_change_in_the_second_half_of_training():
+    X, y = make_table()
+    gains = []
+
+    class Watch(Recorder):
+        def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
+            if context.task_name.endswith("epoch"):
+                gains.append(fitted_estimator.physics_params_["gain"])
+
+    model = make_model(physics_init="given", max_epochs=11).set_callbacks(Watch()).fit(X, y)
+    drift = score_and_physics_params(model, X, y)["drift gain"]
+    assert drift == pytest.approx(gains[10] - gains[4])
+    assert drift > 0.01
+
+
+def test_training_that_stops_early_or_least_squares_has_no_drift():
+    X, y = make_table()
+    for options in ({"nn": None}, {"early_stopping": True, "n_iter_no_change": 1, "tol": 1.0}):
+        model = make_model(**options).fit(X, y)
+        assert score_and_physics_params(model, X, y)["drift gain"] == 0.0
 
 
 def test_only_restarts_that_fit_as_well_count_for_the_spread():

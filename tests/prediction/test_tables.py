@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small_models import make_model, make_table
 
 from skhybrid import HybridRegressor
 from skhybrid.prediction import tables
@@ -39,3 +40,18 @@ def test_chunks_do_not_change_the_predictions(fitted, monkeypatch, n_rows):
 def test_arguments_for_trajectories_raise_an_error(fitted, argument):
     with pytest.raises(ValueError, match=f"{argument} is for trajectories"):
         fitted.predict(X, **{argument: [1.0]})
+
+
+def test_a_number_beyond_the_dtype_is_named_with_its_column_and_row():
+    X, y = make_table()
+    model = make_model(dtype="float32", max_epochs=1).fit(X, y)
+    bad = X.copy()
+    bad.loc[3, "angle"] = -1e39
+    said = r"X has the value -1e\+39 in column 'angle', row 3, beyond 3.4e\+38"
+    again = make_model(dtype="float32")
+    for call in (model.predict, model.predict_parts, lambda X: again.fit(X, y)):
+        with pytest.raises(ValueError, match=said):
+            call(bad)
+    with pytest.raises(ValueError, match=r"X has the value -1e\+39 in column 1, row 3"):
+        make_model(dtype="float32").fit(bad.to_numpy(), y)
+    assert np.isfinite(make_model(nn=None).fit(bad, y).predict(bad)).all()
