@@ -198,6 +198,10 @@ class Members:
         """Copy all parameters from another flat vector."""
         self.flat.copy_(flat)
 
+    def state(self) -> Tensor:
+        """Return all parameters, as a part of the training's state."""
+        return self.flat
+
     def per_parameter(self, values: Tensor, roles: Sequence[str] = ALL) -> Tensor:
         """Return a flat vector with each member's value in the blocks of the given roles."""
         flat = torch.zeros_like(self.flat)
