@@ -9,7 +9,7 @@ goes on asks for its stages in the same order again: finished ones return at onc
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,15 +114,15 @@ class Checkpoint:
         """Whether the training goes on from a state on disk."""
         return bool(self._stages or self._running)
 
-    def next_stage(self) -> Stage:
-        """Return the next stage of the training."""
+    def next_stage(self, on_resume: Callable[[Sequence[Tensor]], None] | None = None) -> Stage:
+        """Return the next stage; ``on_resume`` gets the losses of epochs that were run before."""
         number, self._position = self._position, self._position + 1
         if number < len(self._stages):
-            return Stage(self, finished=self._stages[number])
+            return Stage(self, on_resume, finished=self._stages[number])
         running, self._running = self._running, None
-        return Stage(self, running=running)
+        return Stage(self, on_resume, running=running)
 
-    def add_finished(self, stage: dict[str, Any]) -> None:
+    def add(self, stage: dict[str, Any]) -> None:
         """Note what a stage returned."""
         self._stages.append(stage)
 
@@ -164,13 +164,21 @@ class Stage:
     Parameters
     ----------
     checkpoint : Checkpoint
+    on_resume : callable, default=None
+        Gets the losses of epochs that were run before.
     finished, running : dict, default=None
         What the stage returned, or the state of the loop in it, if a file said so.
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, *, finished: dict | None = None, running: dict | None = None
+        self,
+        checkpoint: Checkpoint,
+        on_resume: Callable[[Sequence[Tensor]], None] | None = None,
+        *,
+        finished: dict | None = None,
+        running: dict | None = None,
     ) -> None:
+        self._on_resume = on_resume
         self._checkpoint = checkpoint
         self._finished = finished
         self._running = running
@@ -184,7 +192,10 @@ class Stage:
         """Give the members the parameters at the end of the finished stage; return its results."""
         members.restore(self._finished["flat"])
         set_generator_states(self._finished["generators"])
-        return member_results_from(self._finished["results"])
+        results = member_results_from(self._finished["results"])
+        if self._on_resume is not None:
+            self._on_resume(results.curve)
+        return results
 
     def resume(self, parts: Mapping[str, Resumable]) -> int:
         """Restore the parts of the loop; return the number of epochs that they have behind them."""
@@ -194,6 +205,8 @@ class Stage:
         for name, part in parts.items():
             part.restore(running["parts"][name])
         set_generator_states(running["generators"])
+        if self._on_resume is not None:
+            self._on_resume(running["parts"]["curve"])
         return running["epoch"]
 
     def epoch_done(self, epoch: int, parts: Mapping[str, Resumable]) -> None:
@@ -206,7 +219,7 @@ class Stage:
 
     def finish(self, members: Members, results: MemberResults) -> None:
         """Note the parameters and the results at the end of the stage."""
-        self._checkpoint.add_finished(
+        self._checkpoint.add(
             {
                 "flat": members.flat.clone(),
                 "results": member_results_state(results),

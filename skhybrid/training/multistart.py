@@ -53,7 +53,9 @@ def train_together(
     observer : callable, default=None
         For a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
         with the phase "estimate" or "refine". In "refine", member 0 is the fit, and the other
-        members are its copies for cross-validation. True stops training.
+        members are its copies for cross-validation. True stops training. If it has a method
+        ``note``, a training that goes on calls ``note(phase, curve)`` with the losses of the epochs
+        that were run before.
     keep_interrupted : bool, default=False
         For a single fit: whether an interrupt from the keyboard ends its training with the model of
         the last whole epoch. Before the first epoch is complete, the interrupt is raised.
@@ -116,9 +118,13 @@ class _Watch:
         self.ending = Status.INTERRUPTED
         return True
 
-    def next_stage(self) -> Stage | None:
+    def next_stage(self, phase: str) -> Stage | None:
         """Return where the next run of the training loop keeps its state; None means nowhere."""
-        return None if self.checkpoint is None else self.checkpoint.next_stage()
+        if self.checkpoint is None:
+            return None
+        note = getattr(self.observer, "note", None)
+        on_resume = None if note is None else lambda curve: note(phase, curve)
+        return self.checkpoint.next_stage(on_resume)
 
     def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
         """Return the function that training calls after every epoch of a phase."""
@@ -169,7 +175,7 @@ def _train_stage(
         start = members.flat.clone()
         try:
             on_epoch = watch("estimate", members)
-            stage = watch.next_stage()
+            stage = watch.next_stage("estimate")
             results = train(problem, members, config, on_epoch, watch.on_interrupt, stage)
         except KeyboardInterrupt:  # before its first epoch: the stages before are the result
             if not watch.on_interrupt(0):
@@ -260,7 +266,7 @@ def _second_phase(
         ]
         size = len(jobs) if max_members is None else max(1, max_members // jobs[0].n_members)
         for chunk in chunks(range(len(jobs)), size):
-            stage = watch.next_stage()
+            stage = watch.next_stage("refine")
             outcomes = refine([jobs[i] for i in chunk], watch, watch.on_interrupt, stage)
             for i, (weights, second) in zip(chunk, outcomes, strict=True):
                 first = results[group[i]]
