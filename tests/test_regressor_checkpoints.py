@@ -213,10 +213,9 @@ class Curves(StopAfter):
         super().__init__(10**6)
         self.seen = []
 
-    def on_fit_task_end(self, estimator, context):
+    def on_fit_task_end(self, estimator, context, *, X, y, metadata, fitted_estimator):
         if context.task_name.endswith("epoch"):
-            fitted = context.reconstruction_attributes()
-            self.seen.append(list(fitted["loss_curve_"]))
+            self.seen.append(fitted_estimator.loss_curve_)
         return False
 
 

@@ -131,16 +131,15 @@ def train_in_workers(works: Sequence[BatchWork], n_jobs: int | None) -> Iterator
 
 def _after_kill(error: Exception, n_kills: int, n_left: int, n_jobs: int | None) -> None:
     """Warn that a worker was killed; raise an error if it was one too many."""
-    said = (
-        "A worker process of the search was killed, perhaps because the computer ran out of memory"
-    )
     if n_kills > MAX_KILLS:
         raise WorkerKilledError(
-            f"{said}. This was the {n_kills}. time; {n_left} batches are not trained. Choose fewer "
-            f"processes than n_jobs={n_jobs}, or a smaller max_members."
+            f"Worker processes of the search were killed {n_kills} time{'s' * (n_kills > 1)}, and "
+            f"{n_left} batches are not trained. Perhaps the computer ran out of memory: choose "
+            f"fewer processes than n_jobs={n_jobs}, or a smaller max_members."
         ) from error
     warn(
-        f"{said}. New workers train the {n_left} batches that are not finished.",
+        "A worker process of the search was killed, perhaps because the computer ran out of "
+        f"memory. New workers train the {n_left} batches that are not finished.",
         WorkerKilledWarning,
     )
 
