@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from small_kills import Killed, assert_same_fits, epochs, write_always  # noqa: F401
+from small_kills import assert_same_fits, write_always
 from small_models import StopAfter, drive, make_model, make_table
 from small_swings import DT, SWINGS, make_swing_model
 
@@ -80,7 +80,7 @@ def killed_and_continued(model, epochs, folder, X, y, fractions, **params):
 @pytest.mark.filterwarnings("ignore::skhybrid.exceptions.NonFiniteLossWarning")
 @pytest.mark.parametrize("fractions", [(0.3,), (0.8,), (0.5, 0.7)])
 @pytest.mark.parametrize("model", TABLES.values(), ids=TABLES)
-def test_a_killed_fit_goes_on(model, fractions, epochs, tmp_path):  # noqa: F811
+def test_a_killed_fit_goes_on(model, fractions, epochs, tmp_path):
     if model.rho == "auto" and len(fractions) == 1:
         pytest.skip("one kill in each choice is enough")
     found, whole = killed_and_continued(
@@ -92,14 +92,14 @@ def test_a_killed_fit_goes_on(model, fractions, epochs, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize("fraction", [0.2, 0.55, 0.9])
 @pytest.mark.parametrize("model", SWINGING.values(), ids=SWINGING)
-def test_a_killed_fit_of_trajectories_goes_on(model, fraction, epochs, tmp_path):  # noqa: F811
+def test_a_killed_fit_of_trajectories_goes_on(model, fraction, epochs, tmp_path):
     data = SWINGS.data, SWINGS.target
     found, whole = killed_and_continued(model, epochs, tmp_path, *data, [fraction])
     assert_same_fits(found, whole)
     np.testing.assert_array_equal(found.predict(SWINGS.data), whole.predict(SWINGS.data))
 
 
-def test_a_killed_fit_of_images_goes_on(epochs, tmp_path):  # noqa: F811
+def test_a_killed_fit_of_images_goes_on(epochs, tmp_path):
     model = HybridRegressor(
         None,
         nn=(4,),
@@ -120,12 +120,15 @@ CHANGES = {
     "a rate": (lambda: {"learning_rate": 0.02}, lambda X, y: (X, y)),
     "the seed": (lambda: {"random_state": 1}, lambda X, y: (X, y)),
     "the precision": (lambda: {"dtype": "float32"}, lambda X, y: (X, y)),
-    "the physics": (lambda: {"physics": lambda force, *, gain=1.0: gain * force}, lambda X, y: (X, y)),
+    "the physics": (
+        lambda: {"physics": lambda force, *, gain=1.0: gain * force},
+        lambda X, y: (X, y),
+    ),
 }
 
 
 @pytest.mark.parametrize(("settings", "data"), CHANGES.values(), ids=CHANGES)
-def test_another_call_does_not_use_the_checkpoint(settings, data, epochs, tmp_path):  # noqa: F811
+def test_another_call_does_not_use_the_checkpoint(settings, data, epochs, tmp_path):
     model = make_model(**QUICK, checkpoint=tmp_path)
     epochs.kill(lambda: clone(model).fit(X, Y), 4)
     before = sorted(os.listdir(tmp_path))
@@ -135,7 +138,7 @@ def test_another_call_does_not_use_the_checkpoint(settings, data, epochs, tmp_pa
     assert epochs.count(lambda: model.fit(X, Y)) == 3
 
 
-def test_clones_in_a_grid_search_have_checkpoints_of_their_own(epochs, tmp_path):  # noqa: F811
+def test_clones_in_a_grid_search_have_checkpoints_of_their_own(epochs, tmp_path):
     model = make_model(**QUICK)
     grid = {"rho": [0.02, 0.05]}
     whole = GridSearchCV(model, grid, cv=2).fit(X, Y)
@@ -149,8 +152,10 @@ def test_clones_in_a_grid_search_have_checkpoints_of_their_own(epochs, tmp_path)
 
 
 @pytest.mark.parametrize("rho", [0.05, "auto"])
-def test_without_random_state_the_seed_is_kept(rho, epochs, tmp_path):  # noqa: F811
-    model = make_model(**{**QUICK, "max_epochs": 3}, random_state=None, checkpoint=tmp_path, rho=rho)
+def test_without_random_state_the_seed_is_kept(rho, epochs, tmp_path):
+    model = make_model(
+        **{**QUICK, "max_epochs": 3}, random_state=None, checkpoint=tmp_path, rho=rho
+    )
     fitted = clone(model)
     n_epochs = epochs.count(lambda: fitted.fit(X, Y))
     other = clone(model).fit(X, Y)
@@ -160,7 +165,7 @@ def test_without_random_state_the_seed_is_kept(rho, epochs, tmp_path):  # noqa: 
     assert os.listdir(tmp_path) == []
 
 
-def test_a_random_state_counts_as_it_is(epochs, tmp_path):  # noqa: F811
+def test_a_random_state_counts_as_it_is(epochs, tmp_path):
     def model():
         state = np.random.RandomState(5)
         return make_model(**QUICK, checkpoint=tmp_path).set_params(random_state=state)
@@ -172,7 +177,7 @@ def test_a_random_state_counts_as_it_is(epochs, tmp_path):  # noqa: F811
     assert_same_fits(found, whole)
 
 
-def test_a_warm_start_goes_on_from_its_own_checkpoint(epochs, tmp_path):  # noqa: F811
+def test_a_warm_start_goes_on_from_its_own_checkpoint(epochs, tmp_path):
     first = make_model(**QUICK, warm_start=True).fit(X, Y)
     whole = make_model(**QUICK, warm_start=True).fit(X, Y).fit(X, Y)
     first.set_params(checkpoint=tmp_path)
@@ -184,7 +189,7 @@ def test_a_warm_start_goes_on_from_its_own_checkpoint(epochs, tmp_path):  # noqa
 # Interrupts, callbacks, the physics alone
 
 
-def test_after_an_interrupt_the_same_call_goes_on(epochs, monkeypatch, tmp_path):  # noqa: F811
+def test_after_an_interrupt_the_same_call_goes_on(epochs, monkeypatch, tmp_path):
     model = make_model(**QUICK, checkpoint=tmp_path)
     whole = make_model(**QUICK).fit(X, Y)
     run = epochs.run
@@ -219,7 +224,7 @@ class Curves(StopAfter):
         return False
 
 
-def test_callbacks_see_the_epochs_that_are_left_and_the_whole_curve(epochs, tmp_path):  # noqa: F811
+def test_callbacks_see_the_epochs_that_are_left_and_the_whole_curve(epochs, tmp_path):
     model = make_model(**QUICK, refine_rho=0.0, checkpoint=tmp_path)
     for kill_in in (4, 9):
         epochs.kill(lambda: clone(model).fit(X, Y), kill_in)
@@ -270,7 +275,7 @@ def test_a_full_disk_does_not_end_a_fit(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["truncated", "flipped"])
-def test_a_damaged_checkpoint_is_kept_aside(damage, epochs, tmp_path):  # noqa: F811
+def test_a_damaged_checkpoint_is_kept_aside(damage, epochs, tmp_path):
     model = make_model(**QUICK, checkpoint=tmp_path)
     epochs.kill(lambda: clone(model).fit(X, Y), 4)
     (path,) = tmp_path.glob("*.checkpoint")
@@ -318,7 +323,7 @@ SCRIPT = textwrap.dedent(
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no such signal")
-def test_a_killed_process_leaves_a_checkpoint_for_another(epochs, tmp_path):  # noqa: F811
+def test_a_killed_process_leaves_a_checkpoint_for_another(epochs, tmp_path):
     script = SCRIPT.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
     ended = subprocess.run([sys.executable, "-c", script], timeout=120)
     assert ended.returncode == -signal.SIGKILL

@@ -152,12 +152,6 @@ def _most_members(fit: Fit) -> int:
     return max(1, min(fastest, memory // max(1, needed)))
 
 
-def _n_workers(n_jobs: int | None) -> int:
-    """Return how many workers joblib would use."""
-    backend, active_jobs = get_active_backend()
-    return max(1, backend.effective_n_jobs(active_jobs if n_jobs is None else n_jobs))
-
-
 def _outcomes(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[BatchOutcome]:
     """Yield the outcome of every batch as soon as it is known; at once if a checkpoint holds it."""
     checkpoints, known = open_checkpoints(), Fingerprints()

@@ -1,4 +1,4 @@
-"""The training of batches in this process or in workers, and what ends it: errors, memory, kills."""
+"""The training of batches in this process or in workers: errors, lack of memory, kills."""
 
 from __future__ import annotations
 

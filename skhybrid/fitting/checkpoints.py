@@ -1,8 +1,8 @@
 """The folder of checkpoints: which files belong to a call of ``fit``, and when they are removed.
 
-A call has a name, the fingerprint of its data and settings. All its files begin with this name: the
-lock, the seed that was drawn if ``random_state`` is None, and a file for each training. A second call
-with the same name that runs at the same time gets a name of its own.
+A call has a name, the fingerprint of its data and settings. All its files begin with this name:
+the lock, the seed that was drawn if ``random_state`` is None, and a file for each training. A
+second call with the same name that runs at the same time gets a name of its own.
 """
 
 from __future__ import annotations

@@ -72,7 +72,9 @@ class Fingerprints:
         if isinstance(value, enum.Enum):
             return _hash("enum", _type_name(value).encode(), value.name.encode())
         if isinstance(value, Mapping):
-            return self._of_parts(_type_name(value), (part for item in value.items() for part in item))
+            return self._of_parts(
+                _type_name(value), (part for item in value.items() for part in item)
+            )
         if hasattr(value, "columns") and hasattr(value, "__getitem__"):
             return self._of_frame(value)
         return self._of_code(value) or self._of_instance(value)
@@ -159,7 +161,9 @@ class Fingerprints:
         if hasattr(value, "__dict__"):
             state = dict(vars(value))
         else:
-            slots = [slot for base in type(value).__mro__ for slot in getattr(base, "__slots__", ())]
+            slots = [
+                slot for base in type(value).__mro__ for slot in getattr(base, "__slots__", ())
+            ]
             state = {slot: getattr(value, slot) for slot in slots if hasattr(value, slot)}
             if not state:
                 state = _reduced(value)

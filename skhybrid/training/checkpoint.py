@@ -1,9 +1,9 @@
 """The state of a training on disk: written at intervals, read when the same training begins again.
 
-One call of :func:`~skhybrid.training.multistart.train_together` runs the training loop several times,
-one *stage* after the other: shorter windows, the first phase, the second phase in chunks. A checkpoint
-holds what the finished stages returned, and the state of the loop in the current one. A training that
-goes on asks for its stages in the same order again: finished ones return at once.
+One call of :func:`~skhybrid.training.multistart.train_together` runs the training loop several
+times, one *stage* after the other: shorter windows, the first phase, the second phase in chunks. A
+checkpoint holds what the finished stages returned, and the state of the loop in the current one. A
+training that goes on asks for its stages in the same order again: finished ones return at once.
 """
 
 from __future__ import annotations

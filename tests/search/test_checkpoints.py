@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from small_kills import assert_same_fits, drive_and_kill, epochs, write_always  # noqa: F401
+from small_kills import assert_same_fits, drive_and_kill, write_always
 from small_models import make_model, make_table
 from small_searches import split_scores
 
@@ -35,7 +35,7 @@ def assert_same_searches(found, expected):
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.4, 0.7, 0.99])
-def test_a_killed_search_goes_on(fraction, epochs, tmp_path):  # noqa: F811
+def test_a_killed_search_goes_on(fraction, epochs, tmp_path):
     whole = make_search()
     n_epochs = epochs.count(lambda: whole.fit(X, Y))
     kill_in = max(1, int(fraction * n_epochs))
@@ -46,7 +46,7 @@ def test_a_killed_search_goes_on(fraction, epochs, tmp_path):  # noqa: F811
     assert os.listdir(tmp_path) == []
 
 
-def test_fits_that_are_trained_alone_are_kept_too(epochs, tmp_path, capsys):  # noqa: F811
+def test_fits_that_are_trained_alone_are_kept_too(epochs, tmp_path, capsys):
     model = make_model(**SETTINGS, verbose=1)
     whole = make_search(model=model)
     n_epochs = epochs.count(lambda: whole.fit(X, Y))
@@ -58,21 +58,21 @@ def test_fits_that_are_trained_alone_are_kept_too(epochs, tmp_path, capsys):  # 
     assert_same_searches(found, whole)
 
 
-def test_without_random_state_one_seed_is_kept(epochs, tmp_path):  # noqa: F811
+def test_without_random_state_one_seed_is_kept(epochs, tmp_path):
     model = make_model(**SETTINGS, random_state=None)
     n_epochs = epochs.count(lambda: make_search(tmp_path, model=model).fit(X, Y))
     epochs.kill(lambda: make_search(tmp_path, model=model).fit(X, Y), n_epochs - 1)
     assert epochs.count(lambda: make_search(tmp_path, model=model).fit(X, Y)) == 2
 
 
-def test_another_search_trains_all_its_fits(epochs, tmp_path):  # noqa: F811
+def test_another_search_trains_all_its_fits(epochs, tmp_path):
     epochs.kill(lambda: make_search(tmp_path).fit(X, Y), 15)
     other = make_search(tmp_path)
     n_epochs = epochs.count(lambda: make_search().fit(X, 1.01 * Y))
     assert epochs.count(lambda: other.fit(X, 1.01 * Y)) == n_epochs
 
 
-def test_warnings_of_finished_batches_come_again(epochs, tmp_path):  # noqa: F811
+def test_warnings_of_finished_batches_come_again(epochs, tmp_path):
     def branching(force, *, gain=1.0):
         return gain * force if float(gain.detach()) < 100 else force
 
@@ -86,7 +86,7 @@ def test_warnings_of_finished_batches_come_again(epochs, tmp_path):  # noqa: F81
     assert said[0].filename == __file__
 
 
-def test_a_damaged_result_is_trained_again(epochs, tmp_path):  # noqa: F811
+def test_a_damaged_result_is_trained_again(epochs, tmp_path):
     whole = make_search().fit(X, Y)
     epochs.kill(lambda: make_search(tmp_path).fit(X, Y), 10)
     path = max(tmp_path.glob("*.checkpoint"), key=lambda path: path.stat().st_size)
