@@ -9,8 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import drive
+import torch
+from small_models import ForceModule, drive, make_table
 
+from skhybrid import LatentODE, Physics
+from skhybrid.runtime.fingerprint import Fingerprints
 from skhybrid.training import checkpoint, loop
 
 
@@ -78,6 +81,27 @@ def drive_and_kill(force, *, gain=1.0, offset=0.1, folder, n_kills, parent):
             killed.touch()
             os.kill(os.getpid(), signal.SIGKILL)
     return drive(force, gain=gain, offset=offset)
+
+
+def fingerprint_of_everything() -> str:
+    """Return a fingerprint of objects of many types, which must be the same in every process."""
+    torch.manual_seed(0)
+    power = 2
+
+    def law(force, *, gain=1.0):
+        return gain * force**power if "force" in {"force", "angle", "time"} else drive(force)
+
+    things = [
+        law,
+        Killed,
+        torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Tanh()),
+        LatentODE(4, 4, n_states=2, dt=0.1),
+        Physics(ForceModule()),
+        frozenset({"a", "b", "c", None}),
+        np.random.RandomState(0),
+        make_table(),
+    ]
+    return Fingerprints().of(*things)
 
 
 def assert_same_fits(found, expected) -> None:

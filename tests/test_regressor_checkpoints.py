@@ -14,7 +14,7 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
-from small_kills import assert_same_fits, write_always
+from small_kills import assert_same_fits, fingerprint_of_everything, write_always
 from small_models import StopAfter, drive, make_model, make_table
 from small_swings import DT, SWINGS, make_swing_model
 
@@ -302,6 +302,7 @@ SCRIPT = textwrap.dedent(
     """
     import os, signal, sys
     sys.path.insert(0, {tests!r})
+    from small_kills import fingerprint_of_everything
     from small_models import make_model, make_table
     from skhybrid.training import checkpoint, loop
 
@@ -315,6 +316,7 @@ SCRIPT = textwrap.dedent(
             os.kill(os.getpid(), signal.SIGKILL)
         return epoch(step, *args)
 
+    print(fingerprint_of_everything(), flush=True)
     loop._Step.epoch = counted
     X, y = make_table()
     make_model(max_epochs=6, physics_init="given", checkpoint={folder!r}).fit(X, y)
@@ -325,8 +327,15 @@ SCRIPT = textwrap.dedent(
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no such signal")
 def test_a_killed_process_leaves_a_checkpoint_for_another(epochs, tmp_path):
     script = SCRIPT.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
-    ended = subprocess.run([sys.executable, "-c", script], timeout=120)
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert ended.returncode == -signal.SIGKILL
+    assert ended.stdout.strip() == fingerprint_of_everything()
     model = make_model(physics=drive, **QUICK, checkpoint=tmp_path)
     assert epochs.count(lambda: model.fit(X, Y)) == 2
     assert_same_fits(model, make_model(**QUICK).fit(X, Y))

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -115,27 +111,3 @@ def test_an_object_may_contain_itself():
     first.append(first)
     second.append(second)
     assert fingerprint(first) != fingerprint(second)
-
-
-IN_ANOTHER_PROCESS = """
-import sys
-sys.path[:0] = [{tests!r}, {here!r}]
-import test_fingerprint as this
-print(this.fingerprint(*this.PAIRS.values()))
-"""
-
-
-def test_fingerprints_are_the_same_in_other_processes():
-    here = Path(__file__).parent
-    code = IN_ANOTHER_PROCESS.format(tests=str(here.parent), here=str(here))
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", code],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
-    assert len(found) == 1
