@@ -122,7 +122,7 @@ class Checkpoints:
             for path in self._files(""):
                 with contextlib.suppress(OSError):
                     path.unlink(missing_ok=True)
-        self._lock.release(remove=remove)
+        self._lock.release(remove=not self._files(""))
 
     def _files(self, ending: str) -> list[Path]:
         """Return the files of the call, except those that were set aside."""

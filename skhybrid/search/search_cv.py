@@ -187,7 +187,10 @@ class HybridSearchCV(BaseSearchCV):
         self : HybridSearchCV
             The fitted search.
         """
-        call = (clone(self.estimator), self.param_grid, self.cv, self.random_state, X, y, params)
+        call: tuple = ()
+        if self.checkpoint is not None:
+            settings = (self.param_grid, self.cv, self.random_state)
+            call = (clone(self.estimator), *settings, X, y, params)
         with checkpoints_in(self.checkpoint, *call, many_fits=True) as own:
             return self._search(X, y, params, own)
 

@@ -46,6 +46,12 @@ def test_files_are_removed_at_success_only(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_call_that_fails_at_once_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError), checkpoints_in(tmp_path, "call"):
+        raise ZeroDivisionError
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.skipif(fcntl is None, reason="the system has no such locks")
 def test_the_same_call_at_the_same_time_has_files_of_its_own(tmp_path):
     with checkpoints_in(tmp_path, "call") as first, checkpoints_in(tmp_path, "call") as second:
