@@ -231,16 +231,16 @@ def main() -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(given.seed)
-    rows: list[tuple] = []
     if given.only != "cost":
         for tests, n_kills in ((FITS, given.kills), (SEARCHES, given.search_kills)):
             for number, (name, (make, data)) in enumerate(tests.items()):
                 share = len(range(number, n_kills, len(tests)))
-                rows += kill_test(name, make, data, share, rng)
+                if not share:
+                    continue
+                write(given.output, kill_test(name, make, data, share, rng))
     if given.only != "kills":
         for name, make in COSTS.items():
-            rows += cost(name, make, given.repeats)
-    write(given.output, rows)
+            write(given.output, cost(name, make, given.repeats))
 
 
 def write(path: Path, rows: list[tuple]) -> None:
