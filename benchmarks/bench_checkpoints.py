@@ -144,7 +144,7 @@ def workers_of(pid: int) -> list[int]:
 def kill_test(name, make, data, n_kills, rng) -> list[tuple]:
     """Kill calls at random times; return the counts."""
     counts = dict.fromkeys(("kills", "during the call", "with a checkpoint", "same result"), 0)
-    # What the first fit imports takes longer than the others take as a whole. Workers of this process
+    # What the first fit imports takes longer than the others as a whole. Workers of this process
     # would be of no use to its children.
     first = make()
     (first.set_params(n_jobs=None) if "n_jobs" in first.get_params() else first).fit(*data)
