@@ -41,6 +41,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV, Physics
 from skhybrid.batching import batch_training
+from skhybrid.batching.batch_workers import BatchWork, train_batch
 from skhybrid.batching.fit_tasks import FitTasks
 from skhybrid.batching.trials import Trial
 from skhybrid.datasets import make_pendulum, make_pendulum_acceleration
@@ -324,7 +325,8 @@ def train_all(fits, max_members, clock):
     for number, batch in enumerate(batch_training.make_batches(fits, 1, max_members)):
         together = [task.fit for task in batch.tasks]
         began = clock()
-        _, results, *_ = batch_training._train(number, together, batch.max_members, batch.n_threads)
+        work = BatchWork(number, together, batch.max_members, batch.n_threads)
+        results = train_batch(work).results
         seconds += clock() - began
         for result in results:
             if result.error is not None:

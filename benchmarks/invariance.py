@@ -151,9 +151,7 @@ def fitted(task: Task, **options) -> tuple[np.ndarray, np.ndarray]:
         warnings.simplefilter("ignore")
         X, y = task.given()
         model = task.model(**options).fit(X, y)
-        values = [
-            value * task.unit.get(name, 1.0) for name, value in model.physics_params_.items()
-        ]
+        values = [value * task.unit.get(name, 1.0) for name, value in model.physics_params_.items()]
         return np.array(values), model.predict(X) / task.y_unit
 
 

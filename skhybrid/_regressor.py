@@ -14,6 +14,7 @@ from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters, choose_
 from skhybrid.batching.deferred_fits import NotTrainedYet, open_deferred_fits
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.fitting.callbacks import FitObserver
+from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in, open_checkpoints
 from skhybrid.fitting.feature_names import features_restored_on_failure
 from skhybrid.fitting.fit import fit_hybrid
 from skhybrid.fitting.fit_physics import fit_physics
@@ -148,6 +149,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     compile : bool, default=False
         Whether to compile loss and gradient with ``torch.compile``. It needs a C++ compiler and
         some ten seconds, and pays for long fits of large models.
+    checkpoint : str, path or None, default=None
+        Folder in which ``fit`` keeps the state of its training while it runs, so that the same call
+        goes on if it was killed, and ends with the same result. The files are removed when the fit
+        ends. Training on one CPU thread goes on bit for bit. In a :class:`HybridSearchCV`, give the
+        folder to the search.
     random_state : int, RandomState instance or None, default=None
         Seed of the networks, the minibatches, the restarts and the held-out rows.
     verbose : int, default=0
@@ -195,6 +201,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     Warns
     -----
+    CheckpointWarning
+        If a checkpoint could not be written, or belongs to another fit or is damaged. The fit goes
+        on without it.
     CollapseWarning
         If the network's or the physics' part explains nothing.
     ColumnBindingWarning
@@ -295,6 +304,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         device="cpu",
         n_threads=None,
         compile=False,
+        checkpoint=None,
         random_state=None,
         verbose=0,
     ):
@@ -327,6 +337,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.device = device
         self.n_threads = n_threads
         self.compile = compile
+        self.checkpoint = checkpoint
         self.random_state = random_state
         self.verbose = verbose
 
@@ -383,6 +394,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ValueError
             If the data cannot be used, or if ``warm_start=True`` and the model has other parts
             than in the last fit.
+        CheckpointError
+            If the folder of ``checkpoint`` cannot be created or written.
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
@@ -392,31 +405,45 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 deferred.add(self, X, y, sample_weight)
                 return self
             keep_interrupted = keeps_interrupted_fit()
-            choices = choose_auto_parameters(
-                self, X, y, sample_weight, keep_interrupted=keep_interrupted
-            )
-            settings = FitSettings.of(self, **choices.values)
-            inputs = read_inputs(settings, self, X, y, sample_weight)
-            observer = FitObserver(self, inputs.trajectory_info, X, y, sample_weight)
-            with warnings.catch_warnings():
-                if choices.said_serial:
-                    warnings.simplefilter("ignore", SerialMembersWarning)
-                if settings.nn is None:
-                    observer.begin(0)
-                    fitted = fit_physics(settings, inputs, previous=self._previous())
-                else:
-                    fitted = fit_hybrid(
-                        settings,
-                        inputs,
-                        previous=self._previous(),
-                        observe=observer,
-                        keep_interrupted=keep_interrupted,
-                    )
+            call = (self, X, y, sample_weight, self._previous())
+            with checkpoints_in(self.checkpoint, *call) as own:
+                choices, fitted, observer = self._fit(X, y, sample_weight, keep_interrupted, own)
         self._forget_choices()
         vars(self).update(choices.attributes)
         vars(self).update(fitted.attributes())
         observer.end(fitted)
         return self
+
+    def _fit(self, X, y, sample_weight, keep_interrupted, own: Checkpoints | None):
+        """Choose what is "auto", and fit; return the choices, the fitted model and its observer.
+
+        ``own`` are this fit's own checkpoints, not those of a search around it.
+        """
+        random_state = self.random_state
+        if own is not None and random_state is None:
+            random_state = own.random_state()
+        choices = choose_auto_parameters(
+            self, X, y, sample_weight, random_state=random_state, keep_interrupted=keep_interrupted
+        )
+        settings = FitSettings.of(self, **choices.values, random_state=random_state)
+        inputs = read_inputs(settings, self, X, y, sample_weight)
+        observer = FitObserver(self, inputs.trajectory_info, X, y, sample_weight)
+        with warnings.catch_warnings():
+            if choices.said_serial:
+                warnings.simplefilter("ignore", SerialMembersWarning)
+            if settings.nn is None:
+                observer.begin(0)
+                fitted = fit_physics(settings, inputs, previous=self._previous())
+            else:
+                fitted = fit_hybrid(
+                    settings,
+                    inputs,
+                    previous=self._previous(),
+                    observe=observer,
+                    keep_interrupted=keep_interrupted,
+                    checkpoints=open_checkpoints(),
+                )
+        return choices, fitted, observer
 
     def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
         """Predict the target.

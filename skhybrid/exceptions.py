@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 __all__ = [
+    "CheckpointError",
+    "CheckpointWarning",
     "CollapseWarning",
     "ColumnBindingWarning",
     "DataNotAvailableError",
@@ -22,6 +24,8 @@ __all__ = [
     "SolverWarning",
     "StructureError",
     "TrainingError",
+    "WorkerKilledError",
+    "WorkerKilledWarning",
 ]
 
 
@@ -47,6 +51,22 @@ class OutOfMemoryError(MemoryError):
 
 class DataNotAvailableError(OSError):
     """A data set is not in the data folder and cannot be downloaded."""
+
+
+class CheckpointError(OSError):
+    """The folder for checkpoints cannot be created or written."""
+
+
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or cannot be used; the work goes on without it."""
+
+
+class WorkerKilledError(RuntimeError):
+    """The worker processes of a search were killed again and again."""
+
+
+class WorkerKilledWarning(RuntimeWarning):
+    """A worker process of a search was killed; its fits are trained again."""
 
 
 class NonFiniteLossWarning(RuntimeWarning):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from small_kills import epochs  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from sklearn.model_selection import GridSearchCV
 from small_models import make_model, make_table
 
 from skhybrid import HybridRegressor, HybridSearchCV
-from skhybrid.batching import batch_training
+from skhybrid.batching import batch_workers
 
 # Three folds leave 32 rows to train on, enough for the second phase.
 X, Y = make_table(48)
@@ -31,13 +31,13 @@ def quick_model(**settings) -> HybridRegressor:
 def batches(monkeypatch) -> list[int]:
     """Return the number of fits in every batch that is trained."""
     sizes: list[int] = []
-    together = batch_training.train_together
+    together = batch_workers.train_together
 
     def noted(fits, **options):
         sizes.append(len(fits))
         return together(fits, **options)
 
-    monkeypatch.setattr(batch_training, "train_together", noted)
+    monkeypatch.setattr(batch_workers, "train_together", noted)
     return sizes
 
 

@@ -233,7 +233,7 @@ def test_attributes_of_physics_alone():
 
 def test_best_restart_is_kept():
     model = make_model(n_restarts=3, max_epochs=15).fit(X, Y)
-    keys = {"loss", "validation_loss", "physics_params", "status", "n_iter"}
+    keys = {"start", "loss", "validation_loss", "physics_params", "status", "n_iter"}
     assert [set(restart) for restart in model.restarts_] == [keys] * 3
     losses = [restart["loss"] for restart in model.restarts_]
     assert len(set(losses)) == 3
@@ -278,7 +278,7 @@ def test_a_network_that_vanished_is_reported_even_after_a_refinement(refine_rho)
         max_epochs=100,
         random_state=0,
     )
-    with pytest.warns(CollapseWarning, match=r"network's part vanished .* rho=3.0 is too large"):
+    with pytest.warns(CollapseWarning, match=r"network's part vanished .* tenth of rho \(rho=3.0"):
         model.fit(data.data, data.target)
     _, network = model.predict_parts(data.data)
     if refine_rho is None:

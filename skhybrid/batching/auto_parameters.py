@@ -94,7 +94,13 @@ class Choices:
 
 
 def choose_auto_parameters(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, *, keep_interrupted: bool = False
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    random_state: Any = None,
+    keep_interrupted: bool = False,
 ) -> Choices:
     """Choose all parameters that are "auto".
 
@@ -103,6 +109,8 @@ def choose_auto_parameters(
     estimator : HybridRegressor
     X, y, sample_weight
         As given to ``fit``.
+    random_state : int, RandomState instance or None, default=None
+        Used in place of the estimator's, if this is None.
     keep_interrupted : bool, default=False
         Whether an interrupt from the keyboard leaves the parameters that are not chosen yet at
         their defaults, with a warning, and is not raised.
@@ -120,7 +128,8 @@ def choose_auto_parameters(
             f"each; X has {n_samples}{known}. Give {names[0]} a value, or cut each long trajectory "
             "into several."
         )
-    random_state = check_random_state(estimator.random_state)
+    given = estimator.random_state
+    random_state = check_random_state(random_state if given is None else given)
     fold_seed, seed = random_state.randint(np.iinfo(np.int32).max, size=2).tolist()
     splitter = KFold(N_FOLDS, shuffle=True, random_state=fold_seed)
     splits = [*splitter.split(np.empty(n_samples))]

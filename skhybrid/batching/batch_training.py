@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import threading
 import time
 import warnings
 from collections import Counter, defaultdict
@@ -12,21 +10,20 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from joblib import Parallel, delayed
-from joblib.parallel import get_active_backend
 
+from skhybrid.batching.batch_workers import BatchOutcome, BatchWork, n_workers_of, train_in_workers
 from skhybrid.batching.fit_tasks import FitTask
+from skhybrid.fitting.checkpoints import open_checkpoints
 from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.fit import finish_fit
 from skhybrid.runtime.chunks import chunks
+from skhybrid.runtime.fingerprint import Fingerprints
 from skhybrid.runtime.threads import threads
-from skhybrid.runtime.user_warnings import warn, warnings_caught
+from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.batching_key import fit_key
+from skhybrid.training.checkpoint import Checkpoint
 from skhybrid.training.memory import member_bytes
-from skhybrid.training.multistart import train_together
 from skhybrid.training.problem import Fit
-from skhybrid.training.random_numbers import random_numbers
-from skhybrid.training.result import FitResult
 
 # Larger batches are hardly faster (benchmarks/bench_search.py), and an interrupt loses more.
 FAST_MEMBERS = 64
@@ -58,12 +55,12 @@ def train_tasks(
     batches = [*make_batches(tasks, n_jobs, max_members)]
     warned: set[tuple] = set()
     findings: list[Finding] = []
-    with contextlib.closing(_train_batches(batches, n_jobs)) as outcomes:
-        for number, results, seconds, caught in outcomes:
-            _warn_once(caught, warned)
-            finished = batches[number].tasks
+    with contextlib.closing(_outcomes(batches, n_jobs)) as outcomes:
+        for outcome in outcomes:
+            _warn_once(outcome.caught, warned)
+            finished = batches[outcome.number].tasks
             began = time.perf_counter()
-            for task, result in zip(finished, results, strict=True):
+            for task, result in zip(finished, outcome.results, strict=True):
                 try:
                     with threads(task.settings.n_threads):
                         fitted = finish_fit(
@@ -72,7 +69,7 @@ def train_tasks(
                     vars(task.estimator).update(fitted.attributes())
                 except Exception as error:
                     task.error = error
-            seconds += time.perf_counter() - began
+            seconds = outcome.seconds + time.perf_counter() - began
             for task in finished:
                 task.seconds = seconds / len(finished)
             if done is not None:
@@ -129,7 +126,7 @@ def make_batches(
     for task in tasks:
         n_threads = task.settings.n_threads
         groups[task.key, fit_key(task.fit), len(task.fit.starts), n_threads].append(task)
-    n_workers = _n_workers(n_jobs)
+    n_workers = n_workers_of(n_jobs)
     for (*_, n_threads), group in groups.items():
         fit = group[0].fit
         limit = _most_members(fit) if max_members is None else max_members
@@ -155,59 +152,17 @@ def _most_members(fit: Fit) -> int:
     return max(1, min(fastest, memory // max(1, needed)))
 
 
-def _n_workers(n_jobs: int | None) -> int:
-    """Return how many workers joblib would use."""
-    backend, active_jobs = get_active_backend()
-    return max(1, backend.effective_n_jobs(active_jobs if n_jobs is None else n_jobs))
-
-
-def _train_batches(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[tuple]:
-    """Yield number, results, seconds and warnings of every batch as soon as it is finished."""
-    backend, _ = get_active_backend()
-    calls = (
-        (number, [task.fit for task in batch.tasks], batch.max_members, batch.n_threads)
-        for number, batch in enumerate(batches)
-    )
-    if _n_workers(n_jobs) == 1:
-        yield from (_train(*call) for call in calls)
-        return
-    return_as = "generator_unordered" if backend.supports_return_generator else "list"
-    results = Parallel(n_jobs=n_jobs, return_as=return_as)(delayed(_train)(*call) for call in calls)
-    try:
-        for each in results:  # noqa: UP028 (yield from would close it before warnings are ignored)
-            yield each
-    finally:
-        if return_as != "list":
-            with warnings.catch_warnings():  # about batches that were started but not used
-                warnings.simplefilter("ignore", UserWarning)
-                results.close()
-
-
-def _train(
-    number: int, fits: Sequence[Fit], max_members: int, n_threads: int | None
-) -> tuple[int, list[FitResult], float, list[tuple[Warning, str, int]]]:
-    """Train fits in one batch; if that fails, one by one, so that only the faulty fit fails."""
-    began = time.perf_counter()
-    if threading.current_thread() is not threading.main_thread():
-        fits = copy.deepcopy(fits)  # during training, a network may hold the parameters of a fit
-    with threads(n_threads), warnings_caught() as caught:
-        try:
-            results = _train_seeded(fits, max_members)
-        except Exception as error:
-            results = [FitResult.of_error(error)]
-            if len(fits) > 1:
-                results = [_train_alone(fit, max_members) for fit in fits]
-    messages = [(each.message, each.filename, each.lineno) for each in caught]
-    return number, results, time.perf_counter() - began, messages
-
-
-def _train_seeded(fits: Sequence[Fit], max_members: int) -> list[FitResult]:
-    with random_numbers(fits):
-        return train_together(fits, max_members=max_members)
-
-
-def _train_alone(fit: Fit, max_members: int) -> FitResult:
-    try:
-        return _train_seeded([fit], max_members)[0]
-    except Exception as error:
-        return FitResult.of_error(error)
+def _outcomes(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[BatchOutcome]:
+    """Yield the outcome of every batch as soon as it is known; at once if a checkpoint holds it."""
+    checkpoints, known = open_checkpoints(), Fingerprints()
+    works = []
+    for number, batch in enumerate(batches):
+        fits, file = [task.fit for task in batch.tasks], None
+        if checkpoints is not None:
+            file = checkpoints.file(fits, batch.max_members, batch.n_threads, known=known)
+            finished = BatchOutcome.stored(number, Checkpoint(file)) if file.path.exists() else None
+            if finished is not None:
+                yield finished
+                continue
+        works.append(BatchWork(number, fits, batch.max_members, batch.n_threads, file))
+    yield from train_in_workers(works, n_jobs)

@@ -27,6 +27,7 @@ from skhybrid.training.problem import Fit
 TRAINING_PARAMETERS = frozenset(
     {
         "batch_size",
+        "checkpoint",
         "learning_rate",
         "max_epochs",
         "n_iter_no_change",

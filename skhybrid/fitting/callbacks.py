@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,26 +65,61 @@ class FitObserver:
         has_callbacks = bool(getattr(self.estimator, "_skl_callbacks", []))
         if not (has_callbacks or self.estimator.verbose):
             return None
-        loss_curve: list[float] = []
+        return _Watched(self, hybrid, data, n_epochs, has_callbacks)
 
-        def observe(phase: str, epoch: int, members: Members, losses: Tensor) -> bool:
-            # In the second phase member 0 is the fit itself; before, the best restart so far is.
-            member = 0 if phase == "refine" else int(losses.nan_to_num(nan=torch.inf).argmin())
-            loss_curve.append(float(losses[member]))
-            current = _Current(hybrid, data, members, member, loss_curve, self.trajectory_info)
-            if self.estimator.verbose and is_due(epoch, n_epochs[phase]):
-                print(current.line(phase, epoch, n_epochs[phase]), flush=True)
-            return has_callbacks and self._call_back(phase, current)
-
-        return observe
-
-    def _call_back(self, phase: str, current: _Current) -> bool:
+    def call_back(self, phase: str, current: _Current) -> bool:
         """Run the callbacks of one epoch; return whether one of them asks to stop."""
         task = self.context.subcontext(task_name=f"{phase}-epoch")
         task.call_on_fit_task_begin(estimator=self.estimator, **self.given)
         return task.call_on_fit_task_end(
             estimator=self.estimator, reconstruction_attributes=current.attributes, **self.given
         )
+
+
+class _Watched:
+    """The observer of one training.
+
+    Parameters
+    ----------
+    fit : FitObserver
+    hybrid : Hybrid
+    data : Batch
+    n_epochs : mapping of str to int
+    has_callbacks : bool
+    """
+
+    def __init__(
+        self,
+        fit: FitObserver,
+        hybrid: Hybrid,
+        data: Batch,
+        n_epochs: Mapping[str, int],
+        has_callbacks: bool,
+    ) -> None:
+        self.fit, self.hybrid, self.data = fit, hybrid, data
+        self.n_epochs, self.has_callbacks = n_epochs, has_callbacks
+        self.loss_curve: list[float] = []
+
+    def __call__(self, phase: str, epoch: int, members: Members, losses: Tensor) -> bool:
+        """Print a line if it is due, and run the callbacks; return whether to stop."""
+        member = self._add(phase, losses)
+        info = self.fit.trajectory_info
+        current = _Current(self.hybrid, self.data, members, member, self.loss_curve, info)
+        if self.fit.estimator.verbose and is_due(epoch, self.n_epochs[phase]):
+            print(current.line(phase, epoch, self.n_epochs[phase]), flush=True)
+        return self.has_callbacks and self.fit.call_back(phase, current)
+
+    def note(self, phase: str, curve: Iterable[Tensor]) -> None:
+        """Note the losses of epochs that were run before the fit went on from a checkpoint."""
+        for losses in curve:
+            self._add(phase, losses)
+
+    def _add(self, phase: str, losses: Tensor) -> int:
+        """Add an epoch to the loss curve; return the member that it shows."""
+        # In the second phase member 0 is the fit itself; before, the best restart so far is.
+        member = 0 if phase == "refine" else int(losses.nan_to_num(nan=torch.inf).argmin())
+        self.loss_curve.append(float(losses[member]))
+        return member
 
 
 @dataclass(frozen=True)

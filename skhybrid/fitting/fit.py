@@ -14,6 +14,7 @@ from skhybrid.data.rows import Rows
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
+from skhybrid.fitting.checkpoints import Checkpoints
 from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_interrupt, warn_of_non_finite
 from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import Finding, tell_user
@@ -43,8 +44,10 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import memory_errors_named, require_memory
 from skhybrid.model.scales import Scales
 from skhybrid.runtime.draws import drawing
+from skhybrid.runtime.fingerprint import Fingerprints
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
+from skhybrid.training.checkpoint import Checkpoint
 from skhybrid.training.multistart import Observer, train_together
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.random_numbers import random_numbers, warn_of_turns
@@ -59,6 +62,7 @@ def fit_hybrid(
     previous: Fitted | None = None,
     observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
     keep_interrupted: bool = False,
+    checkpoints: Checkpoints | None = None,
 ) -> Fitted:
     """Fit physics and network together.
 
@@ -71,15 +75,35 @@ def fit_hybrid(
         phase; it returns the observer of the training.
     keep_interrupted : bool, default=False
         As for :func:`~skhybrid.training.multistart.train_together`.
+    checkpoints : Checkpoints, default=None
+        Where the training keeps its state on disk.
     """
     prepared = prepare(settings, inputs, previous=previous)
     fit = make_fit(prepared, settings)
     observer = None
     if observe is not None:
         observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
+    checkpoint = None
+    if checkpoints is not None:
+        file = checkpoints.file([fit], settings.n_threads, known=Fingerprints())
+        checkpoint = Checkpoint(file)
+        if settings.verbose and checkpoint.resumes:
+            print(f"The fit goes on from {file.path}", flush=True)
     with random_numbers([fit]):
-        (result,) = train_together([fit], observer=observer, keep_interrupted=keep_interrupted)
+        (result,) = train_together(
+            [fit], observer=observer, keep_interrupted=keep_interrupted, checkpoint=checkpoint
+        )
+    if checkpoints is not None:
+        _keep(checkpoints, checkpoint, result)
     return finish_fit(prepared, fit, result, settings)
+
+
+def _keep(checkpoints: Checkpoints, checkpoint: Checkpoint, result: FitResult) -> None:
+    """Keep the result of a fit for the search around it, or the state of an interrupted fit."""
+    if result.status is Status.INTERRUPTED:
+        checkpoints.keep = True
+    elif checkpoint.finished is None and checkpoints.many_fits:
+        checkpoint.finish([result], {})
 
 
 @dataclass(frozen=True)

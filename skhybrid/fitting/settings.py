@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from numbers import Integral, Real
@@ -70,6 +71,7 @@ class FitSettings:
     device: torch.device
     n_threads: int | None
     compile: bool
+    checkpoint: str | os.PathLike | None
     random_state: int | np.random.RandomState | None
     verbose: int
 
@@ -146,6 +148,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "device": [str, torch.device],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
     "compile": ["boolean"],
+    "checkpoint": [str, os.PathLike, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
@@ -85,3 +85,14 @@ def _generators() -> list[torch.Generator]:
     """Return the generators of the CPU and of all GPUs; no GPU's if none has been used yet."""
     in_use = torch.cuda.default_generators if torch.cuda.is_initialized() else ()
     return [torch.default_generator, *in_use]
+
+
+def generator_states() -> list[torch.Tensor]:
+    """Return the states of torch's generators of all devices in use, to continue from later."""
+    return [generator.get_state() for generator in _generators()]
+
+
+def set_generator_states(states: Sequence[torch.Tensor]) -> None:
+    """Set the states of torch's generators to those of :func:`generator_states`."""
+    for generator, state in zip(_generators(), states, strict=False):
+        generator.set_state(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from numbers import Integral
@@ -19,6 +20,7 @@ from sklearn.utils.validation import _check_method_params
 from skhybrid._regressor import HybridRegressor
 from skhybrid.batching.cross_validation import CrossValidation, cross_validate
 from skhybrid.exceptions import SearchInterruptedWarning
+from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in
 from skhybrid.runtime.user_warnings import warn
 
 
@@ -57,6 +59,11 @@ class HybridSearchCV(BaseSearchCV):
     max_members : int, default=None
         Largest number of members (fits times restarts) in a batch. None is as many as are fastest
         and fit into a gigabyte. An interrupted search keeps the batches that it has finished.
+    checkpoint : str, path or None, default=None
+        Folder in which the search keeps the results of finished batches, and the state of those in
+        training, so that the same call goes on if it was killed, also after a worker process was.
+        The files are removed when the search ends. If there is no ``random_state``, it draws one
+        seed for all fits. Folds that are shuffled need a ``random_state`` of their own.
     error_score : "raise" or float, default=nan
         Score of a fit that fails, or whether to raise its error.
     return_train_score : bool, default=False
@@ -85,11 +92,17 @@ class HybridSearchCV(BaseSearchCV):
 
     Warns
     -----
+    CheckpointWarning
+        If a checkpoint could not be written, or belongs to another search or is damaged. The search
+        goes on without it.
     SearchInterruptedWarning
         If the user interrupts the search from the keyboard. ``cv_results_`` then has the scores of
         the finished fits and NaN for the others, and the interrupt is raised.
     SerialMembersWarning
         If the model cannot be vectorised over members. They are then trained one after the other.
+    WorkerKilledWarning
+        If a worker process was killed. New workers train the batches that were not finished; when
+        this has happened several times, the search ends with a WorkerKilledError.
 
     See Also
     --------
@@ -119,6 +132,7 @@ class HybridSearchCV(BaseSearchCV):
         "param_grid": [dict, list],
         "random_state": ["random_state"],
         "max_members": [Interval(Integral, 1, None, closed="left"), None],
+        "checkpoint": [str, os.PathLike, None],
     }
     del _parameter_constraints["pre_dispatch"]
 
@@ -134,6 +148,7 @@ class HybridSearchCV(BaseSearchCV):
         random_state=None,
         verbose=0,
         max_members=None,
+        checkpoint=None,
         error_score=np.nan,
         return_train_score=False,
     ):
@@ -151,6 +166,7 @@ class HybridSearchCV(BaseSearchCV):
         self.param_grid = param_grid
         self.random_state = random_state
         self.max_members = max_members
+        self.checkpoint = checkpoint
 
     # As in scikit-learn, the estimator's own parameters are validated when it is fitted.
     @_fit_context(prefer_skip_nested_validation=False)
@@ -171,6 +187,15 @@ class HybridSearchCV(BaseSearchCV):
         self : HybridSearchCV
             The fitted search.
         """
+        call: tuple = ()
+        if self.checkpoint is not None:
+            settings = (self.param_grid, self.cv, self.random_state)
+            call = (clone(self.estimator), *settings, X, y, params)
+        with checkpoints_in(self.checkpoint, *call, many_fits=True) as own:
+            return self._search(X, y, params, own)
+
+    def _search(self, X: Any, y: Any, params: dict, own: Checkpoints | None) -> HybridSearchCV:
+        """Train, choose and refit; ``own`` are the checkpoints of the search."""
         scorers, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
@@ -179,7 +204,10 @@ class HybridSearchCV(BaseSearchCV):
         context = self._init_callback_context(max_subtasks=1 + (self.refit is not False))
         context.call_on_fit_task_begin(estimator=self, **callback_data)
         candidates, splits = self._candidates_and_splits(X, y, routed)
-        base = _seeded(clone(self.estimator), self.random_state)
+        random_state = self.random_state
+        if own is not None and random_state is None:
+            random_state = own.random_state()
+        base = _seeded(clone(self.estimator), random_state)
         validation = self._cross_validate(base, candidates, splits, X, y, routed)
         search_context = context.subcontext(
             task_name="search",

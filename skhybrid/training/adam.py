@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,23 @@ class Adam:
         self._denominator.mul_(1.0 / math.sqrt(square_correction)).add_(self.epsilon)
         torch.mul(self._mean, self.learning_rate, out=self._update)
         self.parameters.addcdiv_(self._update, self._denominator, value=-decay / mean_correction)
+
+    def state(self) -> dict[str, Any]:
+        """Return the number of steps, the moments and the learning rates."""
+        return {
+            "n_steps": self.n_steps,
+            "mean": self._mean,
+            "square": self._square,
+            "learning_rate": self.learning_rate,
+        }
+
+    @torch.no_grad()
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.n_steps = state["n_steps"]
+        self._mean.copy_(state["mean"])
+        self._square.copy_(state["square"])
+        self.learning_rate.copy_(state["learning_rate"])
 
     @torch.no_grad()
     def forget(self, chosen: Tensor) -> None:

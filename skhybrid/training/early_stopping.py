@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,6 +60,14 @@ class BestKeeper:
     def best(self) -> Tensor:
         """Lowest loss of every member, or of its fit for "together"."""
         return self._best.losses
+
+    def state(self) -> dict[str, Any]:
+        """Return the best epochs so far."""
+        return dict(vars(self._best))
+
+    def restore_state(self, state: dict[str, Any]) -> None:
+        """Go on from the best epochs of a state."""
+        self._best = _Best(**state)
 
     @staticmethod
     def due(epoch: int, n_epochs: int) -> bool:
@@ -140,6 +149,14 @@ class PatienceCounter:
         self.fits = fits
         self._reference = torch.full((fits[-1].stop,), math.inf, dtype=torch.float64)
         self._since = [0] * len(fits)
+
+    def state(self) -> dict[str, Any]:
+        """Return the losses that count as the last improvement, and their epochs."""
+        return {"reference": self._reference, "since": list(self._since)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._reference, self._since = state["reference"], state["since"]
 
     def exhausted(self, epoch: int, losses: Tensor) -> list[bool]:
         """Note the losses after an epoch and return for every fit whether it should stop."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -72,3 +74,15 @@ class HeldOut:
         for fit, stops in zip(self._counter.fits, stopping, strict=True):
             self.exhausted[fit] |= stops
         return bool((self.exhausted & ~before).any())
+
+    def state(self) -> dict[str, Any]:
+        """Return the kept parameters, and what the patience counts."""
+        counter = None if self._counter is None else self._counter.state()
+        return {"exhausted": self.exhausted, "keeper": self.keeper.state(), "counter": counter}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.exhausted = state["exhausted"]
+        self.keeper.restore_state(state["keeper"])
+        if self._counter is not None:
+            self._counter.restore(state["counter"])

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skhybrid.model.batch import Batch
 from skhybrid.training.adam import Adam
+from skhybrid.training.checkpoint import Curve, Resumable, Stage
 from skhybrid.training.held_out import HeldOut
 from skhybrid.training.members import BIAS, CODER, FIRST_STATE, PHYSICS, WEIGHT, Members
 from skhybrid.training.minibatches import PerMemberBatches, rows_of
@@ -31,6 +32,7 @@ def train(
     config: TrainingConfig,
     on_epoch: OnEpoch | None = None,
     on_interrupt: OnInterrupt | None = None,
+    stage: Stage | None = None,
 ) -> MemberResults:
     """Train all members in one batch, in place.
 
@@ -46,11 +48,15 @@ def train(
         Called as ``on_interrupt(n_epochs)`` after an interrupt from the keyboard, with the number
         of whole epochs. True stops training, with the parameters at the end of the last whole
         epoch; False, or None, raises the interrupt.
+    stage : Stage, default=None
+        Where this run finds and keeps its state on disk.
 
     Returns
     -------
     MemberResults
     """
+    if stage is not None and stage.finished:
+        return stage.replay(members)
     data, schedule = problem.data, config.schedule
     objective = _objective(problem, members, config)
     objective.choose_evaluation(rows_of(data, slice(0, schedule.batch_size)))
@@ -62,11 +68,15 @@ def train(
     if bool((config.physics_learning_rate > 0).any()) and problem.hybrid.space.shapes:
         start = RuinedStart(objective, data, members, step.adam)
     guard = NonFiniteGuard(objective, data, members, schedule.n_epochs)
-    shuffle = _shuffler(data, schedule, config.seed)
+    shuffle = _Shuffler(data, schedule, config.seed)
     curve: list[Tensor] = []
     ending = Status.FINISHED
+    parts = _parts(members, step, guard, held_out, shuffle, curve, start)
+    n_before = 0 if stage is None else stage.resume(parts)
+    if n_before and bool(guard.stopped.any()):
+        step.stop(guard.stopped)
     try:
-        for epoch in range(1, schedule.n_epochs + 1):
+        for epoch in range(n_before + 1, schedule.n_epochs + 1):
             if epoch == schedule.midway + 1:
                 members.note_midway()
             losses = step.epoch(shuffle(), schedule)
@@ -85,6 +95,8 @@ def train(
             if on_epoch is not None and on_epoch(epoch, losses):
                 ending = Status.CALLBACK_STOPPED
                 break
+            if stage is not None:
+                stage.epoch_done(epoch, parts)
     except KeyboardInterrupt:
         if on_interrupt is None or not on_interrupt(guard.whole_epochs):
             raise
@@ -103,7 +115,7 @@ def train(
         kept_epoch = held_out.keeper.restore(kept_epoch)
         validation_losses = held_out.losses()
         restored = True
-    return MemberResults(
+    results = MemberResults(
         status=[ending if status is Status.FINISHED else status for status in guard.status],
         losses=objective.data_losses(data) if restored else losses,
         validation_losses=validation_losses,
@@ -112,6 +124,30 @@ def train(
         n_epochs=n_epochs,
         kept_epoch=kept_epoch,
     )
+    if stage is not None and ending is not Status.INTERRUPTED:
+        stage.finish(members, results)
+    return results
+
+
+def _parts(
+    members: Members,
+    step: _Step,
+    guard: NonFiniteGuard,
+    held_out: HeldOut | None,
+    shuffle: _Shuffler,
+    curve: list[Tensor],
+    start: RuinedStart | None,
+) -> dict[str, Resumable]:
+    """Return everything that changes while the loop runs."""
+    parts = {
+        "members": members,
+        "adam": step.adam,
+        "guard": guard,
+        "shuffle": shuffle,
+        "curve": Curve(curve),
+    }
+    optional = {"held_out": held_out, "start": start}
+    return parts | {name: part for name, part in optional.items() if part is not None}
 
 
 def _objective(problem: Problem, members: Members, config: TrainingConfig) -> Objective:
@@ -180,19 +216,32 @@ class _Step:
         self.adam.forget(self.members.per_parameter(stopped).bool())
 
 
-def _shuffler(
-    data: Batch | PerMemberBatches, schedule: Schedule, seed: int
-) -> Callable[[], Batch | PerMemberBatches]:
-    """Return a function that returns the rows in a new order at every call."""
-    if isinstance(data, PerMemberBatches):
-        generators = data.generators()
-        return lambda: data.shuffled(schedule, generators)
-    if schedule.n_batches == 1:
-        return lambda: data
-    generator = torch.Generator().manual_seed(seed)
+class _Shuffler:
+    """Returns the rows in a new order at every call."""
 
-    def shuffled() -> Batch:
-        order = torch.randperm(len(data.y), generator=generator)
+    def __init__(self, data: Batch | PerMemberBatches, schedule: Schedule, seed: int) -> None:
+        self._data = data
+        self._schedule = schedule
+        if isinstance(data, PerMemberBatches):
+            self._generators = data.generators()
+        else:
+            self._generators = [torch.Generator().manual_seed(seed)]
+
+    def __call__(self) -> Batch | PerMemberBatches:
+        """Return the rows of an epoch."""
+        data = self._data
+        if isinstance(data, PerMemberBatches):
+            return data.shuffled(self._schedule, self._generators)
+        if self._schedule.n_batches == 1:
+            return data
+        order = torch.randperm(len(data.y), generator=self._generators[0])
         return rows_of(data, order.to(data.y.device))
 
-    return shuffled
+    def state(self) -> list[Tensor]:
+        """Return the states of the generators."""
+        return [generator.get_state() for generator in self._generators]
+
+    def restore(self, state: list[Tensor]) -> None:
+        """Go on from a state."""
+        for generator, own in zip(self._generators, state, strict=True):
+            generator.set_state(own)

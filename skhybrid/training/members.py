@@ -225,9 +225,18 @@ class Members:
             target.copy_(torch.where(self.per_parameter(chosen).bool(), source, target))
 
     @torch.no_grad()
-    def restore(self, flat: Tensor) -> None:
+    def set_flat(self, flat: Tensor) -> None:
         """Copy all parameters from another flat vector."""
         self.flat.copy_(flat)
+
+    def state(self) -> dict[str, Tensor | None]:
+        """Return all parameters, now and midway."""
+        return {"flat": self.flat, "midway": self.midway}
+
+    def restore(self, state: Mapping[str, Tensor | None]) -> None:
+        """Go on from a state."""
+        self.set_flat(state["flat"])
+        self.midway = state["midway"]
 
     def per_parameter(self, values: Tensor, roles: Sequence[str] = ALL) -> Tensor:
         """Return a flat vector with each member's value in the blocks of the given roles."""

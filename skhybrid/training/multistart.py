@@ -12,6 +12,7 @@ from torch import Tensor
 from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.runtime.chunks import chunks
 from skhybrid.training.batching_key import problem_key
+from skhybrid.training.checkpoint import Checkpoint, Stage
 from skhybrid.training.combining import (
     combine_configs,
     combine_problems,
@@ -39,6 +40,7 @@ def train_together(
     max_members: int | None = None,
     observer: Observer | None = None,
     keep_interrupted: bool = False,
+    checkpoint: Checkpoint | None = None,
 ) -> list[FitResult]:
     """Train fits in one batch.
 
@@ -51,17 +53,23 @@ def train_together(
     observer : callable, default=None
         For a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
         with the phase "estimate" or "refine". In "refine", member 0 is the fit, and the other
-        members are its copies for cross-validation. True stops training.
+        members are its copies for cross-validation. True stops training. If it has a method
+        ``note``, a training that goes on calls ``note(phase, curve)`` with the losses of the epochs
+        that were run before.
     keep_interrupted : bool, default=False
         For a single fit: whether an interrupt from the keyboard ends its training with the model of
         the last whole epoch. Before the first epoch is complete, the interrupt is raised.
+    checkpoint : Checkpoint, default=None
+        Where the training keeps its state on disk, and goes on from.
 
     Returns
     -------
     list of FitResult
         One for every fit.
     """
-    watch = _Watch(observer, keep_interrupted)
+    if checkpoint is not None and checkpoint.finished is not None:
+        return checkpoint.finished
+    watch = _Watch(observer, keep_interrupted, checkpoint)
     paddings, columns = input_paddings([fit.problem for fit in fits])
     if paddings is not None:
         fits = [pad_fit(fit, padding, columns) for fit, padding in zip(fits, paddings, strict=True)]
@@ -91,8 +99,14 @@ class _Watch:
         Epochs of the stages before.
     """
 
-    def __init__(self, observer: Observer | None, keep_interrupted: bool) -> None:
+    def __init__(
+        self,
+        observer: Observer | None,
+        keep_interrupted: bool,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         self.observer = observer
+        self.checkpoint = checkpoint
         self.keep_interrupted = keep_interrupted
         self.ending: Status | None = None
         self.n_before = 0
@@ -103,6 +117,14 @@ class _Watch:
             return False
         self.ending = Status.INTERRUPTED
         return True
+
+    def next_stage(self, phase: str) -> Stage | None:
+        """Return where the next run of the training loop keeps its state; None means nowhere."""
+        if self.checkpoint is None:
+            return None
+        note = getattr(self.observer, "note", None)
+        on_resume = None if note is None else lambda curve: note(phase, curve)
+        return self.checkpoint.next_stage(on_resume)
 
     def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
         """Return the function that training calls after every epoch of a phase."""
@@ -154,11 +176,12 @@ def _train_stage(
         start = members.flat.clone()
         try:
             on_epoch = watch("estimate", members)
-            results = train(problem, members, config, on_epoch, watch.on_interrupt)
+            stage = watch.next_stage("estimate")
+            results = train(problem, members, config, on_epoch, watch.on_interrupt, stage)
         except KeyboardInterrupt:  # before its first epoch: the stages before are the result
             if not watch.on_interrupt(0):
                 raise
-            members.restore(start)
+            members.set_flat(start)
         else:
             watch.n_before += len(results.curve)
             return results
@@ -245,7 +268,8 @@ def _second_phase(
         ]
         size = len(jobs) if max_members is None else max(1, max_members // jobs[0].n_members)
         for chunk in chunks(range(len(jobs)), size):
-            outcomes = refine([jobs[i] for i in chunk], watch, watch.on_interrupt)
+            stage = watch.next_stage("refine")
+            outcomes = refine([jobs[i] for i in chunk], watch, watch.on_interrupt, stage)
             for i, (weights, second) in zip(chunk, outcomes, strict=True):
                 first = results[group[i]]
                 results[group[i]] = replace(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -69,7 +71,24 @@ class NonFiniteGuard:
 
     def restore_whole_epoch(self) -> None:
         """Restore the unperturbed parameters at the end of the last whole epoch."""
-        self.members.restore(self._whole[1])
+        self.members.set_flat(self._whole[1])
+
+    def state(self) -> dict[str, Any]:
+        """Return how the members ended so far, and the last whole epoch."""
+        return {
+            "status": [each.name for each in self.status],
+            "stopped": self.stopped,
+            "stopped_epoch": list(self.stopped_epoch),
+            "kept_epoch": list(self.kept_epoch),
+            "whole": self._whole,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self.status = [Status[name] for name in state["status"]]
+        self.stopped = state["stopped"]
+        self.stopped_epoch, self.kept_epoch = state["stopped_epoch"], state["kept_epoch"]
+        self._whole = tuple(state["whole"])
 
     def stop_early(self, chosen: Tensor, epoch: int) -> None:
         """Stop members whose fits have exhausted their patience."""

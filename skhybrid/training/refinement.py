@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skhybrid.model.batch import Batch
+from skhybrid.training.checkpoint import Stage
 from skhybrid.training.combining import combine_configs, combine_problems, results_of_fit
 from skhybrid.training.loop import OnEpoch, OnInterrupt, train
 from skhybrid.training.members import Members
@@ -55,6 +56,7 @@ def refine(
     fits: Sequence[Refinement],
     watch: Callable[[str, Members], OnEpoch | None],
     on_interrupt: OnInterrupt | None = None,
+    stage: Stage | None = None,
 ) -> list[tuple[dict[str, Tensor], MemberResults]]:
     """Continue to train networks with θ held, and keep the epoch that fits held-out rows best.
 
@@ -69,7 +71,7 @@ def refine(
         With the same batching key.
     watch : callable
         Maps the name of the phase and its members to a function that is called after every epoch.
-    on_interrupt : callable, default=None
+    on_interrupt, stage : default=None
         As for :func:`~skhybrid.training.loop.train`.
 
     Returns
@@ -97,7 +99,7 @@ def refine(
         problem.hybrid.network, [fit.weights for fit in starts], [fit.coordinates for fit in starts]
     )
     config = combine_configs(configs)
-    results = train(problem, members, config, watch("refine", members), on_interrupt)
+    results = train(problem, members, config, watch("refine", members), on_interrupt, stage)
     slices = problem.fits or [slice(0, counts[0])]
     return [(members.member_weights(fit.start), results_of_fit(results, fit)) for fit in slices]
 

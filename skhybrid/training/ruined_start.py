@@ -48,6 +48,15 @@ class RuinedStart:
         self._n_returns = torch.zeros_like(self._limit)
         self._watching = True
 
+    def state(self) -> dict[str, Tensor]:
+        """Return which members are watched, and how often they returned."""
+        return {"n_watched": self._n_watched, "n_returns": self._n_returns}
+
+    def restore(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state."""
+        self._n_watched, self._n_returns = state["n_watched"], state["n_returns"]
+        self._watching = bool((self._n_watched > 0).any())
+
     def check(self, losses: Tensor) -> None:
         """Return members whose loss in this epoch is far above the start's."""
         if not self._watching:

@@ -14,7 +14,7 @@ from sklearn.metrics import check_scoring
 from small_batches import X, Y
 from small_searches import quick_model
 
-from skhybrid.batching import batch_training
+from skhybrid.batching import batch_workers
 from skhybrid.batching.cross_validation import CrossValidation, cross_validate
 
 pytestmark = pytest.mark.filterwarnings(
@@ -77,7 +77,7 @@ def test_fit_times_are_shares_of_their_batches():
 
 
 def test_an_interrupt_ends_the_training_and_keeps_the_finished_fits(monkeypatch):
-    train, done = batch_training._train, []
+    train, done = batch_workers.train_batch, []
 
     def interrupted(*args):
         if len(done) == 2:
@@ -85,7 +85,7 @@ def test_an_interrupt_ends_the_training_and_keeps_the_finished_fits(monkeypatch)
         done.append(args)
         return train(*args)
 
-    monkeypatch.setattr(batch_training, "_train", interrupted)
+    monkeypatch.setattr(batch_workers, "train_batch", interrupted)
     validation = validate(max_members=3)
     assert isinstance(validation.interrupt, KeyboardInterrupt)
     finished = [trial.finished for trial in validation.trials]

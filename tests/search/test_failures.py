@@ -14,7 +14,7 @@ from small_models import drive
 from small_searches import X, Y, dict_of_scores, quick_model, search_both_ways, split_scores
 
 from skhybrid import HybridSearchCV
-from skhybrid.batching import batch_training
+from skhybrid.batching import batch_workers
 from skhybrid.exceptions import (
     NonFiniteLossWarning,
     SearchInterruptedWarning,
@@ -150,7 +150,7 @@ def test_warnings_reach_the_user_and_the_filters_stay(backend):
 
 def interrupt_after(monkeypatch, n_batches: int) -> None:
     """Raise a keyboard interrupt when this number of batches has been trained."""
-    train, done = batch_training._train, []
+    train, done = batch_workers.train_batch, []
 
     def interrupted(*args):
         if len(done) == n_batches:
@@ -158,7 +158,7 @@ def interrupt_after(monkeypatch, n_batches: int) -> None:
         done.append(args)
         return train(*args)
 
-    monkeypatch.setattr(batch_training, "_train", interrupted)
+    monkeypatch.setattr(batch_workers, "train_batch", interrupted)
 
 
 @pytest.mark.parametrize(

@@ -351,7 +351,7 @@ def test_an_interrupt_between_stages_keeps_the_stages_before(monkeypatch):
         nonlocal n_calls
         n_calls += 1
         if n_calls == 2:
-            members.restore(members.flat + 1.0)
+            members.set_flat(members.flat + 1.0)
             raise KeyboardInterrupt
         return train(problem, members, *args)
 
