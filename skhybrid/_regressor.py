@@ -108,7 +108,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         with many more steps of 64 rows. None is all rows.
     n_restarts : int, default=1
         Number of fits, trained in one batch, from different networks and different θ (drawn between
-        two bounds, otherwise around the start by half its scale). The fit with the lowest
+        two bounds, otherwise around the start by half its size). The fit with the lowest
         validation or training loss is kept; ``restarts_`` lists all.
     early_stopping : bool, default=False
         Whether to hold out ``validation_fraction`` of the rows, stop when their loss stops
@@ -130,7 +130,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         this range at prediction (for an ODE, a tenth wider on either side); "free" does not.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
-        at the given initial values.
+        at the given initial values. If that fit ends on a bound or explains less than 30 % of the
+        variance, the given values are tried as well.
     missing_targets : {"error", "mask"}, default="error"
         Whether NaN in y is an error, or is left out of the loss and of ``score``, target by target.
     warm_start : bool, default=False
@@ -176,7 +177,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     n_iter_ : int
         Epochs of both phases. For ``nn=None`` evaluations of the physics.
     restarts_ : list of dict
-        "loss", "validation_loss", "physics_params", "status" and "n_iter" of every restart.
+        "start" (where θ began: "least squares", "given", "drawn" or "last fit"), "loss",
+        "validation_loss", "physics_params", "status" and "n_iter" of every restart, and of other
+        starts that were tried.
     n_features_in_ : int
         Number of features seen in ``fit``.
     feature_names_in_ : ndarray of shape (``n_features_in_``,)

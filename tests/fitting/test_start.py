@@ -125,7 +125,8 @@ def test_the_effect_is_the_root_mean_square_of_the_derivative_in_units_of_the_ta
     assert start.effects["slope"] == pytest.approx(np.sqrt(np.mean(x**2)) / rows.y.std())
     assert start.effects["offset"] == pytest.approx(1.0 / rows.y.std())
     settings = make_settings(physics=line)
-    near = given_start(settings, physical, rows, {"slope": np.array(2.1), "offset": np.array(-1.2)})
+    values = {"slope": np.array(2.1), "offset": np.array(-1.2)}
+    near = given_start(settings, physical, rows, values=values)
     assert near.values["slope"] == 2.1
     assert near.effects == pytest.approx(start.effects)
 
