@@ -46,7 +46,7 @@ from skhybrid.batching.fit_tasks import FitTasks
 from skhybrid.batching.trials import Trial
 from skhybrid.datasets import make_pendulum, make_pendulum_acceleration
 from skhybrid.exceptions import CollapseWarning
-from skhybrid.training import loop, multistart
+from skhybrid.training import multistart, step
 from skhybrid.training.adam import Adam
 from skhybrid.training.members import Members
 from skhybrid.training.minibatches import PerMemberBatches
@@ -72,7 +72,7 @@ WATCHED = [
     ("Adam", Adam, "step"),
     ("guards", Members, "drop_non_finite"),
     ("guards", NonFiniteGuard, "check"),
-    ("rows of a minibatch", loop, "rows_of"),
+    ("rows of a minibatch", step, "rows_of"),
     ("rows of a minibatch", PerMemberBatches, "shuffled"),
     ("loss of all rows", Objective, "data_losses"),
 ]

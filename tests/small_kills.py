@@ -14,7 +14,7 @@ from small_models import ForceModule, drive, make_table
 
 from skhybrid import LatentODE, Physics
 from skhybrid.runtime.fingerprint import Fingerprints
-from skhybrid.training import checkpoint, loop
+from skhybrid.training import checkpoint, step
 
 
 class Killed(BaseException):
@@ -59,8 +59,8 @@ class Epochs:
 def epochs(monkeypatch) -> Epochs:
     """Write a checkpoint after every epoch; return a counter that can kill."""
     write_always(monkeypatch)
-    counter = Epochs(loop._Step.epoch)
-    monkeypatch.setattr(loop._Step, "epoch", lambda step, *args: counter.run(step, *args))
+    counter = Epochs(step.Step.epoch)
+    monkeypatch.setattr(step.Step, "epoch", lambda self, *args: counter.run(self, *args))
     return counter
 
 

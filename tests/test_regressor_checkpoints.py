@@ -307,20 +307,20 @@ SCRIPT = textwrap.dedent(
     sys.path.insert(0, {tests!r})
     from small_kills import fingerprint_of_everything
     from small_models import make_model, make_table
-    from skhybrid.training import checkpoint, loop
+    from skhybrid.training import checkpoint, step
 
     checkpoint.FIRST_SECONDS = checkpoint.INTERVAL_SECONDS = checkpoint.COST_FACTOR = 0.0
-    epoch, n_run = loop._Step.epoch, 0
+    epoch, n_run = step.Step.epoch, 0
 
-    def counted(step, *args):
+    def counted(own, *args):
         global n_run
         n_run += 1
         if n_run == 5:
             os.kill(os.getpid(), signal.SIGKILL)
-        return epoch(step, *args)
+        return epoch(own, *args)
 
     print(fingerprint_of_everything(), flush=True)
-    loop._Step.epoch = counted
+    step.Step.epoch = counted
     X, y = make_table()
     make_model(max_epochs=6, physics_init="given", checkpoint={folder!r}).fit(X, y)
     """
