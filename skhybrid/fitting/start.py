@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from skhybrid.data.rows import Rows
 from skhybrid.data.trajectories import windows_at_learned_states
@@ -14,7 +15,8 @@ from skhybrid.fitting.few_rows import few_windows
 from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
 from skhybrid.fitting.residuals import Residuals
 from skhybrid.fitting.settings import FitSettings
-from skhybrid.model.batch import Batch
+from skhybrid.fitting.untrained import calm_network
+from skhybrid.model.batch import Batch, Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import require_memory
@@ -169,6 +171,7 @@ def restart_starts(
     random_state: np.random.RandomState,
     start: PhysicsStart,
     source: str,
+    x: Tensor | Windows,
 ) -> list[Start]:
     """Return the start of every restart.
 
@@ -186,6 +189,8 @@ def restart_starts(
     start : PhysicsStart
     source : str
         Where the start's θ is from.
+    x : Tensor or Windows
+        Rows on which untrained networks are looked at.
     """
     n_numbers = sum(parameter.numel() for parameter in hybrid.network.parameters())
     n_restarts = len(seeds)
@@ -195,6 +200,7 @@ def restart_starts(
         network, coordinates = hybrid.network, hybrid.initial_coordinates()
         if restart > 0:
             network = hybrid.new_network(settings.nn, seed=seed)
+            calm_network(hybrid.with_network(network), x)
             coordinates |= hybrid.space.draw(random_state)
         starts.append(Start(_weights(network), coordinates, source if restart == 0 else "drawn"))
     if start.doubt is not None:
