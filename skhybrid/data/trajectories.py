@@ -21,6 +21,8 @@ AUTO_WINDOW = 2
 # hidden: what the physics lacks then moves the first states, and sharpness-aware minimisation a
 # long rollout (benchmarks/bench_hidden_windows.py).
 AUTO_LEARNED_WINDOW = 5
+# Without physics only a rollout ties hidden states to the outputs.
+AUTO_NETWORK_WINDOW = 20
 AUTO_LATENT_WINDOW = 10
 
 # With fewer trajectories than MIN_GROUPS, validation holds out blocks of windows instead.
@@ -49,6 +51,8 @@ class Trajectories:
         Whether the initial state stays as given while other first states are learned.
     with_ends : bool
         Whether windows also hold the entry of ``states`` at their ends.
+    has_physics : bool
+        Whether there is a physics, or a network alone.
     """
 
     states: np.ndarray
@@ -60,6 +64,7 @@ class Trajectories:
     layout: Layout
     first_is_exact: bool = False
     with_ends: bool = False
+    has_physics: bool = True
 
     @property
     def n_steps(self) -> int:
@@ -206,7 +211,8 @@ class Trajectories:
         if self.with_ends:
             return AUTO_LATENT_WINDOW
         if self.layout.learned:
-            return AUTO_LEARNED_WINDOW
+            knows_states = self.layout.states_observed or self.has_physics
+            return AUTO_LEARNED_WINDOW if knows_states else AUTO_NETWORK_WINDOW
         return AUTO_WINDOW
 
     def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -54,7 +54,7 @@ def fit_physics(
     is_table = inputs.trajectory_info is None
     fit = fit_least_squares(model, data, **({} if is_table else TRAJECTORY_LIMITS))
     if not is_table:
-        last = fit_growing_windows(settings, WindowFit(inputs, model, data, fit), TRAJECTORY_LIMITS)
+        last = fit_growing_windows(settings, WindowFit(inputs, model, data, fit))
         inputs, model, data, fit = last.inputs, last.model, last.data, last.found
         rows = inputs.rows
     info = inputs.trajectory_info

@@ -7,11 +7,12 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from small_trajectories import DT, make_oscillations, position, spring
+from small_trajectories import DT, SmallTrajectories, make_oscillations, position, spring
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV
 from skhybrid.exceptions import FreeRunWarning
 from skhybrid.fitting import free_runs as module
+from skhybrid.model.networks import scale_output
 
 X, Y = make_oscillations()
 STILL = np.zeros((*Y.shape[:2], 1))
@@ -102,12 +103,16 @@ def test_good_hybrids_and_models_without_a_comparison_say_nothing():
 
 
 def test_a_rollout_that_is_not_finite_counts_as_worse():
-    def exploding(t, state, physics, nn):
-        return physics(t, state) + 1e6 * nn(t, state) * (1.0 + state**4)
-
-    model, (message,) = fit(join=exploding)
-    assert model.free_run_losses_["hybrid"] == np.inf
-    assert "the hybrid is not finite" in message
+    small = SmallTrajectories()
+    hybrid = small.hybrid()
+    runs = module.physics_free_runs(small.settings, small.inputs, small.rows, hybrid)
+    assert scale_output(hybrid.network, 1e200)
+    coordinates = hybrid.initial_coordinates()
+    losses = module.free_run_losses(runs, small.settings, hybrid, coordinates, None)
+    assert losses["hybrid"] == np.inf > losses["physics"]
+    (finding,) = module.findings_of_free_runs(losses, runs, 4, "given")
+    assert "the hybrid is not finite" in finding.message
+    assert "with the given initial values" in finding.message
 
 
 def test_cost_is_limited(monkeypatch):
