@@ -99,8 +99,14 @@ def assemble_hybrid(
         check_physics(model, x)
         if scales is None:
             recorded = record_network_inputs(model, x, model.initial_coordinates())
-            units = physical.input_units()
-            scales = input_scales(recorded, physical.scales, rows, model.channel_axis, units)
+            scales = input_scales(
+                recorded,
+                physical.scales,
+                rows,
+                model.channel_axis,
+                physical.input_units(),
+                physical.least_input_stds(),
+            )
         model = model.at(space, scales.to(device, dtype))
         model = model.with_network(model.new_network(settings.nn, seed=seed))
         calm_network(model, x)

@@ -63,7 +63,8 @@ class PhysicsStart:
 
 def least_squares_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> PhysicsStart:
     """Fit the physics parameters without a network; return the given ones if this fails."""
-    if physical.has_hidden_encoder:
+    if physical.has_hidden_encoder or physical.physics is None:
+        # Without physics states stay where they are: a fit would move first states to means.
         return PhysicsStart(physical.space.start, rows, physical)
     unknown = _states_unknown(physical)
     if not (physical.space.shapes or unknown):

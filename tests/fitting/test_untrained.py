@@ -79,5 +79,15 @@ def test_a_predator_seen_only_through_a_few_counts_of_its_prey(seed):
     model.fit(X, y)
     losses = model.free_run_losses_
     assert losses["hybrid"] < 1.1 * losses["physics"] + 0.05
-    alone = HybridRegressor(None, structure=structure, max_epochs=1, random_state=seed).fit(X, y)
-    assert np.isfinite(alone.predict(X)).all()
+
+
+@pytest.mark.parametrize("window", [3, "auto"])
+def test_hidden_states_of_a_network_alone_keep_their_scales(window):
+    X, y = np.array([[40.0, 6.0]]), 40.0 + 10.0 * np.sin(np.arange(14.0))[None, :, None]
+    ode = ODE(dt=1.0, observe=lambda s: s[:, :1], n_states=2, window=window)
+    model = HybridRegressor(None, structure=ode, max_epochs=1, random_state=0).fit(X, y)
+    scales = model._fitted.hybrid.scales
+    # Before training no rate is known, so hidden states of all windows are nearly the same.
+    assert float(scales.state_scale.min()) > 1.0
+    assert float(scales.feature_factor.max()) < 1.0
+    assert np.abs(model.predict(X)).max() < 1e4
