@@ -53,11 +53,9 @@ def fit_physics(
     check_coupled_rows(model, checked)
     is_table = inputs.trajectory_info is None
     fit = fit_least_squares(model, data, **({} if is_table else TRAJECTORY_LIMITS))
-    if not is_table:
-        last = fit_growing_windows(settings, WindowFit(inputs, model, data, fit))
-        inputs, model, data, fit = last.inputs, last.model, last.data, last.found
-        rows = inputs.rows
-    info = inputs.trajectory_info
+    last = fit_growing_windows(settings, WindowFit(inputs, model, data, fit))
+    inputs, model, data, fit = last.inputs, last.model, last.data, last.found
+    rows, info = inputs.rows, inputs.trajectory_info
     n_iter = len(fit.loss_curve)
     if not fit.converged:
         warn(

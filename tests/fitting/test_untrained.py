@@ -61,9 +61,8 @@ def foxes(t, state, *, hunting, death):
     return torch.stack([0.8 * hares - eaten, 0.3 * eaten - death * hunters], -1)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_a_predator_seen_only_through_a_few_counts_of_its_prey(seed):
-    rng = np.random.default_rng(seed)
+def test_a_predator_seen_only_through_a_few_counts_of_its_prey():
+    rng = np.random.default_rng(0)
     state, counts, step = np.array([40.0, 6.0]), [], 0.002
     for _ in range(14):
         for _ in range(500):
@@ -74,8 +73,8 @@ def test_a_predator_seen_only_through_a_few_counts_of_its_prey(seed):
         counts.append(rng.poisson(state[0]))
     X, y = np.array([[40.0, 6.0]]), np.array(counts, dtype=float)[None, :, None]
     physics = Physics(foxes, hunting=Param(0.08, (0, 1)), death=Param(0.7, (0, 2)))
-    structure = ODE(dt=1.0, observe=lambda s: s[:, :1], n_states=2, substeps=2)
-    model = HybridRegressor(physics, structure=structure, max_epochs=40, random_state=seed)
+    structure = ODE(dt=1.0, observe=lambda s: s[:, :1], n_states=2)
+    model = HybridRegressor(physics, structure=structure, max_epochs=40, random_state=0)
     model.fit(X, y)
     losses = model.free_run_losses_
     assert losses["hybrid"] < 1.1 * losses["physics"] + 0.05
