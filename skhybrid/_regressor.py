@@ -555,7 +555,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return not (alone or auto_parameters(self) or self._previous() is not None)
 
     def _forget_choices(self) -> None:
-        """Remove the attributes with the choices of an earlier fit."""
+        """Remove the attributes of an earlier fit that the next one may not have."""
+        for attribute in ("free_run_losses_", "initial_states_", "window_"):
+            vars(self).pop(attribute, None)
         for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)

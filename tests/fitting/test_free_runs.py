@@ -96,6 +96,8 @@ def test_good_hybrids_and_models_without_a_comparison_say_nothing():
             **{"physics": spring, "nn": (5,), **settings}, structure=ODE(dt=DT), max_epochs=1
         )
         assert not hasattr(chosen.fit(X, Y), "free_run_losses_")
+    model.set_params(nn=None).fit(X, Y)
+    assert not hasattr(model, "free_run_losses_")
     missing = Y.copy()
     missing[:, 0] = np.nan
     model, _ = fit(STILL, missing, inputs="hold", settings={"missing_targets": "mask"})
