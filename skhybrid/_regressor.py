@@ -201,6 +201,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     initial_states_ : ndarray of shape (n_samples, n_states)
         Learned initial states of an ODE's training trajectories; NaN for trajectories that have no
         weight or are held out. Only if first states are learned.
+    window_ : int
+        Steps of the training windows of an ODE; those of the last stage if there are several.
+    free_run_losses_ : dict of str to float
+        For an ODE with physics and network: mean squared errors of rollouts over the training
+        trajectories, from where ``predict`` starts, in units of the target's variance. "hybrid" is
+        the fitted model, "physics" is the physics alone at the start of training, for which least
+        squares has fitted θ. At most 16 trajectories count, and of each the first 1,000 steps of
+        the solver. Infinite if a rollout is not finite.
 
     Warns
     -----
@@ -217,6 +225,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         of parameters that are "auto" is interrupted, those not chosen yet have their defaults, and
         the fit goes on. The interrupt is raised before the end of the first epoch, in a search or
         another meta-estimator with many fits, in a worker process and in a thread.
+    FreeRunWarning
+        If rollouts of the hybrid over the training trajectories are worse than those of the physics
+        alone (see ``free_run_losses_``).
     NonFiniteLossWarning
         If a restart met a non-finite loss and was stopped.
     ParameterWarning
@@ -585,7 +596,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return not (alone or auto_parameters(self) or self._previous() is not None)
 
     def _forget_choices(self) -> None:
-        """Remove the attributes with the choices of an earlier fit."""
+        """Remove the attributes of an earlier fit that the next one may not have."""
+        for attribute in ("free_run_losses_", "initial_states_", "window_"):
+            vars(self).pop(attribute, None)
         for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)

@@ -10,6 +10,7 @@ __all__ = [
     "DataNotAvailableError",
     "DivergenceWarning",
     "FitInterruptedWarning",
+    "FreeRunWarning",
     "NetworkError",
     "NonFiniteLossWarning",
     "OutOfMemoryError",
@@ -83,6 +84,10 @@ class CollapseWarning(UserWarning):
 
 class ColumnBindingWarning(UserWarning):
     """Columns without names, more than the physics reads, are bound to it by position."""
+
+
+class FreeRunWarning(UserWarning):
+    """Whole rollouts of a hybrid are worse than those of its physics alone."""
 
 
 class ParameterWarning(UserWarning):

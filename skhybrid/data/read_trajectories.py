@@ -109,6 +109,7 @@ def read_trajectories(
         trajectory_weights(sample_weight, len(values)),
         layout,
         first_is_exact=not states_observed and not with_first and ode.initial_state != "learned",
+        has_physics=physics is not None,
     )
     info = TrajectoryInfo(
         layout=layout,

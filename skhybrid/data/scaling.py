@@ -28,6 +28,7 @@ def input_scales(
     rows: Rows,
     axis: int = -1,
     units: Sequence[float] | None = None,
+    least: Sequence[float] | None = None,
 ) -> Scales:
     """Return scales that standardise the network's inputs over the training rows.
 
@@ -43,6 +44,8 @@ def input_scales(
         Axis of the inputs; each input has its own scale.
     units : sequence of float, default=None
         Units of the first inputs, for those that are constant; 1 by default.
+    least : sequence of float, default=None
+        Standard deviations of the first inputs below which they count as constant; 0 by default.
     """
     columns = inputs.double().cpu().movedim(axis, -1)
     per_input = (columns.shape[-1], *[1] * (-1 - axis))
@@ -56,6 +59,8 @@ def input_scales(
         constant = np.ptp(columns, axis=0) == 0.0
         known = np.ones(len(std))
         known[: len(units)] = units
+        if least is not None:
+            constant[: len(least)] |= std[: len(least)] < np.asarray(least)
         std = np.where(constant, known, std)
     values = {
         "feature_offset": -mean / std,

@@ -17,9 +17,12 @@ from skhybrid.model.scales import RateScales
 # Two steps estimate θ at least as well as longer windows at every noise level, and in the shortest
 # time (benchmarks/bench_windows.py).
 AUTO_WINDOW = 2
-# Each learned first state needs several observations, and more where states are hidden.
+# Each learned first state needs several observations. More steps do not help where states are
+# hidden: what the physics lacks then moves the first states, and sharpness-aware minimisation a
+# long rollout (benchmarks/bench_hidden_windows.py).
 AUTO_LEARNED_WINDOW = 5
-AUTO_HIDDEN_WINDOW = 20
+# Without physics only a rollout ties hidden states to the outputs.
+AUTO_NETWORK_WINDOW = 20
 AUTO_LATENT_WINDOW = 10
 
 # With fewer trajectories than MIN_GROUPS, validation holds out blocks of windows instead.
@@ -48,6 +51,8 @@ class Trajectories:
         Whether the initial state stays as given while other first states are learned.
     with_ends : bool
         Whether windows also hold the entry of ``states`` at their ends.
+    has_physics : bool
+        Whether there is a physics, or a network alone.
     """
 
     states: np.ndarray
@@ -59,6 +64,7 @@ class Trajectories:
     layout: Layout
     first_is_exact: bool = False
     with_ends: bool = False
+    has_physics: bool = True
 
     @property
     def n_steps(self) -> int:
@@ -152,6 +158,34 @@ class Trajectories:
         known = (last >= 0) & (elapsed > 0)
         return np.where(known, change / np.where(known, elapsed, 1.0), np.nan)
 
+    def n_window_steps(self, window: int) -> int:
+        """Return the number of steps of all windows of a length together."""
+        every = window if self.layout.learned else 1
+        return window * len(self._window_starts(window, every)[0])
+
+    @property
+    def can_start_whole(self) -> bool:
+        """Whether every trajectory has a first state from which a whole rollout can start."""
+        return self.layout.learned or not np.isnan(self.states[self.weight > 0, 0]).any()
+
+    def at_states(self, states: np.ndarray, kept: np.ndarray) -> Trajectories:
+        """Return the same trajectories with other guesses of learned states.
+
+        Parameters
+        ----------
+        states : array of shape (n_windows, n_steps + 1, *state_shape)
+            States along windows of this length.
+        kept : array of int, shape (n_windows,)
+            Indices of these windows among all windows.
+        """
+        window = states.shape[1] - 1
+        trajectory, at = (each[kept] for each in self._window_starts(window, every=window))
+        guesses = self.states.copy()
+        for i, begin, along in zip(trajectory, at, states, strict=True):
+            room = guesses.shape[1] - begin
+            guesses[i, begin : begin + window + 1] = along[:room]
+        return replace(self, states=guesses)
+
     def first_indices(self, window: int | str | None) -> np.ndarray:
         """Return the indices of the windows that begin trajectories, for learned first states."""
         window = self._length(window)
@@ -177,7 +211,8 @@ class Trajectories:
         if self.with_ends:
             return AUTO_LATENT_WINDOW
         if self.layout.learned:
-            return AUTO_LEARNED_WINDOW if self.layout.states_observed else AUTO_HIDDEN_WINDOW
+            knows_states = self.layout.states_observed or self.has_physics
+            return AUTO_LEARNED_WINDOW if knows_states else AUTO_NETWORK_WINDOW
         return AUTO_WINDOW
 
     def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import PhysicsStart
+from skhybrid.fitting.untrained import calm_network
 from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
@@ -98,10 +99,17 @@ def assemble_hybrid(
         check_physics(model, x)
         if scales is None:
             recorded = record_network_inputs(model, x, model.initial_coordinates())
-            units = physical.input_units()
-            scales = input_scales(recorded, physical.scales, rows, model.channel_axis, units)
+            scales = input_scales(
+                recorded,
+                physical.scales,
+                rows,
+                model.channel_axis,
+                physical.input_units(),
+                physical.least_input_stds(),
+            )
         model = model.at(space, scales.to(device, dtype))
         model = model.with_network(model.new_network(settings.nn, seed=seed))
+        calm_network(model, x)
     check_structure(model, x)
     check_coupled_rows(model, x)
     return model

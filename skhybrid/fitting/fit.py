@@ -23,8 +23,15 @@ from skhybrid.fitting.fitted import (
     drift_since,
     learned_states,
     user_values,
+    window_length,
     with_range_of,
     with_weights,
+)
+from skhybrid.fitting.free_runs import (
+    FreeRuns,
+    findings_of_free_runs,
+    free_run_losses,
+    physics_free_runs,
 )
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.parameter_warnings import findings_of_training
@@ -126,6 +133,8 @@ class Prepared:
         One for every restart.
     seed : int
         Seed of the minibatches.
+    free_runs : FreeRuns or None
+        Whole rollouts of the physics alone, for a differential equation.
     """
 
     rows: Rows
@@ -136,6 +145,7 @@ class Prepared:
     earlier: list[Batch]
     starts: list[Start]
     seed: int
+    free_runs: FreeRuns | None = None
 
 
 @memory_errors_named("the preparation of a fit", "Choose fewer rows or a smaller nn.")
@@ -169,12 +179,13 @@ def prepare(
     dtype, device = settings.dtype, settings.device
     earlier_data = [each.tensors(dtype, device) for each in earlier]
     data = rows.tensors(dtype, device)
+    checked = rows_to_check(earlier_data[0] if earlier else data)
     # The checks evaluate the untrained model, which may draw random numbers.
     with seeded(batch_seed, on_wait=warn_of_turns), drawing(batch_seed):
         hybrid = assemble_hybrid(
             settings,
             first,
-            rows_to_check(earlier_data[0] if earlier else data),
+            checked,
             start,
             seed=network_seeds[0],
             scales=_earlier_scales(settings, previous),
@@ -198,8 +209,11 @@ def prepare(
         data=data,
         validation=validation,
         earlier=earlier_data,
-        starts=restart_starts(settings, hybrid, network_seeds, random_state, start, source),
+        starts=restart_starts(
+            settings, hybrid, network_seeds, random_state, start, source, checked
+        ),
         seed=batch_seed,
+        free_runs=physics_free_runs(settings, inputs, rows, hybrid),
     )
 
 
@@ -265,12 +279,17 @@ def finish_fit(
     hybrid = with_weights(fit.problem.hybrid, result.weights)
     hybrid = with_range_of(hybrid, rows_to_check(prepared.data), result.coordinates)
     warn_of_collapse(hybrid, result.explained, len(rows), settings)
+    learned = learned_states(result.coordinates, rows, prepared.trajectory_info)
+    losses = free_run_losses(prepared.free_runs, settings, hybrid, result.coordinates, learned)
     if result.status is not Status.INTERRUPTED:
         start = prepared.starts[result.best].coordinates
         for finding in (
             *findings_of_data(hybrid, rows, result.loss, settings),
             *findings_of_training(hybrid, result.coordinates, start, prepared.data, settings),
             *findings_of_steps(hybrid, rows, result.coordinates, result.loss),
+            *findings_of_free_runs(
+                losses, prepared.free_runs, window_length(rows), prepared.starts[0].source
+            ),
         ):
             tell(finding)
     return Fitted(
@@ -283,8 +302,10 @@ def finish_fit(
         trajectory_info=prepared.trajectory_info,
         physics_share=result.explained.physics_share,
         n_rows=len(rows),
-        learned_states=learned_states(result.coordinates, rows, prepared.trajectory_info),
+        learned_states=learned,
         drift=drift_since(hybrid, result.midway, result.coordinates),
+        free_run_losses=losses,
+        window=window_length(rows),
     )
 
 

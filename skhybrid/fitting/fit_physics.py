@@ -10,7 +10,8 @@ from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import tell_user
-from skhybrid.fitting.fitted import Fitted, learned_states, user_values
+from skhybrid.fitting.fitted import Fitted, learned_states, user_values, window_length
+from skhybrid.fitting.growing_windows import WindowFit, fit_growing_windows
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.least_squares import fit_least_squares
 from skhybrid.fitting.parameter_warnings import findings_of_least_squares
@@ -56,9 +57,11 @@ def fit_physics(
     check_physics(model, checked)
     check_structure(model, checked)
     check_coupled_rows(model, checked)
-    info = inputs.trajectory_info
-    limits = {} if info is None else TRAJECTORY_LIMITS
+    limits = {} if inputs.trajectory_info is None else TRAJECTORY_LIMITS
     model, fit = fit_with_steps(model, rows, lambda each: fit_least_squares(each, data, **limits))
+    last = fit_growing_windows(settings, WindowFit(inputs, model, data, fit))
+    inputs, model, data, fit = last.inputs, last.model, last.data, last.found
+    rows, info = inputs.rows, inputs.trajectory_info
     n_iter = len(fit.loss_curve)
     if not fit.converged:
         warn(
@@ -99,4 +102,5 @@ def fit_physics(
         physics_share=1.0,
         n_rows=len(rows),
         learned_states=learned_states(coordinates, rows, info),
+        window=window_length(rows),
     )

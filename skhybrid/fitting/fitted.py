@@ -48,6 +48,11 @@ class Fitted:
     drift : dict of str to float or array, or None
         Change of the physics parameters in the second half of the first phase, in the user's
         units; None if training did not run for all of its epochs, and for least squares.
+    window : int or None
+        Steps of the training windows of a differential equation, those of the last stage.
+    free_run_losses : dict of str to float, or None
+        Mean squared errors of whole rollouts over the training trajectories, in units of the
+        target's variance: "hybrid" and "physics" alone.
     """
 
     hybrid: Hybrid
@@ -61,6 +66,8 @@ class Fitted:
     n_rows: int = 0
     learned_states: np.ndarray | None = None
     drift: dict[str, float | np.ndarray] | None = None
+    window: int | None = None
+    free_run_losses: dict[str, float] | None = None
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -97,6 +104,10 @@ class Fitted:
             attributes["substeps_"] = counts if isinstance(counts, int) else np.array(counts)
         if self.learned_states is not None:
             attributes["initial_states_"] = self.learned_states
+        if self.window is not None:
+            attributes["window_"] = self.window
+        if self.free_run_losses is not None:
+            attributes["free_run_losses_"] = self.free_run_losses
         return attributes
 
 
@@ -125,6 +136,11 @@ def learned_states(
         return None
     learned = coordinates[FIRST_STATES].double().cpu().numpy()
     return initial_states(rows, learned, info.first_indices)
+
+
+def window_length(rows: Rows) -> int | None:
+    """Return the number of steps of windows; None for rows of a table."""
+    return rows.x.steps.shape[1] if isinstance(rows.x, Windows) else None
 
 
 def with_weights(hybrid: Hybrid, weights: Mapping[str, Tensor]) -> Hybrid:

@@ -16,6 +16,7 @@ from skhybrid.data.missing_targets import mask_missing, mask_suggested
 from skhybrid.data.read_images import read_images
 from skhybrid.data.read_trajectories import read_trajectories
 from skhybrid.data.rows import Rows, require_range
+from skhybrid.data.trajectories import Trajectories
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.ode import ODE
@@ -37,12 +38,33 @@ class FitInputs:
         Column names of a table.
     trajectory_info : TrajectoryInfo or None
         For a differential equation.
+    trajectories : Trajectories or None
+        The trajectories from which the rows are cut.
     """
 
     rows: Rows
     earlier: tuple[Rows, ...] = ()
     feature_names: Sequence[str] | None = None
     trajectory_info: TrajectoryInfo | None = None
+    trajectories: Trajectories | None = None
+
+    def at_window(self, window: int | str | None) -> FitInputs:
+        """Return the same trajectories, cut into other windows.
+
+        Parameters
+        ----------
+        window : int, "auto" or None
+            Steps in a window; None is the whole trajectory.
+        """
+        info, trajectories = self.trajectory_info, self.trajectories
+        rows = trajectories.windows(window, info.scales)
+        if info.layout.learned:
+            info = replace(
+                info,
+                n_first_states=int(rows.x.index.max()) + 1,
+                first_indices=trajectories.first_indices(window),
+            )
+        return replace(self, rows=rows, earlier=(), trajectory_info=info)
 
 
 @memory_errors_named("the reading of the data", "Give fewer or shorter trajectories, or rows.")
@@ -129,11 +151,6 @@ def _trajectories(
     trajectories, info = read(
         estimator, ode, settings.physics, X, y, sample_weight, masked=masked, reset=reset
     )
-    *earlier, rows = [trajectories.windows(each, info.scales) for each in ode.windows()]
-    if info.layout.learned:
-        info = replace(
-            info,
-            n_first_states=int(rows.x.index.max()) + 1,
-            first_indices=trajectories.first_indices(ode.window),
-        )
-    return FitInputs(rows, tuple(earlier), trajectory_info=info)
+    inputs = FitInputs(None, trajectory_info=info, trajectories=trajectories)
+    *earlier, last = [inputs.at_window(each) for each in ode.windows()]
+    return replace(last, earlier=tuple(each.rows for each in earlier))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from skhybrid.data.rows import Rows
 from skhybrid.data.trajectories import windows_at_learned_states
@@ -15,7 +16,8 @@ from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit
 from skhybrid.fitting.residuals import Residuals
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.solver_steps import fit_with_steps, with_chosen_steps
-from skhybrid.model.batch import Batch
+from skhybrid.fitting.untrained import calm_network
+from skhybrid.model.batch import Batch, Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import require_memory
@@ -70,7 +72,8 @@ def least_squares_start(
     """
     last = rows if last is None else last
     physical = with_chosen_steps(physical, last)
-    if physical.has_hidden_encoder:
+    if physical.has_hidden_encoder or physical.physics is None:
+        # Without physics states stay where they are: a fit would move first states to means.
         return PhysicsStart(physical.space.start, rows, physical)
     unknown = _states_unknown(physical)
     if not (physical.space.shapes or unknown):
@@ -187,6 +190,7 @@ def restart_starts(
     random_state: np.random.RandomState,
     start: PhysicsStart,
     source: str,
+    x: Tensor | Windows,
 ) -> list[Start]:
     """Return the start of every restart.
 
@@ -204,6 +208,8 @@ def restart_starts(
     start : PhysicsStart
     source : str
         Where the start's θ is from.
+    x : Tensor or Windows
+        Rows on which untrained networks are looked at.
     """
     n_numbers = sum(parameter.numel() for parameter in hybrid.network.parameters())
     n_restarts = len(seeds)
@@ -213,6 +219,7 @@ def restart_starts(
         network, coordinates = hybrid.network, hybrid.initial_coordinates()
         if restart > 0:
             network = hybrid.new_network(settings.nn, seed=seed)
+            calm_network(hybrid.with_network(network), x)
             coordinates |= hybrid.space.draw(random_state)
         starts.append(Start(_weights(network), coordinates, source if restart == 0 else "drawn"))
     if start.doubt is not None:

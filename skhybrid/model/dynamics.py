@@ -50,7 +50,12 @@ class Dynamics(Rollouts):
     def with_simulated_scales(
         self, x: Windows, values: Mapping[str, Tensor], learned: Tensor
     ) -> Dynamics:
-        """Return the same model with scales of states and rates from a rollout of the physics."""
+        """Return the same model with scales of states and rates from a rollout of the physics.
+
+        Without physics, nothing moves in a rollout: the scales stay.
+        """
+        if self.physics is None:
+            return self
         first = self.first_states(x, learned)
         physics = self.bind_physics(values)
         states = self.rollout(x, first, physics, self.silent_network, values.values())

@@ -152,6 +152,10 @@ class Hybrid:
         """Return units of the network's inputs, for inputs that do not vary; None is 1."""
         return None
 
+    def least_input_stds(self) -> list[float] | None:
+        """Return standard deviations below which the network's inputs do not vary; None is 0."""
+        return None
+
     def with_network_columns(self, columns: Sequence[int]) -> Hybrid:
         """Return the same model with a network that reads these columns."""
         device = self.scales.target_scale.device

@@ -178,6 +178,17 @@ def first_layer_weight(network: nn.Module) -> str | None:
     return "0.weight" if type(network) is MultilayerPerceptron else None
 
 
+def scale_output(network: nn.Module, factor: float) -> bool:
+    """Multiply a network's output, in place; return False for modules of the user, unchanged."""
+    own = network.network if type(network) is Pointwise else network
+    if type(own) is not MultilayerPerceptron:
+        return False
+    with torch.no_grad():
+        for parameter in own[-1].parameters():
+            parameter.mul_(factor)
+    return True
+
+
 def as_function(
     network: Any, weights: Mapping[str, torch.Tensor] | None
 ) -> Callable[[torch.Tensor], torch.Tensor]:

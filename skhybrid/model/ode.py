@@ -66,7 +66,13 @@ class ODE(BaseEstimator):
         windows are several times faster than whole trajectories, and training ends in a local
         minimum less often [2]_. A sequence trains with each window length in turn, each for its
         share of the epochs. None is whole trajectories. "auto" is 2, the best for θ on all tasks
-        measured; 5 if first states are learned; and 20 if states are not observed.
+        measured, and 5 if first states are learned: longer windows are slower there, and let what
+        the physics lacks move the first states. It is 20 for hidden states of a network alone,
+        which have no other meaning than what a rollout makes of them. For ``nn=None``, "auto"
+        begins with these windows and continues on longer ones, up to whole trajectories of at most
+        2,000 steps of the solver, as long as the physics can follow: the loss must stay below the
+        target's variance, and below three times the loss on the first windows (ten times if first
+        states are learned). ``window_`` of the model says where it ended.
     observe : callable or None, default=None
         Maps states to the measured outputs: ``observe(state)`` or ``observe(state, inputs)``
         returns a tensor of shape (n, n_outputs). Its keyword-only arguments name physics

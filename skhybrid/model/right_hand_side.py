@@ -20,6 +20,8 @@ from skhybrid.model.user_code import described_type, named, named_network
 # Trajectories go a little beyond the training range. If the network's inputs are held exactly to
 # that range, rollouts are worse (benchmarks/bench_windows.py).
 HOLD_MARGIN = 0.1
+# Hidden states of a network alone vary if their standard deviation is above this part of the guess.
+LEAST_STD = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,14 +96,27 @@ class RightHandSide(Hybrid):
         Without physics, states are constant as long as the network is silent. Their unit is their
         standard deviation, 1 for inputs and the time.
         """
-        n_states = self.layout.state_shape[0]
-        scale = self.scales.state_scale.flatten().expand(n_states).tolist()
-        units = [*scale, *[1.0] * (self.layout.n_inputs + 1)]
-        return (
-            units[:-1]
-            if self.network_columns is None
-            else [units[column] for column in self.network_columns.tolist()]
-        )
+        return self._of_inputs(self._state_scales(), 1.0)
+
+    def least_input_stds(self) -> list[float]:
+        """Return standard deviations below which the network's inputs do not vary.
+
+        Without physics, hidden states hardly differ between windows before a network is trained.
+        """
+        if self.physics is not None or self.layout.states_observed:
+            return self._of_inputs([0.0] * self.layout.state_shape[0], 0.0)
+        return self._of_inputs([LEAST_STD * scale for scale in self._state_scales()], 0.0)
+
+    def _state_scales(self) -> list[float]:
+        """Return the standard deviation of every state."""
+        return self.scales.state_scale.flatten().expand(self.layout.state_shape[0]).tolist()
+
+    def _of_inputs(self, of_states: list[float], of_others: float) -> list[float]:
+        """Return numbers for the network's inputs: those of states, and one for all others."""
+        numbers = [*of_states, *[of_others] * (self.layout.n_inputs + 1)]
+        if self.network_columns is None:
+            return numbers[:-1]
+        return [numbers[column] for column in self.network_columns.tolist()]
 
     def with_network_columns(self, columns: Sequence[int]) -> RightHandSide:
         """Return the same model with a network that reads these components."""

@@ -134,3 +134,14 @@ def test_constant_inputs_have_the_units_that_are_given():
     found = input_scales(columns, scales, rows, units=[2.0, 50.0])
     assert_close(found.feature_factor, torch.tensor([0.5, 1.0, 1.0]).double())
     assert_close(found.feature_offset, torch.tensor([-2.5, -2.0, -7.0]).double())
+
+
+def test_inputs_that_hardly_vary_have_their_units_where_least_says_so():
+    rows = make_rows()
+    values = np.array([3.0, 3.0, 7.0]) + np.outer(np.arange(len(rows)), [1e-6, 1e-6, 1e-6])
+    scales = target_scales(rows)
+    found = input_scales(
+        torch.tensor(values), scales, rows, units=[2.0, 2.0, 50.0], least=[0.2, 0.0]
+    )
+    factors = 1.0 / found.feature_factor.numpy()
+    np.testing.assert_allclose(factors, [2.0, *values[:, 1:].std(axis=0)])

@@ -9,6 +9,7 @@ import pytest
 
 from skhybrid.data.trajectories import (
     AUTO_LEARNED_WINDOW,
+    AUTO_NETWORK_WINDOW,
     AUTO_WINDOW,
     Trajectories,
     initial_states,
@@ -74,6 +75,9 @@ def test_auto_window_lengths():
     assert chosen(make_trajectories(2, 60)) == AUTO_WINDOW
     assert chosen(make_trajectories(2, 60, learned=True)) == AUTO_LEARNED_WINDOW
     assert chosen(make_trajectories(2, 4, learned=True)) == 3
+    hidden = make_trajectories(2, 60, learned=True, states_observed=False)
+    assert chosen(hidden) == AUTO_LEARNED_WINDOW
+    assert chosen(replace(hidden, has_physics=False)) == AUTO_NETWORK_WINDOW
     assert chosen(make_trajectories(2, 2)) == 1
 
 
@@ -299,3 +303,18 @@ def test_groups_are_trajectories_or_blocks_of_one_long_record():
     assert len(groups) == 100
     np.testing.assert_array_equal(np.bincount(groups), np.full(20, 5))
     assert (np.diff(groups) >= 0).all()
+
+
+@pytest.mark.parametrize("lengths", [[8, 8, 8], [8, 5, 6]])
+def test_states_along_windows_become_the_guesses(lengths):
+    trajectories = make_trajectories(lengths=lengths, weight=[1.0, 0.0, 1.0], learned=True)
+    rows = trajectories.windows(3, trajectories.scales())
+    along = np.arange(len(rows))[:, None, None] + 0.1 * np.arange(4)[:, None] + np.zeros(2)
+    moved = trajectories.at_states(along, rows.kept)
+    np.testing.assert_array_equal(
+        moved.windows(3, trajectories.scales()).x.first_state, along[:, 0]
+    )
+    # The end of a window is where the next one begins.
+    expected = [0.0, 0.1, 0.2, 1.0, 1.1, 1.2, 2.0, 2.1]
+    np.testing.assert_allclose(moved.states[0, :, 0], expected)
+    np.testing.assert_array_equal(moved.states[1], trajectories.states[1])

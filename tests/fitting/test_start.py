@@ -224,7 +224,8 @@ def restarts(n_restarts: int, random_state: int = 0, doubt: str | None = None, *
     start = PhysicsStart({}, rows, physical, doubt=doubt)
     hybrid = assemble_hybrid(settings, rows, torch.tensor(rows.x), start, seed=5)
     seeds, generator = list(range(5, 5 + n_restarts)), np.random.RandomState(random_state)
-    return restart_starts(settings, hybrid, seeds, generator, start, "least squares"), hybrid
+    x = torch.tensor(rows.x)
+    return restart_starts(settings, hybrid, seeds, generator, start, "least squares", x), hybrid
 
 
 def test_first_restart_is_at_the_start_and_the_others_are_not():
