@@ -64,7 +64,7 @@ def make_short(max_epochs, seed):
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_theta_on_its_way_is_no_plateau(seed):
     options = {"param_range": [0.05, 0.2], "cv": 3, "n_restarts": 1}
-    with pytest.warns(ShortTrainingWarning, match=r"'stiffness' ended at .* Increase max_epochs"):
+    with pytest.warns(ShortTrainingWarning, match=r"'stiffness' ended at .* increase max_epochs"):
         path = physics_path(*make_short(15, seed), **options)
     assert not path.plateau.any()
     assert not path.settled.any()
