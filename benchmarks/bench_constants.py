@@ -31,7 +31,7 @@ from skhybrid import HybridRegressor
 from skhybrid.training import multistart, penalties
 from skhybrid.training.shared_constant import settle
 
-PENALTIES = (0.01, 1.0)
+PENALTIES = (0.1, 1.0)
 
 
 def kinetics(substrate, group, *, vmax=(1.0, 1.0), km=1.0):
@@ -133,7 +133,8 @@ def fit_all(task, seed, n_steps):
     settings = {
         "structure": structure,
         "refine_rho": None,
-        "max_epochs": max(1, n_steps // -(-n // 64)),
+        "batch_size": None,
+        "max_epochs": n_steps,
         "n_restarts": N_RESTARTS,
         "random_state": seed,
     }
@@ -165,7 +166,7 @@ def main():
     """Fit all tasks, write the table and print the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -5,10 +5,11 @@ from torch import nn
 from torch.testing import assert_close
 
 from skhybrid import Param, Physics
-from skhybrid.model.batch import Batch
+from skhybrid.model.batch import ROWS_AT_ONCE, Batch
 from skhybrid.training import multistart
 from skhybrid.training.problem import Fit, Problem
 from skhybrid.training.refinement import refine
+from skhybrid.training.result import Start
 from skhybrid.training.shared_constant import find_shift, settle
 
 N_ROWS = 60
@@ -150,6 +151,14 @@ def test_a_constant_on_most_rows_is_not_one_on_all():
     assert settle(*model)[1] is coordinates
 
 
+def test_a_large_table_goes_in_chunks():
+    data = make_data(ROWS_AT_ONCE + 100)
+    model = hybrid, _, weights, coordinates = make(data=data)
+    after, moved = settle(*model)
+    assert abs(mean(hybrid, data, after)) < 1e-12
+    assert_close(hybrid(data.x, moved, after), hybrid(data.x, coordinates, weights))
+
+
 def test_few_rows_say_nothing_about_directions():
     x, y, _ = make_data(N_ROWS)
     _, _, _, coordinates = model = make(decay, data=Batch(x[:8], y[:8], None))
@@ -247,6 +256,20 @@ def test_training_settles_every_restart_before_the_second_phase(n_restarts, monk
     assert result.coordinates is result.restart_coordinates[result.best]
     assert result.midway["rate"] == unsettled.midway["rate"]
     assert result.midway["level"][1] != unsettled.midway["level"][1]
+
+
+@pytest.mark.parametrize("n_restarts", [1, 2])
+def test_physics_and_network_may_have_parameters_of_one_name(n_restarts):
+    data = make_data(N_ROWS)
+    hybrid = make_hybrid(data, lambda time, heat, *, bias=(0.5, 1.0): bias[0] * time + bias[1])
+    network = nn.Linear(2, 1).double()
+    weights = {name: own.detach().clone() for name, own in network.named_parameters()}
+    starts = [Start(weights, hybrid.initial_coordinates())] * n_restarts
+    config = make_config(n_restarts, n_rows=N_ROWS, n_epochs=10)
+    fit = Fit(Problem(hybrid.with_network(network), data), starts, config)
+    (result,) = multistart.train_together([fit])
+    assert result.midway["bias"].shape == result.coordinates["bias"].shape == (2,)
+    assert abs(mean(fit.problem.hybrid, data, result.weights)) < 1e-12
 
 
 def test_a_held_parameter_stays():
