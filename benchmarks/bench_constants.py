@@ -167,13 +167,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
     rows = []
     began = time.process_time()
-    for task in TASKS:
+    for task in arguments.tasks:
         for seed in range(100, 100 + arguments.seeds):
             for method, number, (constant, largest) in fit_all(task, seed, arguments.steps):
                 rows.append(
