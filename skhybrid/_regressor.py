@@ -253,6 +253,13 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     A small loss does not prove that θ is right. If a missing part looks like the physics' response
     to a parameter, no rule can tell the two apart. ``nn_features`` and bounds add your knowledge.
 
+    An offset of the physics and the mean of an additive network give the same prediction; so do a
+    gain of the physics and the mean factor of a multiplicative network. The data do not determine
+    the split. By convention, when θ is final, the network has a (weighted) mean of zero over the
+    training rows, and 1 + f_N a mean of one. The later refinement may change it slightly. A
+    ``ParameterWarning`` names the parameter if bounds or the end of your module prevent this. With
+    ``physics_learning_rate=0``, θ stays where it is.
+
     With sample weights and ``batch_size=None``, a weight of two equals a row given twice.
 
     References

@@ -37,6 +37,7 @@ from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.parameter_warnings import findings_of_training
 from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.shared_constants import findings_of_constants
 from skhybrid.fitting.solver_steps import findings_of_steps
 from skhybrid.fitting.start import (
     PhysicsStart,
@@ -286,6 +287,7 @@ def finish_fit(
         for finding in (
             *findings_of_data(hybrid, rows, result.loss, settings),
             *findings_of_training(hybrid, result.coordinates, start, prepared.data, settings),
+            *findings_of_constants(hybrid, result.coordinates, prepared.data, settings),
             *findings_of_steps(hybrid, rows, result.coordinates, result.loss),
             *findings_of_free_runs(
                 losses, prepared.free_runs, window_length(rows), prepared.starts[0].source

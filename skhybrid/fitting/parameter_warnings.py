@@ -151,14 +151,14 @@ def _on_bounds(
         value = np.asarray(values[name], dtype=np.float64)
         limits = physics.params[name].limits()
         for side, bound, hit in zip(("lower", "upper"), limits, reached[name], strict=True):
-            elements = [_element(name, index) for index in np.argwhere(hit)]
+            elements = [element_name(name, index) for index in np.argwhere(hit)]
             if not elements:
                 continue
             where = tuple(np.argwhere(hit)[0])
             yield Finding(
                 ParameterWarning,
                 ("bound", name, side),
-                f"Parameter {_listed(elements)} ended on its {side} bound {bound[where]:.6g} "
+                f"Parameter {listed(elements)} ended on its {side} bound {bound[where]:.6g} "
                 f"(value {value[where]:.6g}). If the data ask for a value beyond it, the other "
                 "parts of the model make up for the difference. If the bound is no physical limit, "
                 "widen it: Param(..., bounds=...). If it is one, the physics may lack an effect or "
@@ -188,7 +188,7 @@ def _about_effects(
             not np.isclose(value[i], before[i], rtol=4 * eps, atol=4 * eps * sizes[name][i])
             for i in indices
         )
-        elements = _listed([_element(name, index) for index in indices])
+        elements = listed([element_name(name, index) for index in indices])
         path = f"ended at {value[indices[0]]:.6g}" if moved else _stayed(value[indices[0]])
         yield Finding(
             ParameterWarning,
@@ -202,7 +202,7 @@ def _about_effects(
         yield Finding(
             ParameterWarning,
             ("together", *(name for name, _ in names)),
-            f"Parameters {_listed(shown, 'and')} act only together: on the training rows, the "
+            f"Parameters {listed(shown, 'and')} act only together: on the training rows, the "
             "prediction changes with each of them in the same way, as with a product or a sum. The "
             "data determine the combination, not the single values, which depend on the start. Set "
             "fixed=True for all but one of them, or make one parameter of the combination.",
@@ -239,7 +239,7 @@ def _together(
             length = np.linalg.norm(vector)
             if index in idle.get(name, ()) or not np.isfinite(length):
                 continue
-            elements.append((_element(name, index), float(np.asarray(values[name])[index])))
+            elements.append((element_name(name, index), float(np.asarray(values[name])[index])))
             vectors.append(vector / length)
     if len(vectors) < 2 or len(vectors[0]) < 2:
         return
@@ -252,12 +252,12 @@ def _together(
             yield [elements[i] for i in group]
 
 
-def _element(name: str, index: Any) -> str:
+def element_name(name: str, index: Any) -> str:
     """Return the name of an element of a parameter."""
     return f"{name}[{', '.join(str(int(i)) for i in index)}]" if len(index) else name
 
 
-def _listed(names: list[str], word: str = "and") -> str:
+def listed(names: list[str], word: str = "and") -> str:
     """Return names as text, the first of them if there are many."""
     if len(names) > MAX_NAMED:
         return f"{', '.join(names[:MAX_NAMED])} and {len(names) - MAX_NAMED} more"

@@ -258,15 +258,21 @@ class Members:
         """Return what :meth:`member_coordinates` was halfway through training, or None."""
         if self.midway is None:
             return None
-        views = {b.name: b.view(self.midway)[member] for b in self.blocks if b.role == PHYSICS}
-        return {
-            name: view.reshape(self._member_shape(name)).clone() for name, view in views.items()
-        }
+        return self._member_of(self.midway, member, self.coordinates, [PHYSICS])
 
-    def _member_shape(self, name: str) -> torch.Size:
-        """Return the shape of one member's physics parameter."""
-        shape = self.coordinates[name].shape
-        return shape if self.n_members == 1 else shape[1:]
+    def member_midway_weights(self, member: int) -> dict[str, Tensor]:
+        """Return what :meth:`member_weights` was halfway through training."""
+        return self._member_of(self.midway, member, self.weights, [WEIGHT, BIAS, CODER])
+
+    def _member_of(
+        self, flat: Tensor, member: int, like: Mapping[str, Tensor], roles: Sequence[str]
+    ) -> dict[str, Tensor]:
+        """Return copies of one member's tensors in a flat vector, in the shapes of others."""
+        views = {b.name: b.view(flat)[member] for b in self.blocks if b.role in roles}
+        first = 0 if self.n_members == 1 else 1
+        return {
+            name: view.reshape(like[name].shape[first:]).clone() for name, view in views.items()
+        }
 
     def member_weights(self, member: int) -> dict[str, Tensor]:
         """Return a detached copy of one member's network parameters."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -26,6 +26,7 @@ from skhybrid.training.members import Members
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.refinement import Refinement, can_refine, refine
 from skhybrid.training.result import FitResult, MemberResults, Status
+from skhybrid.training.shared_constant import settle
 
 # (phase, epoch within the phase, members, losses per member) -> whether to stop
 Observer = Callable[[str, int, Members, Tensor], bool]
@@ -213,8 +214,14 @@ def _best_restart(
         return FitResult(Status.FAILED, results)
     curve = torch.cat([earlier[:, part], results.curve])
     indices = range(part.start, part.stop)
-    coordinates = [members.member_coordinates(member) for member in indices]
-    weights = members.member_weights(indices[best])
+    coordinates = []
+    for restart, member in enumerate(indices):
+        own, settled = _settled(
+            fit, restart, members.member_weights(member), members.member_coordinates(member)
+        )
+        coordinates.append(settled)
+        if restart == best:
+            weights = own
     x, y, weight = fit.problem.data
     return FitResult(
         results.status[best],
@@ -225,11 +232,30 @@ def _best_restart(
         loss_curve=curve[:, best].tolist(),
         best=best,
         restart_coordinates=coordinates,
-        midway=members.member_midway(indices[best]) if results.status[best].complete else None,
+        midway=_midway(fit, best, members, indices[best], results.status[best]),
         explained=measure_explained_variance(
             fit.problem.hybrid, x, y, coordinates[best], weights, target_weight=weight
         ),
     )
+
+
+def _settled(
+    fit: Fit, restart: int, weights: Mapping[str, Tensor], coordinates: Mapping[str, Tensor]
+) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    """Move the mean of a restart's network to θ where θ can give it, unless θ is held."""
+    if float(fit.config.physics_learning_rate[restart]) == 0.0:
+        return weights, coordinates
+    return settle(fit.problem.hybrid, fit.problem.data, weights, coordinates)
+
+
+def _midway(
+    fit: Fit, restart: int, members: Members, member: int, status: Status
+) -> Mapping[str, Tensor] | None:
+    """Return θ halfway through the first phase, by the same convention as at its end."""
+    coordinates = members.member_midway(member)
+    if coordinates is None or not status.complete:
+        return None
+    return _settled(fit, restart, members.member_midway_weights(member), coordinates)[1]
 
 
 def _lowest(results: MemberResults) -> int | None:
