@@ -22,7 +22,7 @@ from skhybrid.training.ruined_start import RuinedStart
 from skhybrid.training.sam import SAM
 from skhybrid.training.schedule import Schedule
 
-OnEpoch = Callable[[int, Tensor], bool]
+OnEpoch = Callable[[int, Tensor], Tensor | bool | None]
 OnInterrupt = Callable[[int], bool]
 
 
@@ -33,6 +33,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     on_interrupt: OnInterrupt | None = None,
     stage: Stage | None = None,
+    held: Tensor | None = None,
 ) -> MemberResults:
     """Train all members in one batch, in place.
 
@@ -43,13 +44,16 @@ def train(
         At their start; afterwards with the kept parameters.
     config : TrainingConfig
     on_epoch : callable, default=None
-        Called as ``on_epoch(epoch, losses)`` after every epoch; True stops training.
+        Called as ``on_epoch(epoch, losses)`` after every epoch; it returns which members are to
+        stop: a tensor of bool, or True for all of them.
     on_interrupt : callable, default=None
         Called as ``on_interrupt(n_epochs)`` after an interrupt from the keyboard, with the number
         of whole epochs. True stops training, with the parameters at the end of the last whole
         epoch; False, or None, raises the interrupt.
     stage : Stage, default=None
         Where this run finds and keeps its state on disk.
+    held : Tensor of bool, shape (n_members,), default=None
+        Members that a callback stopped before this run.
 
     Returns
     -------
@@ -72,6 +76,9 @@ def train(
     curve: list[Tensor] = []
     ending = Status.FINISHED
     parts = _parts(members, step, guard, held_out, shuffle, curve, start)
+    if held is not None:
+        guard.stop_as_asked(held, 0)
+        step.stop(guard.stopped)
     n_before = 0 if stage is None else stage.resume(parts)
     if n_before and bool(guard.stopped.any()):
         step.stop(guard.stopped)
@@ -92,9 +99,12 @@ def train(
                 step.stop(guard.stopped)
                 if guard.none_left:
                     break
-            if on_epoch is not None and on_epoch(epoch, losses):
-                ending = Status.CALLBACK_STOPPED
-                break
+            asked = None if on_epoch is None else on_epoch(epoch, losses)
+            if asked is not None and bool(torch.as_tensor(asked).any()):
+                guard.stop_as_asked(asked, epoch)
+                step.stop(guard.stopped)
+                if guard.none_left:
+                    break
             if stage is not None:
                 stage.epoch_done(epoch, parts)
     except KeyboardInterrupt:
