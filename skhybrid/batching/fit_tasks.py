@@ -25,8 +25,8 @@ from skhybrid.runtime.threads import threads
 from skhybrid.training.penalties import Penalties
 from skhybrid.training.problem import Fit
 
-# Parameters of HybridRegressor that change neither the model nor its start, at most the training: fits
-# that differ only in these share their preparation.
+# Parameters of HybridRegressor that change neither the model nor its start, at most the training:
+# fits that differ only in these share their preparation.
 TRAINING_PARAMETERS = frozenset(
     {
         "batch_size",
