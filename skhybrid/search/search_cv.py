@@ -53,7 +53,8 @@ class HybridSearchCV(BaseSearchCV):
         :func:`skhybrid.model_selection.one_standard_error`.
     n_jobs : int, default=None
         Number of processes in which joblib trains the batches; None is one, unless a joblib
-        backend is active.
+        backend is active. More pay for searches of minutes on free cores: a process needs some
+        seconds to begin.
     random_state : int, RandomState instance or None, default=None
         Seed for estimators whose own ``random_state`` is None.
     verbose : int, default=0
