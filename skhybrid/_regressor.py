@@ -8,18 +8,19 @@ from collections.abc import Callable
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters, choose_auto_parameters
 from skhybrid.batching.deferred_fits import NotTrainedYet, open_deferred_fits
 from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.fitting.callbacks import FitObserver
+from skhybrid.fitting.callbacks import FitCallbacks
 from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in, open_checkpoints
 from skhybrid.fitting.feature_names import features_restored_on_failure
 from skhybrid.fitting.fit import fit_hybrid
 from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.progress import beginning_text, fitted_text
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
 from skhybrid.model.physics import require_wrapped
 from skhybrid.prediction.rates import predict_rates
@@ -27,6 +28,7 @@ from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.prediction.scores import score_table, score_trajectories
 from skhybrid.prediction.tables import predict_table
 from skhybrid.runtime.interrupts import keeps_interrupted_fit
+from skhybrid.runtime.progress import open_display, showing
 from skhybrid.runtime.threads import threads
 
 
@@ -158,7 +160,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     random_state : int, RandomState instance or None, default=None
         Seed of the networks, the minibatches, the restarts and the held-out rows.
     verbose : int, default=0
-        Whether to print loss, θ and the physics' share about twenty times in each phase.
+        Whether to show what runs: the phase and the epoch, the loss, θ with its units, the
+        physics' share, the time so far and about how much is left. With the package ``rich`` and in
+        a terminal there is a bar, otherwise a line now and then. Fits, results and batches are the
+        same as without.
 
     Attributes
     ----------
@@ -420,7 +425,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         TrainingError
             If the loss of every restart was non-finite in its first epoch.
         """
-        with features_restored_on_failure(self), threads(self.n_threads):
+        with features_restored_on_failure(self), threads(self.n_threads), showing(self.verbose):
             deferred = open_deferred_fits()
             if deferred is not None and self._can_be_batched():
                 deferred.add(self, X, y, sample_weight)
@@ -428,15 +433,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             keep_interrupted = keeps_interrupted_fit()
             call = (self, X, y, sample_weight, self._previous())
             with checkpoints_in(self.checkpoint, *call) as own:
-                choices, fitted, observer = self._fit(X, y, sample_weight, keep_interrupted, own)
+                choices, fitted, callbacks = self._fit(X, y, sample_weight, keep_interrupted, own)
         self._forget_choices()
         vars(self).update(choices.attributes)
         vars(self).update(fitted.attributes())
-        observer.end(fitted)
+        callbacks.end(fitted)
         return self
 
     def _fit(self, X, y, sample_weight, keep_interrupted, own: Checkpoints | None):
-        """Choose what is "auto", and fit; return the choices, the fitted model and its observer.
+        """Choose what is "auto", and fit; return the choices, the fitted model and its callbacks.
 
         ``own`` are this fit's own checkpoints, not those of a search around it.
         """
@@ -448,23 +453,26 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         )
         settings = FitSettings.of(self, **choices.values, random_state=random_state)
         inputs = read_inputs(settings, self, X, y, sample_weight)
-        observer = FitObserver(self, inputs.trajectory_info, X, y, sample_weight)
+        callbacks = FitCallbacks(self, X, y, sample_weight)
+        display = open_display()
+        display.announce(beginning_text(settings, _num_samples(X)))
         with warnings.catch_warnings():
             if choices.said_serial:
                 warnings.simplefilter("ignore", SerialMembersWarning)
             if settings.nn is None:
-                observer.begin(0)
+                callbacks.begin(0)
                 fitted = fit_physics(settings, inputs, previous=self._previous())
             else:
                 fitted = fit_hybrid(
                     settings,
                     inputs,
                     previous=self._previous(),
-                    observe=observer,
+                    callbacks=callbacks,
                     keep_interrupted=keep_interrupted,
                     checkpoints=open_checkpoints(),
                 )
-        return choices, fitted, observer
+        display.announce(fitted_text(fitted), with_time=True)
+        return choices, fitted, callbacks
 
     def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
         """Predict the target.
@@ -598,9 +606,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         return type(self).fit is not HybridRegressor.fit
 
     def _can_be_batched(self) -> bool:
-        """Whether a batch can train the fit; callbacks, for example, watch a single fit."""
-        alone = self.nn is None or self.verbose or getattr(self, "_skl_callbacks", [])
-        return not (alone or auto_parameters(self) or self._previous() is not None)
+        """Whether a batch can train the fit."""
+        return not (self.nn is None or auto_parameters(self) or self._previous() is not None)
 
     def _forget_choices(self) -> None:
         """Remove the attributes of an earlier fit that the next one may not have."""

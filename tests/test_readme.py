@@ -124,6 +124,12 @@ def test_every_file_and_target_named_exists():
         assert (ROOT / path).exists(), path
 
 
+def test_times_are_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/readme_times.csv").set_index("block")
+    shown = dict(re.findall(r"<!-- time: ([\w ]+) -->(\d+) CPU seconds", README))
+    assert shown == {block: f"{time:.0f}" for block, time in results["CPU seconds"].items()}
+
+
 def test_example_of_a_differential_equation_runs():
     code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[1]
     quick = code.replace("random_state=0,\n)", "max_epochs=1, refine_rho=None, random_state=0)")

@@ -27,6 +27,7 @@ from skhybrid.model_selection.fold_statistics import (
     within_one_standard_error,
 )
 from skhybrid.model_selection.rules import one_standard_error, stable
+from skhybrid.runtime.progress import open_display
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 
 AUTO = "auto"
@@ -137,6 +138,8 @@ def choose_auto_parameters(
     chosen = {name: DEFAULTS[name] for name in names}
     attributes = {}
     for number, name in enumerate(names):
+        display = open_display()
+        display.say(f"Choosing {name} ({number + 1} of {len(names)} parameters that are 'auto')")
         try:
             value, path = _choose(comparison, chosen, name)
         except KeyboardInterrupt:
@@ -146,8 +149,7 @@ def choose_auto_parameters(
             break
         chosen[name] = value
         attributes |= {f"{name}_": value, f"{name}_path_": path}
-        if estimator.verbose:
-            print(f"{name}={value!r} was chosen among {len(path['score'])} candidates")
+        display.say(f"{name}={value!r} was chosen among {len(path['score'])} candidates")
     return Choices(chosen, attributes, comparison.said_serial)
 
 

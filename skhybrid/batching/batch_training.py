@@ -13,11 +13,15 @@ import torch
 
 from skhybrid.batching.batch_workers import BatchOutcome, BatchWork, n_workers_of, train_in_workers
 from skhybrid.batching.fit_tasks import FitTask
+from skhybrid.batching.training_meter import RemoteReport, TrainingMeter
 from skhybrid.fitting.checkpoints import open_checkpoints
 from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.fit import finish_fit
+from skhybrid.fitting.observer import Report
 from skhybrid.runtime.chunks import chunks
 from skhybrid.runtime.fingerprint import Fingerprints
+from skhybrid.runtime.progress import Display, showing
+from skhybrid.runtime.progress_channel import channel
 from skhybrid.runtime.threads import threads
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.batching_key import fit_key
@@ -52,10 +56,18 @@ def train_tasks(
     done : callable, default=None
         Called with the fits of a batch as soon as they are finished.
     """
+    if not tasks:
+        return
     batches = [*make_batches(tasks, n_jobs, max_members)]
     warned: set[tuple] = set()
     findings: list[Finding] = []
-    with contextlib.closing(_outcomes(batches, n_jobs)) as outcomes:
+    with contextlib.ExitStack() as stack:
+        display = stack.enter_context(showing(any(task.settings.verbose for task in tasks)))
+        for task in tasks:
+            stack.callback(task.tear_down)
+            task.begin()
+        meter, reports = stack.enter_context(_metered(batches, n_jobs, display))
+        outcomes = stack.enter_context(contextlib.closing(_outcomes(batches, n_jobs, reports)))
         for outcome in outcomes:
             _warn_once(outcome.caught, warned)
             finished = batches[outcome.number].tasks
@@ -66,7 +78,7 @@ def train_tasks(
                         fitted = finish_fit(
                             task.prepared, task.fit, result, task.settings, tell=findings.append
                         )
-                    vars(task.estimator).update(fitted.attributes())
+                    task.end(fitted)
                 except Exception as error:
                     task.error = error
             seconds = outcome.seconds + time.perf_counter() - began
@@ -74,7 +86,36 @@ def train_tasks(
                 task.seconds = seconds / len(finished)
             if done is not None:
                 done(finished)
+            if meter is not None:
+                meter.finished(outcome.number)
     _warn_of_findings(findings, len(tasks))
+
+
+@contextlib.contextmanager
+def _metered(
+    batches: Sequence[FitBatch], n_jobs: int | None, display: Display
+) -> Iterator[tuple[TrainingMeter | None, list[Report | None]]]:
+    """Show the training of batches; yield their meter, and to what each of them reports."""
+    if not display.speaks:
+        yield None, [None] * len(batches)
+        return
+    n_workers = n_workers_of(n_jobs)
+    n_fits = sum(len(batch.tasks) for batch in batches)
+    where = f", in {n_workers} processes" if n_workers > 1 else ""
+    display.say(f"Training {n_fits} fits in {len(batches)} batch{'es' * (len(batches) > 1)}{where}")
+    meter = TrainingMeter([[task.fit for task in batch.tasks] for batch in batches])
+    with display.work("training", meter.total) as meter.work:
+        if n_workers == 1:
+            yield meter, [meter.report(number) for number in range(len(batches))]
+            return
+        with channel(meter.receive) as sender:
+            yield (
+                meter,
+                [
+                    None if sender is None else RemoteReport(number, sender)
+                    for number in range(len(batches))
+                ],
+            )
 
 
 def _warn_of_findings(findings: Sequence[Finding], n_fits: int) -> None:
@@ -152,7 +193,9 @@ def _most_members(fit: Fit) -> int:
     return max(1, min(fastest, memory // max(1, needed)))
 
 
-def _outcomes(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[BatchOutcome]:
+def _outcomes(
+    batches: Sequence[FitBatch], n_jobs: int | None, reports: Sequence[Report | None]
+) -> Iterator[BatchOutcome]:
     """Yield the outcome of every batch as soon as it is known; at once if a checkpoint holds it."""
     checkpoints, known = open_checkpoints(), Fingerprints()
     works = []
@@ -164,5 +207,10 @@ def _outcomes(batches: Sequence[FitBatch], n_jobs: int | None) -> Iterator[Batch
             if finished is not None:
                 yield finished
                 continue
-        works.append(BatchWork(number, fits, batch.max_members, batch.n_threads, file))
+        told = [
+            None if task.callbacks is None else (task.callbacks, task.prepared.trajectory_info)
+            for task in batch.tasks
+        ]
+        limits = batch.max_members, batch.n_threads
+        works.append(BatchWork(number, fits, *limits, told, reports[number], file))
     yield from train_in_workers(works, n_jobs)

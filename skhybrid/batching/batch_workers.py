@@ -16,7 +16,10 @@ from joblib.externals.loky.process_executor import BrokenProcessPool
 from joblib.parallel import get_active_backend
 
 from skhybrid import exceptions
+from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import WorkerKilledError, WorkerKilledWarning
+from skhybrid.fitting.callbacks import FitCallbacks
+from skhybrid.fitting.observer import BatchObserver, Report
 from skhybrid.model.out_of_memory import is_out_of_memory
 from skhybrid.runtime.chunks import chunks
 from skhybrid.runtime.threads import threads
@@ -41,6 +44,10 @@ class BatchWork:
     fits : list of Fit
     max_members : int
     n_threads : int or None
+    callbacks : list of (FitCallbacks, TrajectoryInfo or None) or None
+        One for every fit.
+    report : callable or None
+        Where progress is reported.
     file : CheckpointFile or None
     """
 
@@ -48,6 +55,8 @@ class BatchWork:
     fits: Sequence[Fit]
     max_members: int
     n_threads: int | None
+    callbacks: Sequence[tuple[FitCallbacks, TrajectoryInfo | None] | None]
+    report: Report | None = None
     file: CheckpointFile | None = None
 
 
@@ -169,7 +178,10 @@ def train_batch(work: BatchWork) -> BatchOutcome:
     with threads(work.n_threads), warnings_caught() as caught:
         if work.file is not None:
             checkpoint = Checkpoint(work.file)
-        results = _train_or_split(fits, work.max_members, checkpoint)
+        results = _train_or_split(fits, work, work.callbacks, work.max_members, checkpoint)
+    for number, each in enumerate(work.callbacks):
+        if each is not None and each[0].error is not None:
+            results[number] = FitResult.of_error(each[0].error)
     messages = [(each.message, each.filename, each.lineno) for each in caught]
     outcome = BatchOutcome(work.number, results, time.perf_counter() - began, messages)
     if checkpoint is not None:
@@ -178,12 +190,22 @@ def train_batch(work: BatchWork) -> BatchOutcome:
 
 
 def _train_or_split(
-    fits: Sequence[Fit], max_members: int, checkpoint: Checkpoint | None = None
+    fits: Sequence[Fit],
+    work: BatchWork,
+    callbacks: Sequence,
+    max_members: int,
+    checkpoint: Checkpoint | None = None,
 ) -> list[FitResult]:
     """Train fits together; without memory for all, in halves; after another error, one by one."""
     try:
+        observer = BatchObserver(fits, callbacks, work.report)
         with random_numbers(fits):
-            return train_together(fits, max_members=max_members, checkpoint=checkpoint)
+            return train_together(
+                fits,
+                max_members=max_members,
+                observer=observer if observer.needed else None,
+                checkpoint=checkpoint,
+            )
     except Exception as error:
         if len(fits) == 1:
             return [FitResult.of_error(error)]
@@ -193,4 +215,7 @@ def _train_or_split(
         size, max_members = -(-len(fits) // 2), max(1, max_members // 2)
     else:
         size = 1
-    return [result for part in chunks(fits, size) for result in _train_or_split(part, max_members)]
+    parts = zip(chunks(fits, size), chunks(callbacks, size), strict=True)
+    return [
+        result for part in parts for result in _train_or_split(part[0], work, part[1], max_members)
+    ]

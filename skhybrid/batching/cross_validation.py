@@ -21,7 +21,9 @@ from sklearn.model_selection._validation import (
     _warn_or_raise_about_fit_failures,
 )
 
+from skhybrid.batching.trial_callbacks import TrialCallbacks
 from skhybrid.batching.trials import Trial, make_trials, train_trials
+from skhybrid.runtime.progress import open_display
 
 # The file whose warnings say that scores are not finite.
 TABULATED_IN = BaseSearchCV._format_results.__code__.co_filename
@@ -60,8 +62,7 @@ class CrossValidation:
         score_params: Mapping[str, Any],
         return_train_score: bool,
         error_score: Any,
-        caller: Any = None,
-        callback_context: Any = None,
+        callbacks: TrialCallbacks | None = None,
     ) -> tuple[dict[str, Any], Any]:
         """Score all trials, and return ``cv_results_`` and the first test score.
 
@@ -74,32 +75,27 @@ class CrossValidation:
         return_train_score : bool
         error_score : "raise" or float
             Score of a fit that failed; "raise" raises its error.
-        caller, callback_context
-            For scikit-learn's callbacks.
+        callbacks : TrialCallbacks, default=None
+            Told when a trial ends.
         """
         if self.interrupt is not None:
             error_score = np.nan
+        options = {
+            "scorer": scorers,
+            "fit_params": fit_params,
+            "score_params": score_params,
+            "return_train_score": return_train_score,
+            "error_score": error_score,
+        }
         out = []
-        for trial in self.trials:
-            context = {}
-            if callback_context is not None:
-                context["callback_ctx"] = callback_context.subcontext(
-                    task_name="candidate-split-evaluation", task_id=trial.number
-                )
-            out.append(
-                _scored(
-                    trial,
-                    X,
-                    y,
-                    scorer=scorers,
-                    fit_params=fit_params,
-                    score_params=score_params,
-                    return_train_score=return_train_score,
-                    error_score=error_score,
-                    caller=caller,
-                    **context,
-                )
-            )
+        with open_display().work("fit", len(self.trials)) as work:
+            for trial in self.trials:
+                try:
+                    out.append(_scored(trial, X, y, **options))
+                finally:
+                    if callbacks is not None:
+                        callbacks.end(trial)
+                work.advance(1, lambda: f"{len(out)} of {len(self.trials)} fits scored")
         if self.interrupt is None:
             _warn_or_raise_about_fit_failures(out, error_score)
         _insert_error_scores(out, error_score)
@@ -124,6 +120,7 @@ def cross_validate(
     error_score: Any,
     n_jobs: int | None,
     max_members: int | None,
+    callbacks: TrialCallbacks | None = None,
 ) -> CrossValidation:
     """Train all candidates on all folds.
 
@@ -140,6 +137,8 @@ def cross_validate(
     error_score : "raise" or float
     n_jobs, max_members : int or None
         See :func:`skhybrid.batching.batch_training.train_tasks`.
+    callbacks : TrialCallbacks, default=None
+        Told when a trial begins.
     """
     trials = make_trials(estimator, candidates, splits)
     interrupt = None
@@ -152,6 +151,7 @@ def cross_validate(
             error_score=error_score,
             n_jobs=n_jobs,
             max_members=max_members,
+            callbacks=callbacks,
         )
     except KeyboardInterrupt as error:
         interrupt = error

@@ -13,17 +13,20 @@ import numpy as np
 import torch
 from sklearn import get_config
 
+from skhybrid.fitting.callbacks import FitCallbacks
 from skhybrid.fitting.feature_names import noted_features
 from skhybrid.fitting.fit import Prepared, make_fit, prepare
+from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.observer import n_epochs_of
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.physics import Physics
 from skhybrid.runtime.threads import threads
 from skhybrid.training.penalties import Penalties
 from skhybrid.training.problem import Fit
 
-# Parameters of HybridRegressor that change the training, but neither the model nor its start: fits
-# that differ only in these share their preparation.
+# Parameters of HybridRegressor that change neither the model nor its start, at most the training:
+# fits that differ only in these share their preparation.
 TRAINING_PARAMETERS = frozenset(
     {
         "batch_size",
@@ -39,6 +42,7 @@ TRAINING_PARAMETERS = frozenset(
         "refine_rho",
         "rho",
         "tol",
+        "verbose",
     }
     | {penalty.name for penalty in fields(Penalties)}
 )
@@ -63,6 +67,8 @@ class FitTask:
         Only fits with the same key can be in one batch.
     owner : int
         Number of the trial that the fit belongs to.
+    callbacks : FitCallbacks or None
+        None if the estimator has no callbacks.
     seconds : float or None
         Share of the batch's training time.
     error : Exception or None
@@ -75,8 +81,25 @@ class FitTask:
     fit: Fit
     key: Hashable
     owner: int
+    callbacks: FitCallbacks | None = None
     seconds: float | None = None
     error: Exception | None = None
+
+    def begin(self) -> None:
+        """Tell the callbacks of the estimator, if it has any, that the fit begins."""
+        if self.callbacks is not None:
+            self.callbacks.begin(sum(n_epochs_of(self.fit).values()))
+
+    def end(self, fitted: Fitted) -> None:
+        """Give the estimator its fitted attributes, and tell its callbacks."""
+        vars(self.estimator).update(fitted.attributes())
+        if self.callbacks is not None:
+            self.callbacks.end(fitted)
+
+    def tear_down(self) -> None:
+        """Tear the callbacks of the estimator down, whether the fit succeeded or not."""
+        if self.callbacks is not None:
+            self.callbacks.tear_down()
 
 
 @dataclass(frozen=True)
@@ -149,7 +172,9 @@ class FitTasks:
         if isinstance(estimator.physics, Physics):
             model["physics"] = _physics_key(estimator.physics, any_start=True)
         key = (keys.batching, position, *model.items())
-        self.tasks.append(FitTask(estimator, settings, prepared, fit, key, keys.owner))
+        callbacks = FitCallbacks(estimator, X, y, sample_weight)
+        callbacks = callbacks if callbacks.exist else None
+        self.tasks.append(FitTask(estimator, settings, prepared, fit, key, keys.owner, callbacks))
 
     def count(self, owner: int) -> int:
         """Return the number of fits of a trial that wait."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
 from collections.abc import Mapping, Sequence
@@ -24,7 +25,9 @@ from skhybrid.batching.fit_tasks import (
     FitTasks,
     TrialKeys,
 )
+from skhybrid.batching.trial_callbacks import TrialCallbacks
 from skhybrid.model.physics import Physics
+from skhybrid.runtime.progress import open_display
 
 
 @dataclass
@@ -56,9 +59,23 @@ class Trial:
     finished: bool = False
     _n_waiting: int = field(default=0, repr=False)
 
-    def prepare(self, tasks: FitTasks, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
+    def prepare(
+        self,
+        tasks: FitTasks,
+        X: Any,
+        y: Any,
+        fit_params: Mapping[str, Any],
+        callbacks: TrialCallbacks | None = None,
+    ) -> None:
         """Prepare the fit for a batch, or fit at once if no batch can train it."""
         began = time.perf_counter()
+        with contextlib.nullcontext() if callbacks is None else callbacks.begun(self):
+            self._prepare(tasks, X, y, fit_params)
+        self._n_waiting = tasks.count(self.number)
+        self.finished = self._n_waiting == 0
+        self.seconds = time.perf_counter() - began
+
+    def _prepare(self, tasks: FitTasks, X: Any, y: Any, fit_params: Mapping[str, Any]) -> None:
         estimator = self.estimator
         estimator.set_params(**clone(self.parameters, safe=False))
         fold, (train, _) = self.split
@@ -77,9 +94,6 @@ class Trial:
                 self._defer(tasks, keys, X_train, targets, fit_params)
         except Exception as error:
             self.error = error
-        self._n_waiting = tasks.count(self.number)
-        self.finished = self._n_waiting == 0
-        self.seconds = time.perf_counter() - began
 
     def _defer(
         self, tasks: FitTasks, keys: TrialKeys, X: Any, targets: tuple, fit_params: Mapping
@@ -126,6 +140,7 @@ def train_trials(
     error_score: Any = "raise",
     n_jobs: int | None = None,
     max_members: int | None = None,
+    callbacks: TrialCallbacks | None = None,
 ) -> None:
     """Prepare all trials, and train them in batches.
 
@@ -141,6 +156,8 @@ def train_trials(
         "raise" raises the error of a fit; otherwise the trial notes it.
     n_jobs, max_members : int, default=None
         See :func:`skhybrid.batching.batch_training.train_tasks`.
+    callbacks : TrialCallbacks, default=None
+        Told when a trial begins.
     """
     tasks = FitTasks()
 
@@ -153,9 +170,11 @@ def train_trials(
             trials[task.owner].note(task)
             raise_error(trials[task.owner])
 
-    for trial in trials:
-        trial.prepare(tasks, X, y, fit_params)
-        raise_error(trial)
+    with open_display().work("fit", len(trials)) as work:
+        for trial in trials:
+            trial.prepare(tasks, X, y, fit_params, callbacks)
+            work.advance(1, lambda: f"{work.done:.0f} of {len(trials)} fits prepared")
+            raise_error(trial)
     train_tasks(tasks.tasks, n_jobs=n_jobs, max_members=max_members, done=note)
 
 
@@ -173,15 +192,16 @@ def _are_known(fit_params: Mapping[str, Any]) -> bool:
 def _is_plain_pipeline(estimator: Any, fit_params: Mapping[str, Any]) -> bool:
     """Whether it is a pipeline whose last step a batch can train, after the steps before.
 
-    Callbacks of the pipeline, ``transform_input`` and metadata routing need the pipeline's ``fit``.
+    Callbacks, ``transform_input`` and metadata routing need the pipeline's ``fit``.
     """
+    last = estimator.steps[-1][1] if type(estimator) is Pipeline else None
     return (
         type(estimator) is Pipeline
         and estimator.transform_input is None
-        and not getattr(estimator, "_skl_callbacks", [])
+        and not any(getattr(each, "_skl_callbacks", []) for each in (estimator, last))
         and not get_config()["enable_metadata_routing"]
         and all("__" in name for name in fit_params)
-        and _can_be_prepared(estimator.steps[-1][1])
+        and _can_be_prepared(last)
         and _are_known(_split_params(estimator, fit_params)[1])
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from skhybrid.data.rows import Rows
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsInitWarning, TrainingError
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
+from skhybrid.fitting.callbacks import FitCallbacks
 from skhybrid.fitting.checkpoints import Checkpoints
 from skhybrid.fitting.diagnostics import warn_of_collapse, warn_of_interrupt, warn_of_non_finite
 from skhybrid.fitting.few_rows import rows_to_check
@@ -34,8 +35,10 @@ from skhybrid.fitting.free_runs import (
     physics_free_runs,
 )
 from skhybrid.fitting.inputs import FitInputs
+from skhybrid.fitting.observer import BatchObserver, n_epochs_of
 from skhybrid.fitting.parameter_warnings import findings_of_training
 from skhybrid.fitting.poor_fits import findings_of_data
+from skhybrid.fitting.progress import training_text
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.shared_constants import findings_of_constants
 from skhybrid.fitting.solver_steps import findings_of_steps
@@ -53,13 +56,13 @@ from skhybrid.model.out_of_memory import memory_errors_named, require_memory
 from skhybrid.model.scales import Scales
 from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.fingerprint import Fingerprints
+from skhybrid.runtime.progress import open_display
 from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.checkpoint import Checkpoint
-from skhybrid.training.multistart import Observer, train_together
+from skhybrid.training.multistart import train_together
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.random_numbers import random_numbers, warn_of_turns
-from skhybrid.training.refinement import can_refine
 from skhybrid.training.result import FitResult, Start, Status
 
 
@@ -68,7 +71,7 @@ def fit_hybrid(
     inputs: FitInputs,
     *,
     previous: Fitted | None = None,
-    observe: Callable[[Hybrid, Batch, Mapping[str, int]], Observer | None] | None = None,
+    callbacks: FitCallbacks | None = None,
     keep_interrupted: bool = False,
     checkpoints: Checkpoints | None = None,
 ) -> Fitted:
@@ -78,28 +81,36 @@ def fit_hybrid(
     ----------
     settings, inputs, previous
         As for :func:`prepare`.
-    observe : callable, default=None
-        Function of the assembled model, its training rows and the number of epochs of every
-        phase; it returns the observer of the training.
+    callbacks : FitCallbacks, default=None
+        Told about the fit.
     keep_interrupted : bool, default=False
         As for :func:`~skhybrid.training.multistart.train_together`.
     checkpoints : Checkpoints, default=None
         Where the training keeps its state on disk.
     """
+    display = open_display()
     prepared = prepare(settings, inputs, previous=previous)
     fit = make_fit(prepared, settings)
-    observer = None
-    if observe is not None:
-        observer = observe(fit.problem.hybrid, fit.problem.data, _n_epochs(fit))
+    n_epochs = n_epochs_of(fit)
+    told = None
+    if callbacks is not None:
+        callbacks.begin(sum(n_epochs.values()))
+        told = (callbacks, inputs.trajectory_info) if callbacks.exist else None
+    display.announce(training_text(fit, n_epochs))
     checkpoint = None
     if checkpoints is not None:
         file = checkpoints.file([fit], settings.n_threads, known=Fingerprints())
         checkpoint = Checkpoint(file)
-        if settings.verbose and checkpoint.resumes:
-            print(f"The fit goes on from {file.path}", flush=True)
-    with random_numbers([fit]):
+        if checkpoint.resumes:
+            display.say(f"The fit goes on from {file.path}")
+    with display.work("training", sum(n_epochs.values())) as work, random_numbers([fit]):
+        report = work.reach if display.speaks else None
+        observer = BatchObserver([fit], [told], report)
         (result,) = train_together(
-            [fit], observer=observer, keep_interrupted=keep_interrupted, checkpoint=checkpoint
+            [fit],
+            observer=observer if observer.needed else None,
+            keep_interrupted=keep_interrupted,
+            checkpoint=checkpoint,
         )
     if checkpoints is not None:
         _keep(checkpoints, checkpoint, result)
@@ -275,7 +286,7 @@ def finish_fit(
         )
     warn_of_non_finite(result)
     if result.status is Status.INTERRUPTED:
-        warn_of_interrupt(result, _n_epochs(fit))
+        warn_of_interrupt(result, n_epochs_of(fit))
     rows = prepared.rows
     hybrid = with_weights(fit.problem.hybrid, result.weights)
     hybrid = with_range_of(hybrid, rows_to_check(prepared.data), result.coordinates)
@@ -329,17 +340,6 @@ def _earlier_scales(settings: FitSettings, previous: Fitted | None) -> Scales | 
     if previous is None or previous.hybrid.network is None:
         return None
     return previous.hybrid.scales.to(settings.device, settings.dtype)
-
-
-def _n_epochs(fit: Fit) -> dict[str, int]:
-    """Return the number of epochs of every phase."""
-    configs = [*(config for _, config in fit.earlier), fit.config]
-    n_epochs = {"estimate": sum(config.schedule.n_epochs for config in configs)}
-    problem = fit.problem
-    validates = problem.validation is not None
-    if fit.refinement is not None and can_refine(len(problem.data.y), validates):
-        n_epochs["refine"] = fit.refinement.schedule.n_epochs
-    return n_epochs
 
 
 def _draw_seeds(random_state: np.random.RandomState, n_seeds: int) -> list[int]:

@@ -9,10 +9,12 @@ import scipy.optimize
 import scipy.sparse
 from torch import Tensor
 
+from skhybrid.fitting.progress import least_squares_text
 from skhybrid.fitting.residuals import Residuals
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import NO_EFFECT
+from skhybrid.runtime.progress import open_display
 
 # This tolerance reaches the certified values of the NIST problems to six digits or more.
 TIGHT_TOLERANCE = 1e-15
@@ -194,19 +196,28 @@ def _search(
         columns = residuals.jacobian(parameters(vector))
         return columns @ scipy.sparse.diags_array(units) if residuals.is_sparse else columns * units
 
-    return scipy.optimize.least_squares(
-        lambda vector: residuals(parameters(vector)),
-        np.ones(len(centre)),
-        jac=jacobian if residuals.hybrid.differentiable else "2-point",
-        diff_step=DIFFERENCE_STEP,
-        bounds=(low, high),
-        x_scale="jac",
-        ftol=tolerance,
-        xtol=tolerance,
-        gtol=tolerance,
-        max_nfev=max(1, max_evaluations - len(residuals.loss_curve)),
-        tr_solver="lsmr" if residuals.is_sparse else None,
-    )
+    def evaluate(vector: np.ndarray) -> np.ndarray:
+        found = residuals(parameters(vector))
+        work.reach(
+            len(residuals.loss_curve),
+            lambda: least_squares_text(residuals, parameters(vector), max_evaluations),
+        )
+        return found
+
+    with open_display().work("least squares") as work:
+        return scipy.optimize.least_squares(
+            evaluate,
+            np.ones(len(centre)),
+            jac=jacobian if residuals.hybrid.differentiable else "2-point",
+            diff_step=DIFFERENCE_STEP,
+            bounds=(low, high),
+            x_scale="jac",
+            ftol=tolerance,
+            xtol=tolerance,
+            gtol=tolerance,
+            max_nfev=max(1, max_evaluations - len(residuals.loss_curve)),
+            tr_solver="lsmr" if residuals.is_sparse else None,
+        )
 
 
 def _units(residuals: Residuals, vector: np.ndarray, *, far: bool = False) -> np.ndarray:

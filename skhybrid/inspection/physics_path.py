@@ -18,6 +18,7 @@ from skhybrid.model_selection.fold_statistics import (
     theta_columns,
 )
 from skhybrid.model_selection.plateau import Plateau, warn_of_short_training
+from skhybrid.runtime.progress import showing
 from skhybrid.runtime.suggestions import suggestion
 
 RADII = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)
@@ -128,7 +129,8 @@ def physics_path(
     fixed: dict[str, Any] = {"n_restarts": n_restarts}
     if param_name != "refine_rho":
         fixed["refine_rho"] = None
-    results = comparison.results([{**fixed, param_name: value} for value in values])
+    with showing(estimator.verbose):
+        results = comparison.results([{**fixed, param_name: value} for value in values])
     columns = theta_columns(results)
     everywhere = np.ones(len(values), dtype=bool)
     plateau = Plateau.of(results) if columns else Plateau(*[everywhere] * 4)

@@ -13,15 +13,17 @@ from sklearn.base import _fit_context, clone, is_classifier
 from sklearn.metrics._scorer import _MultimetricScorer
 from sklearn.model_selection import ParameterGrid, check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.utils import check_random_state, indexable
+from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import _check_method_params
 
-from skhybrid._regressor import HybridRegressor
 from skhybrid.batching.cross_validation import CrossValidation, cross_validate
+from skhybrid.batching.trial_callbacks import TrialCallbacks
 from skhybrid.exceptions import SearchInterruptedWarning
 from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in
+from skhybrid.runtime.progress import open_display, showing
 from skhybrid.runtime.user_warnings import warn
+from skhybrid.search.inner_models import is_verbose, seeded
 
 
 class HybridSearchCV(BaseSearchCV):
@@ -51,11 +53,13 @@ class HybridSearchCV(BaseSearchCV):
         :func:`skhybrid.model_selection.one_standard_error`.
     n_jobs : int, default=None
         Number of processes in which joblib trains the batches; None is one, unless a joblib
-        backend is active.
+        backend is active. More pay for searches of minutes on free cores: a process needs some
+        seconds to begin.
     random_state : int, RandomState instance or None, default=None
         Seed for estimators whose own ``random_state`` is None.
     verbose : int, default=0
-        Whether to print the number of fits and the time of their training.
+        Whether to show what runs, how many fits are finished and how long the rest will take, as
+        for :class:`HybridRegressor`. A verbose estimator shows the same.
     max_members : int, default=None
         Largest number of members (fits times restarts) in a batch. None is as many as are fastest
         and fit into a gigabyte. An interrupted search keeps the batches that it has finished.
@@ -113,8 +117,12 @@ class HybridSearchCV(BaseSearchCV):
     -----
     The random numbers of dropout in a network differ from GridSearchCV's.
 
-    Estimators with callbacks or ``verbose``, and estimators that continue an earlier fit
-    (``warm_start``), are trained one by one.
+    Estimators that continue an earlier fit (``warm_start``), the physics alone (``nn=None``) and
+    estimators with a parameter that is "auto" are trained one by one.
+
+    Callbacks do not change results. In a batch, all fits begin together, and each callback sees the
+    epochs of its own fit; one that asks to stop, or raises an error, stops this fit alone. With
+    processes, callbacks run in the process that trains, as in GridSearchCV.
 
     Examples
     --------
@@ -191,7 +199,10 @@ class HybridSearchCV(BaseSearchCV):
         if self.checkpoint is not None:
             settings = (self.param_grid, self.cv, self.random_state)
             call = (clone(self.estimator), *settings, X, y, params)
-        with checkpoints_in(self.checkpoint, *call, many_fits=True) as own:
+        with (
+            showing(self.verbose or is_verbose(self.estimator)),
+            checkpoints_in(self.checkpoint, *call, many_fits=True) as own,
+        ):
             return self._search(X, y, params, own)
 
     def _search(self, X: Any, y: Any, params: dict, own: Checkpoints | None) -> HybridSearchCV:
@@ -207,13 +218,14 @@ class HybridSearchCV(BaseSearchCV):
         random_state = self.random_state
         if own is not None and random_state is None:
             random_state = own.random_state()
-        base = _seeded(clone(self.estimator), random_state)
-        validation = self._cross_validate(base, candidates, splits, X, y, routed)
+        base = seeded(clone(self.estimator), random_state)
         search_context = context.subcontext(
             task_name="search",
-            max_subtasks=len(validation.trials),
+            max_subtasks=len(candidates) * len(splits),
             sequential_subtasks=False,
         ).call_on_fit_task_begin(estimator=self)
+        callbacks = TrialCallbacks(self, search_context, X, y, routed.estimator.fit)
+        validation = self._cross_validate(base, candidates, splits, X, y, routed, callbacks)
         results, first_score = validation.results(
             X,
             y,
@@ -222,8 +234,7 @@ class HybridSearchCV(BaseSearchCV):
             score_params=routed.scorer.score,
             return_train_score=self.return_train_score,
             error_score=self.error_score,
-            caller=self,
-            callback_context=search_context,
+            callbacks=callbacks,
         )
         search_context.call_on_fit_task_end(estimator=self)
         self.multimetric_ = isinstance(first_score, dict)
@@ -256,14 +267,21 @@ class HybridSearchCV(BaseSearchCV):
         return candidates, splits
 
     def _cross_validate(
-        self, base: Any, candidates: list, splits: list, X: Any, y: Any, routed: Any
+        self,
+        base: Any,
+        candidates: list,
+        splits: list,
+        X: Any,
+        y: Any,
+        routed: Any,
+        callbacks: TrialCallbacks,
     ) -> CrossValidation:
         """Train all candidates on all folds."""
-        if self.verbose:
-            print(
-                f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
-                f"totalling {len(candidates) * len(splits)} fits"
-            )
+        display = open_display()
+        display.say(
+            f"Fitting {len(splits)} folds for each of {len(candidates)} candidates, "
+            f"totalling {len(candidates) * len(splits)} fits"
+        )
         began = time.perf_counter()
         validation = cross_validate(
             base,
@@ -275,9 +293,9 @@ class HybridSearchCV(BaseSearchCV):
             error_score=self.error_score,
             n_jobs=self.n_jobs,
             max_members=self.max_members,
+            callbacks=callbacks,
         )
-        if self.verbose:
-            print(f"Trained in {time.perf_counter() - began:.1f} s")
+        display.say(f"Trained in {time.perf_counter() - began:.1f} s")
         return validation
 
     def _choose(self, results: Mapping[str, Any], refit_metric: Any) -> None:
@@ -302,6 +320,7 @@ class HybridSearchCV(BaseSearchCV):
         self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
         refit_context = context.subcontext(task_name="refit-with-best-params")
         began = time.perf_counter()
+        open_display().say("Fitting the best candidate to all rows")
         with refit_context.propagate_callback_context(self.best_estimator_):
             refit_context.call_on_fit_task_begin(estimator=self, **callback_data)
             targets = () if y is None else (y,)
@@ -333,14 +352,3 @@ def _weight_of(params: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the sample weights as callbacks expect them."""
     weight = params.get("sample_weight")
     return None if weight is None else {"sample_weight": weight}
-
-
-def _seeded(estimator: Any, random_state: Any) -> Any:
-    """Give all hybrid regressors without a seed the same seed."""
-    if random_state is None:
-        return estimator
-    seed = int(check_random_state(random_state).randint(np.iinfo(np.int32).max))
-    for value in (estimator, *estimator.get_params(deep=True).values()):
-        if isinstance(value, HybridRegressor) and value.random_state is None:
-            value.set_params(random_state=seed)
-    return estimator

@@ -19,7 +19,7 @@ from skhybrid.training.ruined_start import RuinedStart
 from skhybrid.training.shuffler import Shuffler
 from skhybrid.training.step import Step
 
-OnEpoch = Callable[[int, Tensor], bool]
+OnEpoch = Callable[[int, Tensor], Tensor | bool | None]
 OnInterrupt = Callable[[int], bool]
 
 
@@ -30,6 +30,7 @@ def train(
     on_epoch: OnEpoch | None = None,
     on_interrupt: OnInterrupt | None = None,
     stage: Stage | None = None,
+    held: Tensor | None = None,
 ) -> MemberResults:
     """Train all members in one batch, in place.
 
@@ -40,13 +41,16 @@ def train(
         At their start; afterwards with the kept parameters.
     config : TrainingConfig
     on_epoch : callable, default=None
-        Called as ``on_epoch(epoch, losses)`` after every epoch; True stops training.
+        Called as ``on_epoch(epoch, losses)`` after every epoch; it returns which members are to
+        stop: a tensor of bool, or True for all of them.
     on_interrupt : callable, default=None
         Called as ``on_interrupt(n_epochs)`` after an interrupt from the keyboard, with the number
         of whole epochs. True stops training, with the parameters at the end of the last whole
         epoch; False, or None, raises the interrupt.
     stage : Stage, default=None
         Where this run finds and keeps its state on disk.
+    held : Tensor of bool, shape (n_members,), default=None
+        Members that a callback stopped before this run.
 
     Returns
     -------
@@ -56,11 +60,15 @@ def train(
         return stage.replay(members)
     run = _Run(problem, members, config)
     ending = Status.FINISHED
+    if held is not None:
+        run.stop_as_asked(held, 0)
     try:
         for epoch in run.epochs(stage):
-            if on_epoch is not None and on_epoch(epoch, run.curve[-1]):
-                ending = Status.CALLBACK_STOPPED
-                break
+            asked = None if on_epoch is None else on_epoch(epoch, run.curve[-1])
+            if asked is not None and bool(torch.as_tensor(asked).any()):
+                run.stop_as_asked(asked, epoch)
+                if run.guard.none_left:
+                    break
             if stage is not None:
                 stage.epoch_done(epoch, run.parts)
     except KeyboardInterrupt:
@@ -140,6 +148,11 @@ class _Run:
             self.step.stop(self.guard.stopped)
             stops = True
         return stops
+
+    def stop_as_asked(self, asked: Tensor | bool, epoch: int) -> None:
+        """Stop members after this epoch."""
+        self.guard.stop_as_asked(asked, epoch)
+        self.step.stop(self.guard.stopped)
 
     def return_to_whole_epoch(self) -> None:
         """Return to the end of the last whole epoch."""

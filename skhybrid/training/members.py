@@ -79,6 +79,8 @@ class Members:
         Views of ``flat``, with a leading member axis for several members.
     midway : Tensor or None
         ``flat`` as it was halfway through training.
+    stopped : Tensor of bool, shape (n_members,)
+        Which members are held where they are.
     """
 
     def __init__(
@@ -129,6 +131,7 @@ class Members:
                 self.weights[name] = view.requires_grad_()
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
         self.midway: Tensor | None = None
+        self.stopped = torch.zeros(self.n_members, dtype=torch.bool, device=self.flat.device)
         self._stopped: Tensor | None = None
         self._limits = self._limits_of_blocks(limits or [])
 
@@ -203,6 +206,7 @@ class Members:
 
     def stop(self, stopped: Tensor) -> None:
         """Set the gradients of these members to zero from now on, even for a non-finite loss."""
+        self.stopped = stopped
         self._stopped = self.per_parameter(stopped).bool()
 
     def finite(self) -> Tensor:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,15 +22,16 @@ from skhybrid.training.combining import (
 )
 from skhybrid.training.explained_variance import measure_explained_variance
 from skhybrid.training.input_padding import input_paddings, pad_fit, unpad_result
-from skhybrid.training.loop import train
+from skhybrid.training.loop import OnEpoch, train
 from skhybrid.training.members import Members
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.refinement import Refinement, can_refine, refine
 from skhybrid.training.result import FitResult, MemberResults, Status
 from skhybrid.training.shared_constant import settle
 
-# (phase, epoch within the phase, members, losses per member) -> whether to stop
-Observer = Callable[[str, int, Members, Tensor], bool]
+# (phase, epoch within the phase, members, losses per member, members of each fit that is still
+# trained) -> fits to stop
+Observer = Callable[[str, int, Members, Tensor, Mapping[int, slice]], Collection[int]]
 
 
 @memory_errors_named(
@@ -52,11 +54,12 @@ def train_together(
     max_members : int, default=None
         Largest number of members that the second phase trains at once; None means no limit.
     observer : callable, default=None
-        For a single fit: called after every epoch as ``observer(phase, epoch, members, losses)``,
-        with the phase "estimate" or "refine". In "refine", member 0 is the fit, and the other
-        members are its copies for cross-validation. True stops training. If it has a method
-        ``note``, a training that goes on calls ``note(phase, curve)`` with the losses of the epochs
-        that were run before.
+        Called after every epoch as ``observer(phase, epoch, members, losses, parts)``, with the
+        phase "estimate" or "refine"; ``parts`` maps the number of each fit that is still trained to
+        the slice of its members. In "refine", the first of them is the fit, and the others are its
+        copies for cross-validation. It returns the numbers of the fits that are to stop. If it has
+        a method ``note``, a training that goes on calls ``note(phase, curve, parts)`` with the
+        losses of the epochs that were run before.
     keep_interrupted : bool, default=False
         For a single fit: whether an interrupt from the keyboard ends its training with the model of
         the last whole epoch. Before the first epoch is complete, the interrupt is raised.
@@ -91,7 +94,7 @@ def train_together(
 
 
 class _Watch:
-    """Calls the observer, and remembers whether it, or an interrupt, ended training.
+    """Calls the observer, and remembers whether an interrupt ended training.
 
     Attributes
     ----------
@@ -119,24 +122,27 @@ class _Watch:
         self.ending = Status.INTERRUPTED
         return True
 
-    def next_stage(self, phase: str) -> Stage | None:
+    def next_stage(self, phase: str, parts: Mapping[int, slice]) -> Stage | None:
         """Return where the next run of the training loop keeps its state; None means nowhere."""
         if self.checkpoint is None:
             return None
         note = getattr(self.observer, "note", None)
-        on_resume = None if note is None else lambda curve: note(phase, curve)
+        on_resume = None if note is None else lambda curve: note(phase, curve, parts)
         return self.checkpoint.next_stage(on_resume)
 
-    def __call__(self, phase: str, members: Members) -> Callable[[int, Tensor], bool] | None:
+    def __call__(self, phase: str, members: Members, parts: Mapping[int, slice]) -> OnEpoch | None:
         """Return the function that training calls after every epoch of a phase."""
         if self.observer is None:
             return None
         before = self.n_before if phase == "estimate" else 0
 
-        def on_epoch(epoch: int, losses: Tensor) -> bool:
-            if self.observer(phase, before + epoch, members, losses):
-                self.ending = Status.CALLBACK_STOPPED
-            return self.ending is not None
+        def on_epoch(epoch: int, losses: Tensor) -> Tensor:
+            stopped = members.stopped.tolist()
+            live = {number: part for number, part in parts.items() if not all(stopped[part])}
+            asked = torch.zeros_like(members.stopped)
+            for number in self.observer(phase, before + epoch, members, losses, live):
+                asked[parts[number]] = True
+            return asked
 
         return on_epoch
 
@@ -151,18 +157,26 @@ def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
         [start.coordinates for start in starts],
         [fit.problem.hybrid.space.limits for fit in fits for _ in fit.starts],
     )
-    curves = [members.flat.new_empty((0, members.n_members))]
+    earlier: list[MemberResults] = []
+    held = torch.zeros_like(members.stopped)
     for stage in range(len(fits[0].earlier)):
-        if watch.ending is not None:
+        if watch.ending is not None or bool(held.all()):
             break
-        results = _train_stage([fit.earlier[stage] for fit in fits], counts, members, watch)
-        curves.append(results.curve)
-    results = _train_stage([(fit.problem, fit.config) for fit in fits], counts, members, watch)
-    earlier = torch.cat(curves)
+        stages = [fit.earlier[stage] for fit in fits]
+        earlier.append(_train_stage(stages, counts, members, watch, held))
+        held |= _asked_to_stop(earlier[-1], counts).to(held.device)
+    stages = [(fit.problem, fit.config) for fit in fits]
+    results = _train_stage(stages, counts, members, watch, held)
     return [
         _best_restart(fit, part, members, results, earlier)
         for fit, part in zip(fits, member_slices(counts), strict=True)
     ]
+
+
+def _asked_to_stop(results: MemberResults, counts: Sequence[int]) -> Tensor:
+    """Return the members of fits that a callback stopped."""
+    asked = [Status.CALLBACK_STOPPED in results.status[part] for part in member_slices(counts)]
+    return torch.tensor(asked).repeat_interleave(torch.tensor(counts))
 
 
 def _train_stage(
@@ -170,25 +184,30 @@ def _train_stage(
     counts: Sequence[int],
     members: Members,
     watch: _Watch,
+    held: Tensor,
 ) -> MemberResults:
     """Train one stage of all fits; if training has ended before, compute its losses alone."""
     problem, config = _combined(stages, counts)
-    if watch.ending is None:
+    ending = Status.CALLBACK_STOPPED if watch.ending is None else watch.ending
+    if watch.ending is None and not bool(held.all()):
         start = members.flat.clone()
+        parts = dict(enumerate(member_slices(counts)))
         try:
-            on_epoch = watch("estimate", members)
-            stage = watch.next_stage("estimate")
-            results = train(problem, members, config, on_epoch, watch.on_interrupt, stage)
+            on_epoch = watch("estimate", members, parts)
+            stage = watch.next_stage("estimate", parts)
+            before = held if bool(held.any()) else None
+            results = train(problem, members, config, on_epoch, watch.on_interrupt, stage, before)
         except KeyboardInterrupt:  # before its first epoch: the stages before are the result
             if not watch.on_interrupt(0):
                 raise
+            ending = watch.ending
             members.set_flat(start)
         else:
             watch.n_before += len(results.curve)
             return results
     config = replace(config, schedule=replace(config.schedule, n_epochs=0))
     results = train(problem, members, config)
-    status = [watch.ending if each is Status.FINISHED else each for each in results.status]
+    status = [ending if each is Status.FINISHED else each for each in results.status]
     return replace(results, status=status)
 
 
@@ -202,17 +221,17 @@ def _combined(
 
 
 def _best_restart(
-    fit: Fit, part: slice, members: Members, results: MemberResults, earlier: Tensor
+    fit: Fit, part: slice, members: Members, results: MemberResults, earlier: list[MemberResults]
 ) -> FitResult:
     """Return the first phase's result of a fit: the restart with the lowest loss.
 
-    ``earlier`` is the loss curve of the earlier stages.
+    ``earlier`` are the results of the earlier stages.
     """
     results = results_of_fit(results, part)
     best = _lowest(results)
     if best is None:
         return FitResult(Status.FAILED, results)
-    curve = torch.cat([earlier[:, part], results.curve])
+    curve = torch.cat([*(results_of_fit(each, part).curve for each in earlier), results.curve])
     indices = range(part.start, part.stop)
     coordinates = []
     for restart, member in enumerate(indices):
@@ -279,6 +298,8 @@ def _second_phase(
     for number, (fit, result) in enumerate(zip(fits, results, strict=True)):
         if fit.refinement is None or not result.status.usable:
             continue
+        if Status.CALLBACK_STOPPED in result.restarts.status:
+            continue
         possible = can_refine(len(fit.problem.data.y), fit.problem.validation is not None)
         if possible and result.status is not Status.NON_FINITE:
             groups[problem_key(fit.problem, fit.refinement)].append(number)
@@ -294,8 +315,11 @@ def _second_phase(
         ]
         size = len(jobs) if max_members is None else max(1, max_members // jobs[0].n_members)
         for chunk in chunks(range(len(jobs)), size):
-            stage = watch.next_stage("refine")
-            outcomes = refine([jobs[i] for i in chunk], watch, watch.on_interrupt, stage)
+            parts = member_slices([jobs[i].n_members for i in chunk])
+            parts = {group[i]: part for i, part in zip(chunk, parts, strict=True)}
+            stage = watch.next_stage("refine", parts)
+            on_epoch = partial(watch, parts=parts)
+            outcomes = refine([jobs[i] for i in chunk], on_epoch, watch.on_interrupt, stage)
             for i, (weights, second) in zip(chunk, outcomes, strict=True):
                 first = results[group[i]]
                 results[group[i]] = replace(

@@ -97,6 +97,19 @@ class NonFiniteGuard:
             self.stopped_epoch[member] = self.kept_epoch[member] = epoch
         self.stopped = self.stopped | chosen
 
+    def stop_as_asked(self, chosen: Tensor | bool, epoch: int) -> None:
+        """Stop members because a callback asked for it after this epoch."""
+        chosen = torch.as_tensor(chosen, device=self.stopped.device).expand_as(self.stopped)
+        chosen = chosen & ~self.stopped
+        for member in chosen.nonzero().flatten().tolist():
+            self.status[member] = Status.CALLBACK_STOPPED
+            self.stopped_epoch[member] = self.kept_epoch[member] = epoch
+        # The last step may have led to a non-finite loss.
+        broken = chosen & ~torch.isfinite(self.objective.data_losses(self.data))
+        if bool(broken.any()):
+            self._restore(broken, epoch + 1)
+        self.stopped = self.stopped | chosen
+
     def _restore(self, broken: Tensor, epoch: int) -> None:
         """Restore the latest parameters with a finite loss.
 

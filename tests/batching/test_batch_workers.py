@@ -26,11 +26,11 @@ def little_memory(monkeypatch):
     together, tried = batch_workers.train_together, []
 
     def limit(most: int) -> list[tuple[int, int]]:
-        def train(fits, *, max_members, checkpoint):
+        def train(fits, *, max_members, **options):
             tried.append((len(fits), max_members))
             if len(fits) > most:
                 torch.empty(10**14)
-            return together(fits, max_members=max_members, checkpoint=checkpoint)
+            return together(fits, max_members=max_members, **options)
 
         monkeypatch.setattr(batch_workers, "train_together", train)
         return tried

@@ -59,9 +59,9 @@ def test_a_deferred_fit_waits_and_is_trained_with_the_others():
     assert (model.predict(NEW_X) == quick_model().fit(X, Y).predict(NEW_X)).all()
 
 
-def test_fits_that_no_batch_can_train_are_trained_at_once(capsys):
+def test_fits_that_no_batch_can_train_are_trained_at_once():
     earlier = quick_model(warm_start=True).fit(X, Y)
-    alone = [quick_model(nn=None), quick_model(verbose=1), earlier]
+    alone = [quick_model(nn=None), earlier]
     deferred = deferred_fits()
     with deferring(deferred):
         for model in alone:

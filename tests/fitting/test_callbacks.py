@@ -1,4 +1,4 @@
-"""A running fit prints verbose lines and calls scikit-learn's callbacks."""
+"""A running fit calls scikit-learn's callbacks."""
 
 from __future__ import annotations
 
@@ -19,46 +19,11 @@ WEIGHT = np.linspace(1.0, 2.0, len(Y))
 NEW_X, _ = make_table(15, seed=1)
 
 
-# Verbose lines.
-
-
-def test_verbose_prints_readable_lines(capsys):
-    model = make_model(verbose=1, refine_rho=0.0, max_epochs=60, n_restarts=2)
-    model.fit(X, Y, WEIGHT)
-    lines = capsys.readouterr().out.splitlines()
-    number = r"-?\d[\d.]*(e[-+]\d+)?"
-    pattern = (
-        rf"(estimate|refine  ) epoch [ \d]\d/60  loss {number}  "
-        rf"physics share [ \d]{{3}}\.\d %  gain={number}  offset={number}"
-    )
-    assert all(re.fullmatch(pattern, line) for line in lines), lines
-    for phase in ("estimate", "refine"):
-        assert 20 <= sum(line.startswith(phase) for line in lines) <= 22
-    # The last line of the first phase shows the parameters that were kept.
-    last = [line for line in lines if line.startswith("estimate")][-1]
-    assert f"gain={model.physics_params_['gain']:.4g}" in last
-
-
-def test_without_physics_there_is_no_share_to_print(capsys):
-    make_model(physics=None, verbose=True).fit(X, Y)
-    assert re.fullmatch(r"estimate epoch  1/20  loss \S+", capsys.readouterr().out.splitlines()[0])
-
-
-@pytest.mark.parametrize("nn", [(6,), None])
-def test_silent_by_default(capsys, nn):
-    make_model(nn=nn, refine_rho=0.0).fit(X, Y)
-    captured = capsys.readouterr()
-    assert captured.out == captured.err == ""
-
-
 def test_callbacks_and_verbose_do_not_change_the_fit(capsys):
     plain = make_model(refine_rho=0.0).fit(X, Y)
     watched = make_model(refine_rho=0.0, verbose=1).set_callbacks(Recorder()).fit(X, Y)
     assert watched.loss_curve_ == plain.loss_curve_
     np.testing.assert_array_equal(watched.predict(X), plain.predict(X))
-
-
-# Callbacks.
 
 
 def epochs_of(recorder: Recorder) -> list:

@@ -15,6 +15,7 @@ from skhybrid import ODE
 from skhybrid.exceptions import PhysicsError, PhysicsInitWarning, TrainingError
 from skhybrid.fitting.fit import Prepared, finish_fit, fit_hybrid, make_fit, prepare
 from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.observer import n_epochs_of
 from skhybrid.training.multistart import train_together
 from skhybrid.training.result import FitResult, Status
 
@@ -192,23 +193,24 @@ def test_stages_are_problems_with_their_own_configuration():
     ],
     ids=str,
 )
-def test_an_observer_knows_the_number_of_epochs_and_sees_each(settings, n_epochs):
+def test_the_number_of_epochs_is_known_and_an_observer_sees_each(settings, n_epochs):
     seen = []
+    given, inputs = read(**settings)
+    fit = make_fit(prepare(given, inputs), given)
+    assert n_epochs_of(fit) == n_epochs
 
-    def observe(hybrid, data, numbers):
-        assert len(data.y) == len(Y)
-        assert numbers == n_epochs
-        return lambda phase, epoch, members, losses: seen.append((phase, epoch))
+    def observer(phase, epoch, members, losses, parts):
+        assert list(parts) == [0]
+        seen.append((phase, epoch))
+        return []
 
-    fitted = fit_hybrid(*read(**settings), observe=observe)
+    train_together([fit], observer=observer)
     assert seen == [(phase, 1 + i) for phase, number in n_epochs.items() for i in range(number)]
-    assert fitted.n_iter == len(fitted.loss_curve) == len(seen)
 
 
 def test_no_refinement_is_announced_for_few_rows():
-    announced = []
-    fit_hybrid(*read(X[:20], Y[:20], refine_rho=0.0), observe=lambda *args: announced.append(args))
-    assert announced[0][2] == {"estimate": 3}
+    given, inputs = read(X[:20], Y[:20], refine_rho=0.0)
+    assert n_epochs_of(make_fit(prepare(given, inputs), given)) == {"estimate": 3}
 
 
 # Finish.

@@ -32,6 +32,7 @@ from small_searches import (
 
 from skhybrid import HybridSearchCV
 from skhybrid.model_selection import one_standard_error, score_and_physics_params
+from skhybrid.runtime import progress
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
@@ -194,11 +195,42 @@ def test_the_search_is_a_scikit_learn_estimator():
             clone(search).set_params(**wrong).fit(X, Y)
 
 
-def test_verbose_prints_the_number_of_fits_and_the_time(capsys):
-    HybridSearchCV(quick_model(max_epochs=1), {"rho": [0.0, 0.05]}, cv=3, verbose=1).fit(X, Y)
-    first, second = capsys.readouterr().out.splitlines()
-    assert first == "Fitting 3 folds for each of 2 candidates, totalling 6 fits"
-    assert re.fullmatch(r"Trained in \d+\.\d s", second)
+@pytest.mark.parametrize("verbose", ["search", "model"])
+def test_verbose_says_what_runs_and_how_much_is_finished(verbose, capsys, monkeypatch, batches):
+    for name in ("FIRST_SECONDS", "LINE_SECONDS", "LINE_PART", "COST_FACTOR"):
+        monkeypatch.setattr(progress, name, 0.0)
+    model = quick_model(max_epochs=2, verbose=verbose == "model")
+    search = HybridSearchCV(model, {"rho": [0.02, 0.05]}, cv=3, verbose=verbose == "search")
+    search.fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert batches == [6]
+    assert lines[0] == "Fitting 3 folds for each of 2 candidates, totalling 6 fits"
+    begins = lines.index("Training 6 fits in 1 batch")
+    ends = next(i for i, line in enumerate(lines) if re.fullmatch(r"Trained in \d+\.\d s", line))
+    prepared = [line for line in lines[1:begins] if "fits prepared" in line]
+    assert [line[:20] for line in prepared] == [f"{n} of 6 fits prepared" for n in range(1, 7)]
+    first, second, last = lines[begins + 1 : ends]
+    pattern = (
+        r"batch 1 of 1  estimate epoch 1/2  6 fits  lowest loss \S+ \(fit [1-6]\)  gain=\S+"
+        r"  offset=\S+  0 of 6 fits finished  0:\d\d elapsed"
+    )
+    assert re.match(pattern, first)
+    assert "estimate epoch 2/2" in second
+    assert last.startswith("training  6 of 6 fits finished")
+    rest = lines[ends + 1 :]
+    assert sum("of 6 fits scored" in line for line in rest) == 6
+    assert "Fitting the best candidate to all rows" in rest
+    assert rest[-1].startswith("Fitted  loss ")
+
+
+def test_fits_that_no_batch_can_train_say_which_they_are(capsys, monkeypatch):
+    for name in ("FIRST_SECONDS", "LINE_SECONDS", "LINE_PART", "COST_FACTOR"):
+        monkeypatch.setattr(progress, name, 0.0)
+    HybridSearchCV(quick_model(nn=None), {"rho": [0.02]}, cv=2, verbose=1, refit=False).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.startswith("fit 1/2  least squares  evaluation") for line in lines)
+    assert any(line.startswith("fit 2/2  least squares  evaluation") for line in lines)
+    assert not any(line.startswith("Fitting 24 samples") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -250,18 +282,18 @@ def test_weights_are_routed():
     np.testing.assert_allclose(weighted.predict(NEW_X), best.predict(NEW_X), rtol=1e-9)
 
 
-def test_a_model_with_a_callback_is_trained_alone_and_the_callback_is_called(batches):
+def test_a_model_with_a_callback_is_trained_in_a_batch_and_the_callback_is_called(batches):
     def recorded(search_class):
         recorder = Recorder()
         model = quick_model().set_callbacks(recorder)
-        search_class(model, {"rho": [0.0, 0.05]}, cv=2).fit(X, Y)
-        begun = [context.task_name for context in recorder.begun]
+        search_class(model, {"rho": [0.02, 0.05]}, cv=2).fit(X, Y)
+        begun = sorted(context.task_name for context in recorder.begun)
         return begun, recorder.n_set_up, recorder.n_torn_down, len(recorder.ended)
 
     ours = recorded(HybridSearchCV)
     assert ours == recorded(GridSearchCV)
     assert ours[1] == 5
-    assert batches == []
+    assert batches == [4]
 
 
 def test_a_callback_of_the_search_sees_its_tasks():
@@ -275,11 +307,11 @@ def test_a_callback_of_the_search_sees_its_tasks():
     assert recorded(HybridSearchCV) == recorded(GridSearchCV)
 
 
+@pytest.mark.usefixtures("capsys")
 @pytest.mark.parametrize("settings", [{"verbose": 1}, {"warm_start": True}])
-def test_verbose_models_are_trained_alone_and_warm_start_does_not_matter(settings, batches, capsys):
+def test_verbose_and_warm_start_do_not_matter(settings, batches):
     search_both_ways(quick_model(**settings), {"rho": [0.02, 0.05]}, cv=2)
-    assert batches == ([] if "verbose" in settings else [4])
-    assert ("estimate" in capsys.readouterr().out) == ("verbose" in settings)
+    assert batches == [4]
 
 
 def gapped(n_targets):

@@ -147,9 +147,9 @@ def test_a_non_finite_restart_is_the_last_choice_and_is_not_refined(n_restarts):
     )
     phases = []
 
-    def observer(phase, epoch, members, losses):
+    def observer(phase, epoch, members, losses, parts):
         phases.append(phase)
-        return False
+        return []
 
     starts = make_starts(problem.hybrid, n_restarts)
     result = train_one(problem, starts, config, make_config(n_epochs=2), observer)
@@ -173,9 +173,9 @@ def test_a_non_finite_restart_is_the_last_choice_and_is_not_refined(n_restarts):
 def test_the_observer_sees_both_phases_and_their_losses_are_the_curve(hybrid, data, starts):
     seen = []
 
-    def observer(phase, epoch, members, losses):
+    def observer(phase, epoch, members, losses, parts):
         seen.append((phase, epoch, members.n_members, losses.clone()))
-        return False
+        return []
 
     result = train_one(
         Problem(hybrid, data),
@@ -197,9 +197,9 @@ def test_the_observer_sees_both_phases_and_their_losses_are_the_curve(hybrid, da
 def test_an_observer_that_stops_training_stops_both_phases(hybrid, data, starts):
     seen = []
 
-    def observer(phase, epoch, members, losses):
+    def observer(phase, epoch, members, losses, parts):
         seen.append((phase, epoch))
-        return epoch == 2
+        return parts if epoch == 2 else []
 
     result = train_one(
         Problem(hybrid, data), starts, make_config(N_STARTS), make_config(), observer
@@ -238,11 +238,11 @@ def test_a_fit_to_few_rows_is_refined_only_with_validation_rows(n_rows, refined)
 def train_interrupted(problem, starts, at, *, stop=False, earlier=(), keep=True):
     """Return the result of a fit that is interrupted, or stops, after ``at = (phase, epoch)``."""
 
-    def observer(phase, epoch, members, losses):
+    def observer(phase, epoch, members, losses, parts):
         if (phase, epoch) != at:
-            return False
+            return []
         if stop:
-            return True
+            return parts
         raise KeyboardInterrupt
 
     fit = Fit(problem, starts, make_config(len(starts)), make_config(n_epochs=6), earlier)
