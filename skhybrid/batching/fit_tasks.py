@@ -15,10 +15,11 @@ from sklearn import get_config
 
 from skhybrid.fitting.callbacks import FitCallbacks
 from skhybrid.fitting.feature_names import noted_features
-from skhybrid.fitting.fit import Prepared, make_fit, prepare
+from skhybrid.fitting.fit import make_fit
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.observer import n_epochs_of
+from skhybrid.fitting.prepare import Prepared, prepare
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.physics import Physics
 from skhybrid.runtime.threads import threads

@@ -13,9 +13,10 @@ from small_trajectories import DT, make_oscillations, spring
 
 from skhybrid import ODE
 from skhybrid.exceptions import PhysicsError, PhysicsInitWarning, TrainingError
-from skhybrid.fitting.fit import Prepared, finish_fit, fit_hybrid, make_fit, prepare
+from skhybrid.fitting.fit import finish_fit, fit_hybrid, make_fit
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.observer import n_epochs_of
+from skhybrid.fitting.prepare import Prepared, prepare
 from skhybrid.training.multistart import train_together
 from skhybrid.training.result import FitResult, Status
 
