@@ -178,7 +178,10 @@ def test_records_that_cannot_be_predicted(fitted_records, given, message):
     [
         ([], r"times must have shape \(n_times,\)"),
         (3.0, r"times must have shape \(n_times,\).*it has shape \(\)"),
-        ([[1.0, 2.0]], r"it has shape \(1, 2\)"),
+        ([[1.0, 2.0]], "times of 1 trajectories, but X has 5"),
+        (np.ones((5, 2)), r"it has shape \(5, 2\)"),
+        ([[1.0, 2.0]] * 4 + [[]], r"times\[4\] must have shape \(n_times,\)"),
+        ([[1.0, 2.0]] * 4 + [[2.0, 1.0]], r"times\[4\] must increase"),
         ([1.0, 1.0], "times must increase"),
         ([0.0, 1.0], "be after the initial states' time"),
         ([1.0, np.inf], "infinity"),

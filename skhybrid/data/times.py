@@ -84,6 +84,17 @@ def read_times(
     return times
 
 
+def has_first_times(ode: ODE, lengths: np.ndarray) -> bool:
+    """Return whether the user gave the times of each trajectory, that of its initial state first.
+
+    ``lengths`` are the numbers of times, including that of the initial state.
+    """
+    given = ode.times
+    if ode.inputs is not None or given is None or np.ndim(given[0]) == 0:
+        return False
+    return all(len(each) >= length for each, length in zip(given, lengths, strict=True))
+
+
 def uniform_step(times: np.ndarray, lengths: np.ndarray) -> float | None:
     """Return the time between observations if it is constant in all trajectories, or None."""
     if np.ptp(lengths) > 0 or times.shape[1] < 2:

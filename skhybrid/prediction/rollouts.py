@@ -42,8 +42,9 @@ def predict_trajectories(
         Initial states, or inputs over time.
     outputs : callable
         From (model, windows, coordinates, hold) to tensors; the last one is the prediction.
-    times : array-like of shape (n_times,) or None
-        Times to predict at; None is the times of the training trajectories.
+    times : array-like of shape (n_times,), list of array-like or None
+        Times to predict at, or those of each trajectory; None is the times of the training
+        trajectories.
     initial_states : array-like of shape (n, *state_shape) or None
     first_outputs : array-like of shape (n, k, ...) or None
         Outputs at the first times, from which the initial states are estimated.
@@ -99,10 +100,13 @@ def _in_shape(outputs: np.ndarray, new: NewTrajectories, *, drop_first: bool, sc
     """Return outputs at the wanted times, in the shape of y."""
     if drop_first:
         outputs = outputs[:, 1:]
-    if new.wanted is not None:
-        outputs = outputs[:, new.wanted - 1]
     if scalar:
         outputs = outputs[..., 0]
+    if isinstance(new.wanted, list):
+        rows = [each[wanted - 1] for each, wanted in zip(outputs, new.wanted, strict=True)]
+        return np.stack(rows) if len({len(row) for row in rows}) == 1 else rows
+    if new.wanted is not None:
+        outputs = outputs[:, new.wanted - 1]
     if np.ptp(new.lengths) == 0:
         return outputs
     return [each[:length] for each, length in zip(outputs, new.lengths, strict=True)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight
 
+from skhybrid.data.given_arrays import read_weights
 from skhybrid.data.missing_targets import mask_suggested, read_table_targets
 from skhybrid.data.records import read_outputs
 from skhybrid.data.trajectory_info import TrajectoryInfo
@@ -44,7 +45,7 @@ def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
             raise ValueError("Input y contains NaN.")
     check_consistent_length(observed, prediction, sample_weight)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, prediction, dtype=np.float64)
+        sample_weight = read_weights(sample_weight, len(prediction))
     observed, prediction = (each.reshape(len(each), -1) for each in (observed, prediction))
     if observed.shape != prediction.shape:
         raise ValueError(
@@ -77,7 +78,7 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
         first = np.stack([each[:n_first] for each in outputs])
         given["first_outputs"] = first[..., 0] if info.scalar else first
     if ode.inputs is None:
-        given["times"] = _times_of(ode, info, max(len(each) for each in outputs))
+        given["times"] = _times_of(ode, info, [len(each) for each in outputs])
     (prediction,) = predict_trajectories(
         estimator, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
     )
@@ -131,9 +132,26 @@ def _as_columns(outputs: np.ndarray) -> np.ndarray:
     return np.moveaxis(outputs, 1, -1).reshape(-1, outputs.shape[1])
 
 
-def _times_of(ode: ODE, info: TrajectoryInfo, n_times: int) -> np.ndarray | None:
-    """Return the times of ``n_times`` outputs; None if they are the training times."""
-    known = info.times[1:]
+def _times_of_each(ode: ODE, info: TrajectoryInfo, lengths: Sequence[int]) -> list[np.ndarray]:
+    """Return the times of each trajectory in training, as ``predict`` reads them."""
+    first = int(info.has_first_times)
+    given = [np.asarray(each, dtype=np.float64) for each in ode.times]
+    if len(given) != len(lengths) or any(
+        len(times) < n + first for times, n in zip(given, lengths, strict=True)
+    ):
+        raise ValueError(
+            f"ODE has the times of each of {len(given)} training trajectories, but not of the "
+            f"{len(lengths)} in y. Predict with times=[...], a list for each trajectory, and "
+            "compare with sklearn.metrics.r2_score."
+        )
+    return [times[: n + first] for times, n in zip(given, lengths, strict=True)]
+
+
+def _times_of(ode: ODE, info: TrajectoryInfo, lengths: Sequence[int]) -> Any:
+    """Return the times of outputs; None if they are the training times."""
+    if ode.times is not None and np.ndim(ode.times[0]) > 0 and not ode.reads_images:
+        return _times_of_each(ode, info, lengths)
+    known, n_times = info.times[1:], max(lengths)
     if n_times == len(known):
         return None
     if n_times > len(known) and ode.dt is not None:
