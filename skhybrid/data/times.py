@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skhybrid.data.given_arrays import read_numbers
 from skhybrid.model.ode import ODE
 
 
@@ -37,7 +38,7 @@ def read_times(
     elif ode.dt is not None:
         times = np.broadcast_to(ode.dt * np.arange(longest), (n, longest))
     elif np.ndim(ode.times[0]) == 0:
-        shared = np.asarray(ode.times, dtype=np.float64)
+        shared = read_numbers("times of ODE", ode.times)
         # The initial state is at time 0, unless there is one time more than observations.
         begins_later = len(shared) == longest - 1 or (len(shared) > longest and shared[0] > 0)
         if not with_first and begins_later:
@@ -57,7 +58,12 @@ def read_times(
             )
         times = np.empty((n, longest))
         for i, given in enumerate(ode.times):
-            given = np.asarray(given, dtype=np.float64)
+            given = np.atleast_1d(read_numbers(f"times[{i}] of ODE", given))
+            if given.ndim > 1:
+                raise ValueError(
+                    f"times[{i}] of ODE has shape {given.shape}; the times of a trajectory must "
+                    "have shape (n_times,)."
+                )
             if not with_first and len(given) == lengths[i] - 1:
                 given = np.concatenate([[0.0], given])
             if len(given) < lengths[i]:

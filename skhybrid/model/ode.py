@@ -16,6 +16,7 @@ from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
 
 # Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
 MAX_STEPS = 10**7
+MAX_FLOAT = np.finfo(np.float64).max
 
 
 class ODE(BaseEstimator):
@@ -216,6 +217,13 @@ class ODE(BaseEstimator):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        for name in ("dt", "continuity", "rtol", "atol"):
+            value = getattr(self, name, None)
+            if value is not None and not abs(value) < MAX_FLOAT:
+                raise ValueError(
+                    f"{name} of {type(self).__name__} is not finite, or too large for a "
+                    f"floating-point number: it must be below {MAX_FLOAT:.1e}."
+                )
         if (self.dt is None) == (self.times is None):
             given = "neither" if self.dt is None else "both"
             raise ValueError(f"ODE needs dt or times, one of them; it was given {given}.")

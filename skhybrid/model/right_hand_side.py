@@ -276,7 +276,13 @@ class RightHandSide(Hybrid):
         require_dense(output, error, who, many="The rates of several states")
         if output.shape == state.shape:
             return output
+        hint = ""
+        if error is PhysicsError and output.shape == state.shape[:1]:
+            hint = (
+                f" The time has shape ({len(state)},) and is the first argument; the state is the "
+                "second one."
+            )
         raise error(
             f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "
-            f"it returned {tuple(output.shape)}."
+            f"it returned {tuple(output.shape)}.{hint}"
         )

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.given_arrays import columns_named, read_numbers
 from skhybrid.data.records import note_features, read_inputs, without_times
 from skhybrid.data.times import padded, read_times
 from skhybrid.data.trajectory_info import TrajectoryInfo
@@ -122,8 +122,7 @@ def _times_of_each(
     for number, each in enumerate(times):
         begin = info.times[0]
         if info.has_first_times:
-            with columns_named(**{f"times[{number}]": each}):
-                each = np.asarray(each, dtype=np.float64)
+            each = read_numbers(f"times[{number}]", each)
             if each.ndim != 1 or len(each) < 2:
                 raise ValueError(
                     f"times[{number}] has shape {each.shape}; as in fit, it must hold the time of "

@@ -51,6 +51,14 @@ def predict_trajectories(
     """
     fitted = estimator._fitted
     hold = estimator.nn_extrapolation == "hold"
+    if fitted.hybrid.structure.reads_images:
+        given = {"initial_states": initial_states, "first_outputs": first_outputs}
+        unused = [name for name, value in given.items() if value is not None]
+        if unused:
+            raise ValueError(
+                f"{unused[0]} is not for a LatentODE: its encoder finds the initial states in the "
+                "images of X. Leave it out."
+            )
     new = read_new_trajectories(estimator, X, times=times, initial_states=initial_states)
     model = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
     model = model.with_steps(model.solver_steps.at(np.diff(new.times, axis=1)))

@@ -18,6 +18,9 @@ from skhybrid.model.ode import ODE
 from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.runtime.user_warnings import warn
 
+# Sums of squares of larger numbers, and of those below the inverse, may not be representable.
+LARGEST = 1e140
+
 
 def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
     """Return R² of a table, as the mean over targets.
@@ -39,7 +42,7 @@ def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
     prediction = estimator.predict(X)
     observed = read_table_targets(y)
     if not np.isnan(observed).any():
-        return r2_score(y, prediction, sample_weight=sample_weight)
+        return r2_score(*_moderate(observed, prediction), sample_weight=sample_weight)
     if estimator.missing_targets != "mask":
         with mask_suggested():
             raise ValueError("Input y contains NaN.")
@@ -109,10 +112,21 @@ def _mean_r2(observed: np.ndarray, predicted: np.ndarray, weight: np.ndarray | N
         if np.count_nonzero(known if w is None else w) < 2:
             undefined.append(number)
         else:
-            scores.append(r2_score(true[known], guess[known], sample_weight=w))
+            pair = _moderate(true[known], guess[known])
+            scores.append(r2_score(*pair, sample_weight=w))
     if undefined:
         _warn_of_undefined(undefined, len(observed), bool(scores))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _moderate(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns in units of a power of two if their squares are no floating-point numbers."""
+    if observed.shape != predicted.shape:
+        return observed, predicted  # the metric says what is wrong
+    size = np.maximum(np.abs(observed).max(axis=0), np.abs(predicted).max(axis=0))
+    extreme = (size > LARGEST) | ((size > 0.0) & (size < 1.0 / LARGEST))
+    exponent = np.where(extreme, -np.frexp(size)[1], 0)
+    return np.ldexp(observed, exponent), np.ldexp(predicted, exponent)
 
 
 def _warn_of_undefined(columns: list[int], n_rows: int, others: bool) -> None:
