@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-import pickle
 import signal
 import tempfile
 import traceback
@@ -430,7 +429,7 @@ def _surroundings() -> tuple:
         torch.get_default_dtype(),
         torch.get_num_threads(),
         torch.is_grad_enabled(),
-        pickle.dumps(np.random.mtrand._rand.get_state()),
+        str(np.geterr()),
     )
 
 

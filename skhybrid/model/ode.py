@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -16,7 +17,7 @@ from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
 
 # Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
 MAX_STEPS = 10**7
-MAX_FLOAT = np.finfo(np.float64).max
+MAX_FLOAT = sys.float_info.max
 
 
 class ODE(BaseEstimator):

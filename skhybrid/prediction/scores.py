@@ -12,7 +12,7 @@ from sklearn.utils import check_consistent_length
 
 from skhybrid.data.given_arrays import read_weights
 from skhybrid.data.missing_targets import mask_suggested, read_table_targets
-from skhybrid.data.records import read_outputs
+from skhybrid.data.records import check_lengths, read_outputs
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.ode import ODE
 from skhybrid.prediction.rollouts import predict_trajectories
@@ -74,6 +74,12 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     info: TrajectoryInfo = estimator._fitted.trajectory_info
     ode: ODE = estimator._fitted.hybrid.structure
     outputs, scalar = read_outputs(y, masked=True)
+    fitted_shape = tuple(info.layout.output_shape)
+    if outputs[0].shape[1:] != fitted_shape:
+        raise ValueError(
+            f"y has outputs of shape {outputs[0].shape[1:]}, but the model was fitted with shape "
+            f"{fitted_shape}."
+        )
     n_first = 0
     given = {}
     if ode.inputs is not None and ode.n_initial > 0:
@@ -85,10 +91,14 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     (prediction,) = predict_trajectories(
         estimator, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
     )
+    if len(prediction) != len(outputs):
+        raise ValueError(f"X has {len(prediction)} trajectories, but y has {len(outputs)}.")
+    if ode.inputs is not None:
+        check_lengths(prediction, outputs)
     if scalar:
         prediction = [each[..., None] for each in prediction]
     observed, predicted, weight = [], [], []
-    weights = np.ones(len(outputs)) if sample_weight is None else np.asarray(sample_weight)
+    weights = read_weights(sample_weight, len(outputs))
     for each, rollout, w in zip(outputs, prediction, weights, strict=True):
         observed.append(_as_columns(each[n_first:]))
         predicted.append(_as_columns(rollout[n_first : len(each)]))
