@@ -406,9 +406,8 @@ def _judged(error: Exception) -> Outcome:
 def _inside(error: Exception) -> bool:
     """Whether an error was not raised on purpose: it comes from an operation."""
     frames = traceback.extract_tb(error.__traceback__)
-    lines = [frame.line or "" for frame in frames if "/skhybrid/" in frame.filename]
-    raised = lines[-1] if lines else ""
     deepest = frames[-1]
+    raised = deepest.line or ""
     checks = ("sklearn/", "skhybrid/", "pandas/", "scipy/")
     return not raised.startswith("raise") and not any(each in deepest.filename for each in checks)
 

@@ -35,7 +35,7 @@ def test_a_case_is_always_the_same():
         (lambda self, X, y: {}["theta"], "KeyError"),
         (lambda self, X, y: int("theta"), "from inside: ValueError"),
         (lambda self, X, y: vars(self).update(rho=1.0), "changed the parameters"),
-        (lambda self, X, y: X.__setitem__(0, 1.0), "changed the arrays"),
+        (lambda self, X, y: X.__setitem__(0, 2.0), "changed the arrays"),
         (lambda self, X, y: vars(self).update(loss_=1.0) or _refuse(), "left attributes"),
         (lambda self, X, y: _refuse("no"), "'no'"),
     ],
