@@ -481,9 +481,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ----------
         X : array-like of shape (n_samples, n_features)
             Features; for an :class:`~skhybrid.ODE`, initial states or inputs over time.
-        times : array-like of shape (n_times,), default=None
-            For an ODE whose X holds initial states: times of the prediction. None is the times of
-            the training trajectories.
+        times : array-like of shape (n_times,) or list of array-like, default=None
+            For an ODE whose X holds initial states: times of the prediction, or a list with those
+            of each trajectory, as for :class:`ODE`. If training had the time of each initial state
+            in its lists, the lists here begin with it, too. None is the times of the longest
+            training trajectory.
         initial_states : array-like of shape (n_samples, n_states), default=None
             For an ODE whose X holds inputs: initial states of the trajectories.
         first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None

@@ -23,7 +23,7 @@ from small_rivers import (
     refuse,
 )
 
-from skhybrid import ODE, Param, Physics
+from skhybrid import ODE, LatentODE, Param, Physics
 from skhybrid.exceptions import NetworkError, OutOfMemoryError, PhysicsError
 
 pytestmark = [
@@ -178,7 +178,10 @@ def test_records_that_cannot_be_predicted(fitted_records, given, message):
     [
         ([], r"times must have shape \(n_times,\)"),
         (3.0, r"times must have shape \(n_times,\).*it has shape \(\)"),
-        ([[1.0, 2.0]], r"it has shape \(1, 2\)"),
+        ([[1.0, 2.0]], "times of 1 trajectories, but X has 5"),
+        (np.ones((5, 2)), r"it has shape \(5, 2\)"),
+        ([[1.0, 2.0]] * 4 + [[]], r"times\[4\] must have shape \(n_times,\)"),
+        ([[1.0, 2.0]] * 4 + [[2.0, 1.0]], r"times\[4\] must increase"),
         ([1.0, 1.0], "times must increase"),
         ([0.0, 1.0], "be after the initial states' time"),
         ([1.0, np.inf], "infinity"),
@@ -214,3 +217,45 @@ def test_numbers_beyond_the_dtype_cannot_be_predicted(fitted_states):
 def test_rates_that_cannot_be_predicted(fitted_records, given, message):
     with pytest.raises(ValueError, match=message):
         fitted_records.predict_rates(**{"states": FIRST, "inputs": np.ones((5, 1)), **given})
+
+
+@pytest.mark.parametrize(
+    ("times", "error", "message"),
+    [
+        (pd.date_range("2020", periods=12), ValueError, "times of ODE holds datetime64"),
+        (
+            [pd.date_range("2020", periods=12)] * 5,
+            ValueError,
+            r"times\[0\] of ODE holds datetime64",
+        ),
+        (list(pd.date_range("2020", periods=12)), TypeError, "Timestamp.*Turn dates and durations"),
+        (["noon"] * 12, ValueError, "times of ODE contains the value 'noon' in row 0"),
+        (np.ones((5, 12, 2)), ValueError, r"times\[0\] of ODE has shape \(12, 2\)"),
+    ],
+)
+def test_times_of_an_ode_are_numbers(times, error, message):
+    refuse(make(cooling, structure=ODE(times=times)), error, message, FIRST, COOLING)
+
+
+@pytest.mark.parametrize("name", ["dt", "continuity", "rtol", "atol"])
+@pytest.mark.parametrize("value", [10**400, np.inf], ids=["integer", "infinity"])
+def test_options_beyond_floating_point_numbers(name, value):
+    ode = ODE(**{"dt": 0.1, name: value})
+    refuse(make(cooling, structure=ode), ValueError, name, FIRST, COOLING)
+
+
+def test_the_state_in_place_of_the_time_is_named():
+    def swapped(x, moment, *, rate=0.1):
+        return -rate * x
+
+    model = make(swapped, structure=ODE(dt=0.1))
+    refuse(model, PhysicsError, "The time has shape .* is the first argument", FIRST, COOLING)
+
+
+@pytest.mark.parametrize("name", ["initial_states", "first_outputs"])
+def test_initial_states_are_not_for_images(name):
+    images = np.random.default_rng(0).uniform(size=(4, 10, 3, 3))
+    structure = LatentODE(encoder=(4,), decoder=(4,), n_states=2, dt=0.1, window=4)
+    model = make(cooling, structure=structure, max_epochs=1).fit(images[:, :2], images[:, 2:])
+    with pytest.raises(ValueError, match=f"{name} is not for a LatentODE"):
+        model.predict(images[:, :2], **{name: np.ones((4, 2))})

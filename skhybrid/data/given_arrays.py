@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
+from sklearn.utils.validation import _check_sample_weight
+
+from skhybrid.model.user_code import reason
 
 # Dates and durations, of which numpy would make large numbers.
 _DATES = "mM"
+_DATE_TYPES = (datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 _DATES_REMEDY = "Turn dates and durations into numbers, such as seconds since the first."
+# Types of tensors that numpy does not have.
+_TORCH_ONLY = (torch.bfloat16, torch.complex32)
+# Errors, besides TypeError and ValueError, of objects that are turned into arrays.
+_CONVERSION = (ArithmeticError, AttributeError, LookupError, NotImplementedError, RuntimeError)
 # Objects and texts, which may hold no numbers.
 _OBJECTS = "OUST"
 
@@ -43,7 +52,33 @@ def columns_named(**given: Any) -> Iterator[None]:
                 if isinstance(error, TypeError):
                     raise TypeError(f"{fault} Python says: {error}") from error
                 raise ValueError(fault) from error
+            if "inhomogeneous" in str(error) and (fault := _unreadable(name, values)) is not None:
+                raise ValueError(fault) from error
         raise
+    except _CONVERSION as error:
+        for name, values in given.items():
+            fault = _fault(name, values, str(error)) or _unreadable(name, values)
+            if fault is not None:
+                raise ValueError(fault) from error
+        raise
+
+
+def read_numbers(name: str, values: Any) -> np.ndarray:
+    """Return values as an array of float64; an error names what is no number."""
+    with columns_named(**{name: values}):
+        return np.asarray(values, dtype=np.float64)
+
+
+def read_weights(sample_weight: Any, n: int) -> np.ndarray:
+    """Return the weights of n rows or trajectories in float64; without weights, ones.
+
+    Raises
+    ------
+    ValueError
+        If there are not n finite numbers.
+    """
+    with columns_named(sample_weight=sample_weight):
+        return _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
 
 
 def check_given(name: str, values: Any) -> None:
@@ -57,11 +92,8 @@ def check_given(name: str, values: Any) -> None:
         A tensor must not require a gradient, and a DataFrame needs unique column names. Neither it
         nor an array may hold dates or durations.
     """
-    if isinstance(values, torch.Tensor) and values.requires_grad:
-        raise ValueError(
-            f"{name} is a tensor that requires a gradient, but skhybrid computes no gradient with "
-            f"respect to data. Pass {name}.detach()."
-        )
+    if isinstance(values, torch.Tensor):
+        _check_tensor(name, values)
     columns = _columns(values)
     twice = [column for column, count in Counter(columns).items() if count > 1]
     if twice:
@@ -73,8 +105,27 @@ def check_given(name: str, values: Any) -> None:
     for column, dtype in zip(columns, dtypes, strict=False):
         if getattr(dtype, "kind", "") in (*_DATES,):
             raise ValueError(f"Column {column!r} of {name} holds {dtype}. {_DATES_REMEDY}")
-    if isinstance(values, np.ndarray) and values.dtype.kind in _DATES:
-        raise ValueError(f"{name} holds {values.dtype}. {_DATES_REMEDY}")
+    dtype = getattr(values, "dtype", None)  # of an array, a series or an index
+    if getattr(dtype, "kind", "") in (*_DATES,):
+        raise ValueError(f"{name} holds {dtype}. {_DATES_REMEDY}")
+
+
+def _check_tensor(name: str, values: torch.Tensor) -> None:
+    """Raise a ValueError for a tensor that numpy cannot read."""
+    if values.layout is not torch.strided:
+        remedy = f"is a sparse tensor. Pass {name}.to_dense()."
+    elif values.is_meta:
+        remedy = "is a tensor on the device 'meta', which has no values."
+    elif values.dtype in _TORCH_ONLY:
+        remedy = f"is a tensor of {values.dtype}, which NumPy does not have. Pass {name}.float()."
+    elif values.requires_grad:
+        remedy = (
+            "is a tensor that requires a gradient, but skhybrid computes no gradient with respect "
+            f"to data. Pass {name}.detach()."
+        )
+    else:
+        return
+    raise ValueError(f"{name} {remedy}")
 
 
 def _columns(values: Any) -> list[str]:
@@ -123,7 +174,11 @@ def _first_text(column: np.ndarray) -> tuple[str, str] | None:
     for row, value in enumerate(column):
         try:
             float(value)
+        except OverflowError:
+            return "an integer", f"row {row}, that is too large for a floating-point number."
         except (TypeError, ValueError):
+            if isinstance(value, _DATE_TYPES):
+                return f"the value {value!r}", f"row {row}. {_DATES_REMEDY}"
             shown = str(value) if isinstance(value, np.str_) else value
             return f"the value {shown!r}", (
                 f"row {row}, which is not a number. Turn such values into numbers, for example "
@@ -138,3 +193,17 @@ def _as_float(value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         return np.nan
+    except OverflowError:
+        return np.inf
+
+
+def _unreadable(name: str, values: Any) -> str | None:
+    """Return a message if values cannot be turned into numbers, or None."""
+    try:
+        np.asarray(values, dtype=np.float64)
+    except Exception as error:
+        return (
+            f"{name} ({type(values).__name__}) cannot be turned into an array of numbers: "
+            f"{reason(error)} Pass an array, a DataFrame or nested lists of numbers."
+        )
+    return None

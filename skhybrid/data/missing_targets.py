@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
+from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.rows import Rows
 from skhybrid.model.batch import Windows, select_rows
 
@@ -29,9 +30,10 @@ def mask_suggested() -> Iterator[None]:
 
 def read_table_targets(y: Any) -> np.ndarray:
     """Return the targets of a table in float64; NaN is a missing target."""
-    return check_array(
-        y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
-    )
+    with columns_named(y=y):
+        return check_array(
+            y, dtype=np.float64, ensure_2d=False, ensure_all_finite="allow-nan", input_name="y"
+        )
 
 
 def mask_missing(

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
-from skhybrid.data.given_arrays import check_given
+from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.latent_state_guesses import guess_states
 from skhybrid.data.read_trajectories import check_signature, component_names, trajectory_weights
 from skhybrid.data.records import read_outputs
@@ -79,8 +79,8 @@ def read_images(
     ode.validate()
     check_signature(physics, ode)
     outputs, _ = read_outputs(y, masked)
-    check_given("X", X)
-    X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
+    with columns_named(X=X):
+        X = validate_data(estimator, X, dtype=np.float64, allow_nd=True, reset=reset)
     n_context, image_shape = X.shape[1], X.shape[2:]
     shapes = {each.shape for each in outputs}
     if len(X) != len(outputs) or len(shapes) > 1 or outputs[0].shape[1:] != image_shape:

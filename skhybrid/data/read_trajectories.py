@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, validate_data
+from sklearn.utils.validation import validate_data
 
-from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.given_arrays import columns_named, read_weights
 from skhybrid.data.records import (
     check_counts,
     check_lengths,
@@ -21,7 +21,7 @@ from skhybrid.data.records import (
     without_times,
 )
 from skhybrid.data.state_guesses import guess_states, is_noisy
-from skhybrid.data.times import padded, read_times, uniform_step
+from skhybrid.data.times import has_first_times, padded, read_times, uniform_step
 from skhybrid.data.trajectories import Trajectories
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsError
@@ -120,6 +120,7 @@ def read_trajectories(
         scalar=scalar,
         initial_states=states[:, 0],
         x_shape=layout.state_shape,
+        has_first_times=has_first_times(ode, lengths),
     )
     return trajectories, info
 
@@ -241,7 +242,7 @@ def trajectory_weights(sample_weight: Any, n: int) -> np.ndarray:
     """Return the weights of n trajectories; every weight is 1 by default."""
     if sample_weight is None:
         return np.ones(n)
-    return _check_sample_weight(sample_weight, np.empty((n, 1)), dtype=np.float64)
+    return read_weights(sample_weight, n)
 
 
 def check_signature(physics: Physics | None, ode: ODE) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_array
 
-from skhybrid.data.given_arrays import check_given, columns_named
+from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.missing_targets import mask_suggested
 from skhybrid.data.times import padded
 from skhybrid.runtime.suggestions import suggestion
@@ -36,14 +36,16 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
         "ensure_all_finite": "allow-nan" if masked else True,
         "input_name": "y",
     }
-    for each in y if _is_ragged(y) else [y]:
-        check_given("y", each)
     with mask_suggested():
         if _is_ragged(y):
-            arrays = [check_array(each, **settings) for each in y]
+            arrays = []
+            for each in y:
+                with columns_named(y=each):
+                    arrays.append(check_array(each, **settings))
             scalar = arrays[0].ndim == 1
         else:
-            whole = check_array(y, **settings)
+            with columns_named(y=y):
+                whole = check_array(y, **settings)
             scalar = whole.ndim == 2
             arrays = list(whole)
     if arrays[0].ndim < 1 or (not _is_ragged(y) and whole.ndim < 2):
@@ -60,16 +62,17 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
 
 def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Return the inputs of every trajectory, of shape (n_times, n_inputs), and their names."""
-    check_given("X", X)
-    if not _is_ragged(X) and np.shape(X)[:1] == (0,):
+    with columns_named(X=X):
+        shape = () if _is_ragged(X) else np.shape(X)
+    if shape[:1] == (0,):
         raise ValueError(
             "X has no trajectories. Give the inputs of one trajectory at least, of shape (n_times, "
             "n_inputs)."
         )
-    if not _is_ragged(X) and getattr(X, "ndim", np.ndim(X)) != 3:
+    if not _is_ragged(X) and len(shape) != 3:
         raise ValueError(
             "With inputs over time X must have shape (n_trajectories, n_times, n_inputs), or be a "
-            f"list of arrays of shape (n_times, n_inputs); it has shape {np.shape(X)}. For initial "
+            f"list of arrays of shape (n_times, n_inputs); it has shape {shape}. For initial "
             "states set inputs=None."
         )
     names: tuple[str, ...] = ()

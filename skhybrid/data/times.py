@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from skhybrid.data.given_arrays import read_numbers
 from skhybrid.model.ode import ODE
 
 
@@ -37,7 +38,7 @@ def read_times(
     elif ode.dt is not None:
         times = np.broadcast_to(ode.dt * np.arange(longest), (n, longest))
     elif np.ndim(ode.times[0]) == 0:
-        shared = np.asarray(ode.times, dtype=np.float64)
+        shared = read_numbers("times of ODE", ode.times)
         # The initial state is at time 0, unless there is one time more than observations.
         begins_later = len(shared) == longest - 1 or (len(shared) > longest and shared[0] > 0)
         if not with_first and begins_later:
@@ -57,7 +58,12 @@ def read_times(
             )
         times = np.empty((n, longest))
         for i, given in enumerate(ode.times):
-            given = np.asarray(given, dtype=np.float64)
+            given = np.atleast_1d(read_numbers(f"times[{i}] of ODE", given))
+            if given.ndim > 1:
+                raise ValueError(
+                    f"times[{i}] of ODE has shape {given.shape}; the times of a trajectory must "
+                    "have shape (n_times,)."
+                )
             if not with_first and len(given) == lengths[i] - 1:
                 given = np.concatenate([[0.0], given])
             if len(given) < lengths[i]:
@@ -82,6 +88,17 @@ def read_times(
                 f"{times[i, k + 1]:g}."
             )
     return times
+
+
+def has_first_times(ode: ODE, lengths: np.ndarray) -> bool:
+    """Return whether the user gave the times of each trajectory, that of its initial state first.
+
+    ``lengths`` are the numbers of times, including that of the initial state.
+    """
+    given = ode.times
+    if ode.inputs is not None or given is None or np.ndim(given[0]) == 0:
+        return False
+    return all(len(each) >= length for each, length in zip(given, lengths, strict=True))
 
 
 def uniform_step(times: np.ndarray, lengths: np.ndarray) -> float | None:

@@ -35,6 +35,8 @@ class TrajectoryInfo:
         Indices of the learned first states that are initial states of trajectories.
     x_shape : tuple
         Shape of one trajectory in X: an initial state, or its context images.
+    has_first_times : bool
+        Whether the user gave the times of each trajectory, the time of the initial state included.
     model_type : type
         Type of the forward map.
     """
@@ -49,4 +51,5 @@ class TrajectoryInfo:
     initial_states: np.ndarray | None = None
     first_indices: np.ndarray | None = None
     x_shape: tuple[int, ...] | None = None
+    has_first_times: bool = False
     model_type: type[Dynamics] = Dynamics

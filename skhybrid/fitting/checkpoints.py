@@ -189,6 +189,10 @@ def _usable_folder(folder: str | os.PathLike) -> Path:
             f"({error.filename or path}). Give a folder that exists or can be created, and that "
             "you may write to."
         ) from error
+    except ValueError as error:
+        raise CheckpointError(
+            f"checkpoint={str(folder)!r} is no path: {error}. Give the name of a folder."
+        ) from error
     return path
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
-from sklearn.utils.validation import _check_sample_weight, check_consistent_length, validate_data
+from sklearn.utils.validation import check_consistent_length, validate_data
 
-from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.given_arrays import columns_named, read_weights
 from skhybrid.data.missing_targets import mask_missing, mask_suggested
 from skhybrid.data.read_images import read_images
 from skhybrid.data.read_trajectories import read_trajectories
@@ -108,7 +108,7 @@ def _table(
     if y.ndim > 2:
         raise ValueError(f"y must have one or two dimensions; it has shape {y.shape}.")
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64)
+        sample_weight = read_weights(sample_weight, len(X))
     return mask_missing(X, y, sample_weight)
 
 

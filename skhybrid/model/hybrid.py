@@ -14,7 +14,7 @@ from skhybrid.model.networks import as_function, build_network
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
-from skhybrid.model.user_code import described_type, function_name, named, named_network
+from skhybrid.model.user_code import function_name, named, named_network, require_dense
 
 Weights = Mapping[str, Tensor]
 
@@ -281,10 +281,7 @@ class Hybrid:
 
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
         """Return the output in the shape of the target; raise an error if it does not fit."""
-        if not isinstance(output, Tensor):
-            raise error(f"{who} must return a torch.Tensor; it returned {described_type(output)}")
-        if output.is_complex():
-            raise error(f"{who} must return real numbers; it returned complex ones.")
+        require_dense(output, error, who)
         expected = (*x.shape[:-1], *self.target_shape)
         if output.shape == expected:
             return output

@@ -13,7 +13,7 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Weights
 from skhybrid.model.networks import as_function, build_network
-from skhybrid.model.user_code import described_type, named_network
+from skhybrid.model.user_code import named_network, require_dense
 
 # Added to the standard deviation of the states, which is the unit of gaps.
 MIN_STD = 1e-3
@@ -162,8 +162,7 @@ class LatentDynamics(Dynamics):
             slow = slow.flatten(1)
             states = encode(slow) + slow @ scales.first_guess
         expected = (len(images), *self.layout.state_shape)
-        if not isinstance(states, Tensor):
-            raise NetworkError(f"encoder must return a torch.Tensor; {_returned(states, 'States')}")
+        require_dense(states, NetworkError, "encoder", many="States")
         if states.shape != expected:
             raise NetworkError(
                 f"encoder must return states of shape {expected} for images of shape "
@@ -177,8 +176,7 @@ class LatentDynamics(Dynamics):
         if self.network is None:
             return states.new_zeros((n_windows, n_times, *self.target_shape))
         images = self.network.part("decoder", weights)(states.flatten(0, 1))
-        if not isinstance(images, Tensor):
-            raise NetworkError(f"decoder must return a torch.Tensor; {_returned(images, 'Images')}")
+        require_dense(images, NetworkError, "decoder", many="Images")
         if self._is_own("decoder"):
             images = images.reshape(-1, *self.target_shape)
         expected = (n_windows * n_times, *self.target_shape)
@@ -194,8 +192,3 @@ class LatentDynamics(Dynamics):
     def _is_own(self, name: str) -> bool:
         """Whether the encoder or decoder is built here, from hidden sizes; it reads columns."""
         return not isinstance(getattr(self.structure, name), nn.Module)
-
-
-def _returned(output: object, many: str) -> str:
-    """Return the part of a message about an output that is not a tensor."""
-    return f"it returned {described_type(output, many=many)}"

@@ -75,6 +75,12 @@ def _initialised_copy(network: nn.Module) -> nn.Module:
         raise NetworkError(
             f"nn ({type(network).__name__}) cannot be copied and initialised: {reason(error)}"
         ) from error
+    without = [name for name, parameter in module.named_parameters() if parameter.is_meta]
+    if without:
+        raise NetworkError(
+            f"Parameter {without[0]!r} of nn ({type(network).__name__}) is on the device 'meta', "
+            "where it has no values. Build the module on the CPU."
+        )
     return module
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from skhybrid.exceptions import PhysicsError
 from skhybrid.model.ode import ODE
-from skhybrid.model.user_code import described_type, named
+from skhybrid.model.user_code import named, require_dense
 
 
 def observe_states(
@@ -44,12 +44,7 @@ def observe_states(
     arguments = [states, inputs][: ode.n_observe_inputs()]
     observe = named("observe", ode.observe)
     outputs = observe(*arguments, **{name: values[name] for name in ode.observe_parameters()})
-    if not isinstance(outputs, Tensor):
-        raise PhysicsError(
-            f"observe must return a torch.Tensor; it returned {described_type(outputs)}"
-        )
-    if outputs.is_complex():
-        raise PhysicsError("observe must return real numbers; it returned complex ones.")
+    require_dense(outputs, PhysicsError, "observe")
     if outputs.shape == states.shape[:1]:
         outputs = outputs[:, None]
     if outputs.shape != (len(states), *output_shape):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -16,6 +17,7 @@ from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
 
 # Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
 MAX_STEPS = 10**7
+MAX_FLOAT = sys.float_info.max
 
 
 class ODE(BaseEstimator):
@@ -222,6 +224,13 @@ class ODE(BaseEstimator):
         validate_parameter_constraints(
             self._parameter_constraints, self.get_params(deep=False), type(self).__name__
         )
+        for name in ("dt", "continuity", "rtol", "atol"):
+            value = getattr(self, name, None)
+            if value is not None and not abs(value) < MAX_FLOAT:
+                raise ValueError(
+                    f"{name} of {type(self).__name__} is not finite, or too large for a "
+                    f"floating-point number: it must be below {MAX_FLOAT:.1e}."
+                )
         if (self.dt is None) == (self.times is None):
             given = "neither" if self.dt is None else "both"
             raise ValueError(f"ODE needs dt or times, one of them; it was given {given}.")

@@ -193,8 +193,9 @@ class Physics:
             if name not in values:
                 values[name] = torch.as_tensor(param.value(), dtype=torch.get_default_dtype())
         if isinstance(self.function, torch.nn.Module):
+            # Copies, because a module may write into its buffers.
             buffers = {
-                name: buffer.to(inputs[0]) if buffer.is_floating_point() else buffer
+                name: (buffer.to(inputs[0]) if buffer.is_floating_point() else buffer).clone()
                 for name, buffer in self.function.named_buffers()
             }
             with _lock_of(self.function):

@@ -15,7 +15,7 @@ from skhybrid.model.layout import Layout
 from skhybrid.model.networks import Pointwise, as_function, build_network
 from skhybrid.model.ode import ODE
 from skhybrid.model.scales import RateScales
-from skhybrid.model.user_code import described_type, named, named_network
+from skhybrid.model.user_code import named, named_network, require_dense
 
 # Trajectories go a little beyond the training range. If the network's inputs are held exactly to
 # that range, rollouts are worse (benchmarks/bench_windows.py).
@@ -271,9 +271,7 @@ class RightHandSide(Hybrid):
 
         The check comes before the multiplication by the unit, which may broadcast the output.
         """
-        if not isinstance(output, Tensor):
-            described = described_type(output, many="The corrections of several outputs")
-            raise NetworkError(f"nn must return a torch.Tensor; it returned {described}")
+        require_dense(output, NetworkError, "nn", many="The corrections of several outputs")
         expected = (len(state), *self._correction_shape)
         if output.shape != expected:
             raise NetworkError(
@@ -290,12 +288,16 @@ class RightHandSide(Hybrid):
 
     def _shaped(self, output: Tensor, state: Tensor, error: type[Exception], who: str) -> Tensor:
         """Return the output if it has the shape of the state; otherwise raise an error."""
-        if isinstance(output, Tensor) and output.shape == state.shape:
+        require_dense(output, error, who, many="The rates of several states")
+        if output.shape == state.shape:
             return output
-        if not isinstance(output, Tensor):
-            described = described_type(output, many="The rates of several states")
-            raise error(f"{who} must return a torch.Tensor; it returned {described}")
+        hint = ""
+        if error is PhysicsError and output.shape == state.shape[:1]:
+            hint = (
+                f" The time has shape ({len(state)},) and is the first argument; the state is the "
+                "second one."
+            )
         raise error(
             f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "
-            f"it returned {tuple(output.shape)}."
+            f"it returned {tuple(output.shape)}.{hint}"
         )

@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
@@ -188,6 +189,34 @@ def lacks_self(function: Any, first: Container[str] | None = None) -> bool:
     if first is not None:
         return bool(names) and names[0] in first
     return bool(names) and names[0] not in ("self", "cls")
+
+
+def require_dense(
+    output: object, error: type[ValueError], who: str, many: str = "Several targets"
+) -> None:
+    """Raise an error if the output of a part is not a dense tensor of real numbers.
+
+    Parameters
+    ----------
+    output : object
+    error : type
+        Class of the error.
+    who : str
+        Name of the part.
+    many : str, default="Several targets"
+        What a tuple or a list may hold.
+    """
+    if not isinstance(output, Tensor):
+        raise error(f"{who} must return a torch.Tensor; it returned {described_type(output, many)}")
+    if output.layout is not torch.strided:
+        raise error(f"{who} must return a dense tensor; it returned a sparse one. Call to_dense().")
+    if output.is_meta:
+        raise error(
+            f"{who} must return a tensor with values; it returned one on the device 'meta', which "
+            "has none."
+        )
+    if output.is_complex():
+        raise error(f"{who} must return real numbers; it returned complex ones.")
 
 
 def described_type(output: object, many: str = "Several targets") -> str:

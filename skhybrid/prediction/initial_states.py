@@ -92,6 +92,11 @@ def _observed_times(
 ) -> tuple[int, np.ndarray]:
     """Return the number of times to simulate, and the observed ones as indices from the end."""
     n_times = outputs.shape[1]
+    if isinstance(new.wanted, list):
+        raise ValueError(
+            "first_outputs and the times of each trajectory cannot be given together. Predict the "
+            "trajectories one by one, or give the same times for all."
+        )
     offset = 0 if model.structure.inputs is not None else 1
     n_available = new.times.shape[1] - offset if new.wanted is None else len(new.wanted)
     if outputs.shape[0] != len(new.times) or n_times > n_available:

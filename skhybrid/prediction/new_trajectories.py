@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
-from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.given_arrays import columns_named, read_numbers
 from skhybrid.data.records import note_features, read_inputs, without_times
 from skhybrid.data.times import padded, read_times
 from skhybrid.data.trajectory_info import TrajectoryInfo
@@ -29,14 +30,14 @@ class NewTrajectories:
     times : array of shape (n, n_times)
         Times of the states.
     lengths : array of int, shape (n,)
-    wanted : array of int or None
-        Indices of the times that the user asked for; None is all.
+    wanted : array of int, list of arrays or None
+        Indices of the times that the user asked for, or those of each trajectory; None is all.
     """
 
     x: Windows
     times: np.ndarray
     lengths: np.ndarray
-    wanted: np.ndarray | None = None
+    wanted: np.ndarray | list[np.ndarray] | None = None
 
 
 def read_new_trajectories(
@@ -50,8 +51,9 @@ def read_new_trajectories(
         Fitted, with an :class:`~skhybrid.ODE`.
     X : array-like or list of array-like
         Initial states, or inputs over time.
-    times : array-like of shape (n_times,) or None
-        Times to predict at; None is the times of the training trajectories.
+    times : array-like of shape (n_times,), list of array-like or None
+        Times to predict at, or those of each trajectory; None is the times of the training
+        trajectories.
     initial_states : array-like of shape (n, *state_shape) or None
 
     Raises
@@ -90,30 +92,74 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
             f"One trajectory in X has shape {X.shape[1:]}, but {type(estimator).__name__} "
             f"was fitted with shape {info.x_shape}."
         )
-    all_times, wanted = info.times, None
-    if times is not None:
-        all_times, wanted = _given_times(estimator._fitted.hybrid, info, times)
-    all_times = np.broadcast_to(all_times, (len(X), len(all_times)))
+    if _are_of_each(times):
+        all_times, lengths, wanted = _times_of_each(estimator._fitted.hybrid, info, times, len(X))
+    else:
+        all_times, wanted = info.times, None
+        if times is not None:
+            all_times, wanted = _given_times(estimator._fitted.hybrid, info, times)
+        all_times = np.broadcast_to(all_times, (len(X), len(all_times)))
+        lengths = np.full(len(X), all_times.shape[1])
     x = Windows(X, all_times[:, 0], np.diff(all_times, axis=1))
-    return NewTrajectories(x, all_times, np.full(len(X), all_times.shape[1]), wanted)
+    return NewTrajectories(x, all_times, lengths, wanted)
+
+
+def _are_of_each(times: Any) -> bool:
+    """Return whether times hold the times of each trajectory."""
+    return isinstance(times, (list, tuple)) and any(np.ndim(each) > 0 for each in times)
+
+
+def _times_of_each(
+    model: Dynamics, info: TrajectoryInfo, times: Sequence[Any], n: int
+) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Return padded times of each trajectory, their numbers, and indices of the wanted ones."""
+    if len(times) != n:
+        raise ValueError(
+            f"times holds the times of {len(times)} trajectories, but X has {n}. Give one list of "
+            "times for each, or one for all."
+        )
+    rows, wanted = [], []
+    for number, each in enumerate(times):
+        begin = info.times[0]
+        if info.has_first_times:
+            each = read_numbers(f"times[{number}]", each)
+            if each.ndim != 1 or len(each) < 2:
+                raise ValueError(
+                    f"times[{number}] has shape {each.shape}; as in fit, it must hold the time of "
+                    "the initial state and, after it, one time at least."
+                )
+            begin, each = each[0], each[1:]
+        row, chosen = _given_times(model, info, each, begin=begin, name=f"times[{number}]")
+        rows.append(row)
+        wanted.append(chosen)
+    lengths = np.array([len(row) for row in rows])
+    all_times = padded(rows, np.nan)
+    for row, length in zip(all_times, lengths, strict=True):
+        row[length:] = row[length - 1]
+    return all_times, lengths, wanted
 
 
 def _given_times(
-    model: Dynamics, info: TrajectoryInfo, times: Any
+    model: Dynamics,
+    info: TrajectoryInfo,
+    times: Any,
+    *,
+    begin: float | None = None,
+    name: str = "times",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return times with enough steps between the wanted ones, and indices of the wanted ones."""
-    with columns_named(times=times):
+    begin = info.times[0] if begin is None else begin
+    with columns_named(**{name: times}):
         shape = np.shape(times)
         if len(shape) != 1 or shape[0] == 0:
             raise ValueError(
-                f"times must have shape (n_times,), with one time at least; it has shape {shape}."
+                f"{name} must have shape (n_times,), with one time at least; it has shape {shape}."
             )
-        times = check_array(times, ensure_2d=False, dtype=np.float64, input_name="times")
-    begin = info.times[0]
+        times = check_array(times, ensure_2d=False, dtype=np.float64, input_name=name)
     whole = np.concatenate([[begin], times])
     if not np.all(np.diff(whole) > 0):
         raise ValueError(
-            f"times must increase, and be after the initial states' time ({begin:g}); got "
+            f"{name} must increase, and be after the initial states' time ({begin:g}); got "
             f"{np.array2string(times, threshold=6)}."
         )
     # Fixed-step methods take steps no longer than in training.

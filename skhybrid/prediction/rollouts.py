@@ -42,14 +42,23 @@ def predict_trajectories(
         Initial states, or inputs over time.
     outputs : callable
         From (model, windows, coordinates, hold) to tensors; the last one is the prediction.
-    times : array-like of shape (n_times,) or None
-        Times to predict at; None is the times of the training trajectories.
+    times : array-like of shape (n_times,), list of array-like or None
+        Times to predict at, or those of each trajectory; None is the times of the training
+        trajectories.
     initial_states : array-like of shape (n, *state_shape) or None
     first_outputs : array-like of shape (n, k, ...) or None
         Outputs at the first times, from which the initial states are estimated.
     """
     fitted = estimator._fitted
     hold = estimator.nn_extrapolation == "hold"
+    if fitted.hybrid.structure.reads_images:
+        given = {"initial_states": initial_states, "first_outputs": first_outputs}
+        unused = [name for name, value in given.items() if value is not None]
+        if unused:
+            raise ValueError(
+                f"{unused[0]} is not for a LatentODE: its encoder finds the initial states in the "
+                "images of X. Leave it out."
+            )
     new = read_new_trajectories(estimator, X, times=times, initial_states=initial_states)
     model = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
     model = model.with_steps(model.solver_steps.at(np.diff(new.times, axis=1)))
@@ -99,10 +108,13 @@ def _in_shape(outputs: np.ndarray, new: NewTrajectories, *, drop_first: bool, sc
     """Return outputs at the wanted times, in the shape of y."""
     if drop_first:
         outputs = outputs[:, 1:]
-    if new.wanted is not None:
-        outputs = outputs[:, new.wanted - 1]
     if scalar:
         outputs = outputs[..., 0]
+    if isinstance(new.wanted, list):
+        rows = [each[wanted - 1] for each, wanted in zip(outputs, new.wanted, strict=True)]
+        return np.stack(rows) if len({len(row) for row in rows}) == 1 else rows
+    if new.wanted is not None:
+        outputs = outputs[:, new.wanted - 1]
     if np.ptp(new.lengths) == 0:
         return outputs
     return [each[:length] for each, length in zip(outputs, new.lengths, strict=True)]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import _check_sample_weight
 
+from skhybrid.data.given_arrays import read_weights
 from skhybrid.data.missing_targets import mask_suggested, read_table_targets
-from skhybrid.data.records import read_outputs
+from skhybrid.data.records import check_lengths, read_outputs
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.ode import ODE
 from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.runtime.user_warnings import warn
+
+# Sums of squares of larger numbers, and of those below the inverse, may not be representable.
+LARGEST = 1e140
 
 
 def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
@@ -38,13 +42,13 @@ def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
     prediction = estimator.predict(X)
     observed = read_table_targets(y)
     if not np.isnan(observed).any():
-        return r2_score(y, prediction, sample_weight=sample_weight)
+        return r2_score(*_moderate(observed, prediction), sample_weight=sample_weight)
     if estimator.missing_targets != "mask":
         with mask_suggested():
             raise ValueError("Input y contains NaN.")
     check_consistent_length(observed, prediction, sample_weight)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, prediction, dtype=np.float64)
+        sample_weight = read_weights(sample_weight, len(prediction))
     observed, prediction = (each.reshape(len(each), -1) for each in (observed, prediction))
     if observed.shape != prediction.shape:
         raise ValueError(
@@ -70,6 +74,12 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     info: TrajectoryInfo = estimator._fitted.trajectory_info
     ode: ODE = estimator._fitted.hybrid.structure
     outputs, scalar = read_outputs(y, masked=True)
+    fitted_shape = tuple(info.layout.output_shape)
+    if outputs[0].shape[1:] != fitted_shape:
+        raise ValueError(
+            f"y has outputs of shape {outputs[0].shape[1:]}, but the model was fitted with shape "
+            f"{fitted_shape}."
+        )
     n_first = 0
     given = {}
     if ode.inputs is not None and ode.n_initial > 0:
@@ -77,14 +87,18 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
         first = np.stack([each[:n_first] for each in outputs])
         given["first_outputs"] = first[..., 0] if info.scalar else first
     if ode.inputs is None:
-        given["times"] = _times_of(ode, info, max(len(each) for each in outputs))
+        given["times"] = _times_of(ode, info, [len(each) for each in outputs])
     (prediction,) = predict_trajectories(
         estimator, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
     )
+    if len(prediction) != len(outputs):
+        raise ValueError(f"X has {len(prediction)} trajectories, but y has {len(outputs)}.")
+    if ode.inputs is not None:
+        check_lengths(prediction, outputs)
     if scalar:
         prediction = [each[..., None] for each in prediction]
     observed, predicted, weight = [], [], []
-    weights = np.ones(len(outputs)) if sample_weight is None else np.asarray(sample_weight)
+    weights = read_weights(sample_weight, len(outputs))
     for each, rollout, w in zip(outputs, prediction, weights, strict=True):
         observed.append(_as_columns(each[n_first:]))
         predicted.append(_as_columns(rollout[n_first : len(each)]))
@@ -108,10 +122,21 @@ def _mean_r2(observed: np.ndarray, predicted: np.ndarray, weight: np.ndarray | N
         if np.count_nonzero(known if w is None else w) < 2:
             undefined.append(number)
         else:
-            scores.append(r2_score(true[known], guess[known], sample_weight=w))
+            pair = _moderate(true[known], guess[known])
+            scores.append(r2_score(*pair, sample_weight=w))
     if undefined:
         _warn_of_undefined(undefined, len(observed), bool(scores))
     return float(np.mean(scores)) if scores else float("nan")
+
+
+def _moderate(observed: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns in units of a power of two if their squares are no floating-point numbers."""
+    if observed.shape != predicted.shape:
+        return observed, predicted  # the metric says what is wrong
+    size = np.maximum(np.abs(observed).max(axis=0), np.abs(predicted).max(axis=0))
+    extreme = (size > LARGEST) | ((size > 0.0) & (size < 1.0 / LARGEST))
+    exponent = np.where(extreme, -np.frexp(size)[1], 0)
+    return np.ldexp(observed, exponent), np.ldexp(predicted, exponent)
 
 
 def _warn_of_undefined(columns: list[int], n_rows: int, others: bool) -> None:
@@ -131,9 +156,26 @@ def _as_columns(outputs: np.ndarray) -> np.ndarray:
     return np.moveaxis(outputs, 1, -1).reshape(-1, outputs.shape[1])
 
 
-def _times_of(ode: ODE, info: TrajectoryInfo, n_times: int) -> np.ndarray | None:
-    """Return the times of ``n_times`` outputs; None if they are the training times."""
-    known = info.times[1:]
+def _times_of_each(ode: ODE, info: TrajectoryInfo, lengths: Sequence[int]) -> list[np.ndarray]:
+    """Return the times of each trajectory in training, as ``predict`` reads them."""
+    first = int(info.has_first_times)
+    given = [np.asarray(each, dtype=np.float64) for each in ode.times]
+    if len(given) != len(lengths) or any(
+        len(times) < n + first for times, n in zip(given, lengths, strict=True)
+    ):
+        raise ValueError(
+            f"ODE has the times of each of {len(given)} training trajectories, but not of the "
+            f"{len(lengths)} in y. Predict with times=[...], a list for each trajectory, and "
+            "compare with sklearn.metrics.r2_score."
+        )
+    return [times[: n + first] for times, n in zip(given, lengths, strict=True)]
+
+
+def _times_of(ode: ODE, info: TrajectoryInfo, lengths: Sequence[int]) -> Any:
+    """Return the times of outputs; None if they are the training times."""
+    if ode.times is not None and np.ndim(ode.times[0]) > 0 and not ode.reads_images:
+        return _times_of_each(ode, info, lengths)
+    known, n_times = info.times[1:], max(lengths)
     if n_times == len(known):
         return None
     if n_times > len(known) and ode.dt is not None:

@@ -43,4 +43,9 @@ def usable_device(name: str | torch.device, estimator: str) -> torch.device:
         raise ValueError(
             f"device={name!r} cannot be used on this computer: {reason}. Choose device='cpu'."
         ) from error
+    if device.type == "meta":
+        raise ValueError(
+            f"device={name!r} has tensors without values, which cannot be fitted. Choose "
+            "device='cpu'."
+        )
     return device

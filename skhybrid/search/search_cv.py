@@ -241,7 +241,7 @@ class HybridSearchCV(BaseSearchCV):
         if callable(self.scoring) and self.multimetric_:
             self._check_refit_for_multimetric(first_score)
             refit_metric = self.refit
-        self.cv_results_ = results
+        self.cv_results_, self.n_splits_ = results, len(splits)
         self.scorer_ = scorers._scorers if isinstance(scorers, _MultimetricScorer) else scorers
         if validation.interrupt is not None:
             for name in [name for name in vars(self) if name.startswith("best_")]:
@@ -258,7 +258,6 @@ class HybridSearchCV(BaseSearchCV):
         """Return the candidates of the grid, and the folds."""
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = [*cv.split(X, y, **routed.splitter.split)]
-        self.n_splits_ = len(splits)
         candidates = [*ParameterGrid(self.param_grid)]
         if not (splits and candidates):
             raise ValueError(
@@ -317,15 +316,15 @@ class HybridSearchCV(BaseSearchCV):
         callback_data: dict,
     ) -> None:
         """Fit the best candidate on all rows."""
-        self.best_estimator_ = clone(base).set_params(**clone(self.best_params_, safe=False))
+        best = clone(base).set_params(**clone(self.best_params_, safe=False))
         refit_context = context.subcontext(task_name="refit-with-best-params")
         began = time.perf_counter()
         open_display().say("Fitting the best candidate to all rows")
-        with refit_context.propagate_callback_context(self.best_estimator_):
+        with refit_context.propagate_callback_context(best):
             refit_context.call_on_fit_task_begin(estimator=self, **callback_data)
             targets = () if y is None else (y,)
-            self.best_estimator_.fit(X, *targets, **fit_params)
-        self.refit_time_ = time.perf_counter() - began
+            best.fit(X, *targets, **fit_params)
+        self.refit_time_, self.best_estimator_ = time.perf_counter() - began, best
         if hasattr(self.best_estimator_, "feature_names_in_"):
             self.feature_names_in_ = self.best_estimator_.feature_names_in_
         refit_context.call_on_fit_task_end(estimator=self, **callback_data)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from skhybrid.data.given_arrays import check_given, columns_named
+from skhybrid.data.given_arrays import check_given, columns_named, read_numbers, read_weights
 
 N_ROWS = 6
 DATES = pd.date_range("2020-02-01", periods=N_ROWS)
@@ -93,3 +93,47 @@ def test_other_errors_stay():
         with pytest.raises(type(error)) as caught, columns_named(X=table(rain=GAPS), y=None):
             raise error
         assert caught.value is error
+
+
+class Stubborn:
+    def __init__(self, error):
+        self.error = error
+
+    def __array__(self, dtype=None, copy=None):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (torch.eye(3).to_sparse(), r"X is a sparse tensor. Pass X.to_dense\(\)"),
+        (torch.eye(3).bfloat16(), r"X is a tensor of torch.bfloat16.*Pass X.float\(\)"),
+        (torch.eye(3, device="meta"), "X is a tensor on the device 'meta'"),
+        (Stubborn(RuntimeError("closed")), "X .Stubborn. cannot be turned.*RuntimeError: closed"),
+        (Stubborn(KeyError("row")), "X .Stubborn. cannot be turned.*KeyError: 'row'"),
+        ([[1.0], [10**400]], "X contains an integer in column 0, row 1, that is too large"),
+        ([[1.0], [2.0, 3.0]], "X .list. cannot be turned into an array of numbers"),
+        (pd.Series(DATES), "X holds datetime64"),
+        (DATES, "X holds datetime64"),
+    ],
+)
+def test_values_that_are_no_array_of_numbers(values, message):
+    with pytest.raises(ValueError, match=message):
+        read_numbers("X", values)
+
+
+def test_dates_in_a_list_are_named():
+    with pytest.raises(TypeError, match=r"X contains the value Timestamp.*row 0. Turn dates"):
+        read_numbers("X", list(DATES))
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), KeyboardInterrupt()])
+def test_other_exceptions_pass(error):
+    with pytest.raises(type(error)):
+        read_numbers("X", Stubborn(error))
+
+
+def test_weights_are_named():
+    np.testing.assert_array_equal(read_weights(None, 3), np.ones(3))
+    with pytest.raises(ValueError, match="sample_weight contains the value 'heavy' in row 0"):
+        read_weights(["heavy", 1.0], 2)

@@ -90,3 +90,9 @@ def test_a_seed_that_cannot_be_written_is_said(tmp_path, monkeypatch):
         monkeypatch.setattr(os, "fsync", full)
         with pytest.warns(CheckpointWarning, match="seed of this fit could not be written"):
             own.random_state()
+
+
+def test_a_name_that_is_no_path_is_an_error():
+    with pytest.raises(CheckpointError, match="is no path: embedded null byte"):
+        with checkpoints_in("a\0b", "call"):
+            pass

@@ -214,3 +214,9 @@ def test_a_module_that_cannot_be_copied_is_named():
 
     with pytest.raises(NetworkError, match=r"nn \(Locked\) cannot be copied .* no copies"):
         build_network(Locked(2, 1), 2, 1, seed=0)
+
+
+def test_modules_without_values_are_refused():
+    module = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1, device="meta"))
+    with pytest.raises(NetworkError, match=r"Parameter '1.weight' of nn .Sequential. is on the"):
+        build_network(module, 2, 1, seed=0)

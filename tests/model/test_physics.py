@@ -242,3 +242,18 @@ def test_a_module_called_in_threads_uses_the_values_of_each_call():
         found = [*pool.map(lambda k: physics(torch.tensor(10.0), slope=k, offset=k), numbers)]
     assert [float(value) for value in found] == [11.0 * k for k in range(12)]
     assert physics.function.slope.item() == 1.0
+
+
+class Counter(Line):
+    def forward(self, time):
+        self.count += 1
+        self.unit.mul_(2.0)
+        return super().forward(time)
+
+
+def test_the_buffers_of_a_module_are_never_changed():
+    module = Counter()
+    physics = Physics(module)
+    first, again = (physics(torch.ones(3)) for _ in range(2))
+    assert (int(module.count), float(module.unit)) == (3, 10.0)
+    assert torch.equal(first, again)

@@ -10,7 +10,14 @@ from torch import nn
 
 from skhybrid import Physics
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
-from skhybrid.model.user_code import described, lacks_self, named, named_network, reason
+from skhybrid.model.user_code import (
+    described,
+    lacks_self,
+    named,
+    named_network,
+    reason,
+    require_dense,
+)
 
 X = torch.tensor([[1.0, 10.0], [4.0, 20.0], [9.0, 40.0]])
 DEPTH = X[:, 0]
@@ -137,3 +144,18 @@ def test_a_method_without_self_is_noticed():
     assert not lacks_self(Fine().law)
     assert not lacks_self(branches)
     assert not lacks_self(Pond().law, ("t",))
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        (None, "observe must return a torch.Tensor; it returned None"),
+        (torch.eye(2).to_sparse(), r"observe must return a dense tensor.*to_dense\(\)"),
+        (torch.eye(2, device="meta"), "observe must return a tensor with values"),
+        (torch.eye(2) * 1j, "observe must return real numbers"),
+    ],
+)
+def test_outputs_must_be_dense_real_tensors(output, message):
+    require_dense(torch.eye(2), PhysicsError, "observe")
+    with pytest.raises(PhysicsError, match=message):
+        require_dense(output, PhysicsError, "observe")

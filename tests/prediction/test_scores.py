@@ -175,3 +175,65 @@ def test_score_ignores_the_outputs_that_estimate_the_initial_state(n_initial):
     other[:, :n_initial] = np.nan
     if n_initial:
         assert model.score(INPUTS, other) != pytest.approx(expected)
+
+
+@pytest.mark.parametrize("size", [1e39, 1e160, 1e300, 1e-200])
+def test_scores_of_extreme_targets_are_finite(masked, size):
+    prediction = masked.predict(X)
+    error, spread = size * Y - prediction, size * (Y - Y.mean())
+    scale = np.abs(error).max(), np.abs(spread).max()
+    ratio = np.mean((error / scale[0]) ** 2) / np.mean((spread / scale[1]) ** 2)
+    with np.errstate(over="ignore"):
+        expected = 1.0 - ratio * (scale[0] / scale[1]) ** 2
+    if np.isfinite(expected):
+        assert masked.score(X, size * Y) == pytest.approx(expected, rel=1e-6)
+
+
+def test_scores_of_extreme_trajectories_are_finite(free):
+    target = follow(FIRST, 12)
+    assert free.score(FIRST, 1e250 * target) == pytest.approx(free.score(FIRST, 1e20 * target))
+
+
+LENGTHS = (5, 9, 7)
+
+
+@pytest.mark.parametrize("begin", [None, 3.0])
+def test_times_of_each_trajectory(begin):
+    first = FIRST[:3]
+    times = [0.07 * (i + 1) * np.arange(1.0, n + 1.0) for i, n in enumerate(LENGTHS)]
+    y = [follow(first[[i]], 0, each)[0] for i, each in enumerate(times)]
+    given = times
+    if begin is not None:
+        given = [begin + i + np.r_[0.0, each] for i, each in enumerate(times)]
+    model = fit(first, y, dt=None, times=given)
+    for found, expected in zip(model.predict(first, times=given), y, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert model.score(first, y) > 0.9999
+    with pytest.raises(ValueError, match="times of each of 3 training trajectories, but not of"):
+        model.score(first[:2], y[:2])
+    if begin is not None:
+        with pytest.raises(ValueError, match=r"times\[0\] has shape \(1,\); as in fit"):
+            model.predict(first, times=[[1.0], [1.0, 2.0], [1.0, 2.0]])
+
+
+def test_times_of_each_trajectory_may_have_one_length(free):
+    times = [[0.1, 0.4], [0.2, 0.3], [1.0, 1.1]]
+    found = free.predict(FIRST[:3], times=times)
+    assert found.shape == (3, 2, 2)
+    for i, each in enumerate(times):
+        expected = follow(FIRST[[i]], 0, each)[0]
+        np.testing.assert_allclose(found[i], expected, atol=1e-3)
+    with pytest.raises(ValueError, match="first_outputs and the times of each trajectory"):
+        free.predict(FIRST[:3], times=times, first_outputs=found[:, :1])
+
+
+def test_targets_that_do_not_match_the_fit_are_named(free, partial):
+    target = follow(FIRST, 12)
+    with pytest.raises(ValueError, match=r"y has outputs of shape \(1,\), but .* shape \(2,\)"):
+        free.score(FIRST, target[..., 0])
+    with pytest.raises(ValueError, match="X has 5 trajectories, but y has 3"):
+        free.score(FIRST, target[:3])
+    with pytest.raises(ValueError, match=r"sample_weight\.shape"):
+        free.score(FIRST, target, np.ones(3))
+    with pytest.raises(ValueError, match=r"Trajectory 0 has inputs at .* times, but outputs at 14"):
+        partial.score(INPUTS, DRIVEN[:, :14, 0])

@@ -31,3 +31,8 @@ def test_a_gpu_that_is_missing_is_an_error():
     message = "device='cuda' cannot be used on this computer: .* Choose device='cpu'"
     with pytest.raises(ValueError, match=message):
         usable_device("cuda", "Model")
+
+
+def test_a_device_without_values_is_refused():
+    with pytest.raises(ValueError, match="device='meta' has tensors without values"):
+        usable_device("meta", "Model")

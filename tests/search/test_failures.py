@@ -17,6 +17,7 @@ from skhybrid import HybridSearchCV
 from skhybrid.batching import batch_workers
 from skhybrid.exceptions import (
     NonFiniteLossWarning,
+    PhysicsError,
     SearchInterruptedWarning,
     SerialMembersWarning,
     TrainingError,
@@ -222,3 +223,26 @@ def test_an_interrupt_while_fits_are_prepared():
     ):
         search.fit(X, Y)
     assert np.isnan(split_scores(search)).tolist() == [[False, True, True, True]] * 2
+
+
+@pytest.mark.parametrize("cv", [2, [(np.arange(20), np.arange(20, 40))]])
+def test_a_failed_search_leaves_no_attributes(cv):
+    search = HybridSearchCV(quick_model(), {"physics": [refusing]}, cv=cv)
+    with pytest.raises(ValueError, match="fits failed"):
+        search.fit(X, Y)
+    assert not [name for name in vars(search) if name.endswith("_")]
+
+
+def test_a_search_whose_last_fit_fails_keeps_its_scores():
+    def drive_few(force, *, gain=1.0, offset=0.1):
+        if len(force) == len(Y):
+            raise RuntimeError("too many rows")
+        return gain * force + offset
+
+    model = quick_model(physics=drive_few, physics_init="given", batch_size=None)
+    search = HybridSearchCV(model, {"rho": [0.01]}, cv=2)
+    with pytest.raises(PhysicsError, match="too many rows"):
+        search.fit(X, Y)
+    assert search.n_splits_ == 2
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+    assert not hasattr(search, "best_estimator_")
