@@ -46,6 +46,7 @@ BAD = {
     "physics_init": ["ols", None],
     "missing_targets": ["drop", None],
     "warm_start": ["yes", None],
+    "checkpoint": [3, 1.5],
     "dtype": ["float16", torch.float64, None],
     "device": ["gpu", 0, None],
     "n_threads": [0, 1.5],
