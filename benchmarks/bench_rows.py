@@ -35,7 +35,7 @@ FITS = [
 SCHEDULES = [
     (task, 50_000, {"batch_size": size, "max_epochs": n_epochs})
     for task in ("respiration", "wiggly")
-    for size, n_epochs in ((64, 20), (64, 4), (320, 20))
+    for size, n_epochs in ((64, 20), (160, 20), (320, 20))
 ]
 
 

@@ -102,12 +102,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         steps while the network explains the data.
     max_epochs : int or "auto", default="auto"
         Epochs of each phase. "auto" makes 3,000 steps (1,000 through the windows of an ODE), and at
-        least 20 epochs. With ``batch_size="auto"``, more than 102,400 rows have fewer epochs, so
-        that a phase makes 3,000 to 4,700 steps for any number of rows.
+        least 20 epochs. With ``batch_size="auto"``, more than 20,480 rows have fewer epochs, two at
+        least, so that a phase makes 6,400 steps at most.
     batch_size : int, "auto" or None, default="auto"
-        Largest number of rows in a minibatch. "auto" is 64, also for fields; from 10,240 rows on it
-        grows with them, to 640 for 102,400 and more. θ and the prediction are then as accurate as
-        with many more steps of 64 rows. None is all rows.
+        Largest number of rows in a minibatch. "auto" is 64, also for fields; from 204,800 rows on
+        it grows with them, so that the number of steps is bounded. None is all rows.
     n_restarts : int, default=1
         Number of fits, trained in one batch, from different networks and different θ (drawn between
         two bounds, otherwise around the start by half its size). The fit with the lowest

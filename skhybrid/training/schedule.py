@@ -18,13 +18,10 @@ AUTO_MIN_EPOCHS = 20
 
 AUTO_BATCH_SIZE = 64
 
-# Large tables have larger minibatches, so that the number of steps is bounded. At the same rates,
-# some 3,200 steps with them give θ and the prediction as accurately as many more small steps
-# (benchmarks/bench_rows.py). First, from 10,240 rows on, minibatches grow. Then, from 102,400 rows
-# on, the number of epochs falls, because further growth costs time and hardly lowers the noise of
-# a gradient. From 1,024,000 rows on, two epochs are left, and minibatches grow again.
-AUTO_MAX_STEPS = 3200
-AUTO_LARGE_BATCH_SIZE = 640
+# The number of steps of a phase is bounded. First, from 20,480 rows on, the number of epochs falls: at
+# equal time, many steps with few rows give θ more accurately than few steps with many rows
+# (benchmarks/bench_rows.py). From 204,800 rows on, two epochs are left, and minibatches grow.
+AUTO_MAX_STEPS = 6400
 AUTO_LEAST_EPOCHS = 2
 
 
@@ -71,7 +68,7 @@ class Schedule:
         batch_size = n_rows if batch_size is None else min(batch_size, n_rows)
         n_batches = math.ceil(n_rows / batch_size)
         if is_auto:
-            least_epochs = min(least_epochs, math.ceil(AUTO_MAX_STEPS / n_batches))
+            least_epochs = min(least_epochs, max(AUTO_LEAST_EPOCHS, AUTO_MAX_STEPS // n_batches))
         if n_epochs == "auto":
             n_epochs = max(least_epochs, math.ceil(n_steps / n_batches))
         return cls(n_epochs, n_batches, n_rows // n_batches)
@@ -88,6 +85,4 @@ class Schedule:
 
 def _automatic_batch_size(n_rows: int) -> int:
     """Return the size of a minibatch for a number of rows."""
-    many = math.ceil(n_rows * AUTO_MIN_EPOCHS / AUTO_MAX_STEPS)
-    very_many = math.ceil(n_rows * AUTO_LEAST_EPOCHS / AUTO_MAX_STEPS)
-    return max(AUTO_BATCH_SIZE, min(many, AUTO_LARGE_BATCH_SIZE), very_many)
+    return max(AUTO_BATCH_SIZE, math.ceil(n_rows * AUTO_LEAST_EPOCHS / AUTO_MAX_STEPS))

@@ -50,19 +50,18 @@ def test_automatic_values(monkeypatch):
 
 
 @pytest.mark.parametrize("n_steps", [1000, 3000])
-def test_many_rows_have_larger_minibatches_and_fewer_epochs_so_that_steps_are_bounded(n_steps):
+def test_many_rows_have_fewer_epochs_then_larger_minibatches_so_that_steps_are_bounded(n_steps):
     def schedule(n_rows):
         return Schedule.for_rows(n_rows, "auto", "auto", n_steps=n_steps)
 
-    assert schedule(10_240) == Schedule(20, 160, 64)
-    assert schedule(50_000) == Schedule(20, 160, 312)
-    assert schedule(200_000) == Schedule(11, 313, 638)
-    assert schedule(1_000_000) == Schedule(3, 1563, 639)
-    assert schedule(10_000_000) == Schedule(2, 1600, 6250)
-    for n_rows in (10_241, 12_345, 99_999, 102_401, 350_001, 1_000_003, 3_000_001):
+    assert schedule(20_480) == Schedule(20, 320, 64)
+    assert schedule(50_000) == Schedule(8, 782, 63)
+    assert schedule(200_000) == Schedule(2, 3125, 64)
+    assert schedule(1_000_000) == Schedule(2, 3195, 312)
+    for n_rows in (20_500, 45_678, 99_999, 102_401, 350_001, 1_000_003, 3_000_001):
         found = schedule(n_rows)
-        assert 3000 <= found.n_epochs * found.n_batches < 4800
-        assert 64 <= found.batch_size == n_rows // found.n_batches
+        assert 4200 <= found.n_epochs * found.n_batches <= 6400
+        assert 62 <= found.batch_size == n_rows // found.n_batches
 
 
 def test_a_given_size_of_minibatches_stays_and_has_twenty_epochs():
