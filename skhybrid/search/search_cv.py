@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_method_params
 
 from skhybrid.batching.cross_validation import CrossValidation, cross_validate
 from skhybrid.batching.trial_callbacks import TrialCallbacks
+from skhybrid.data.given_arrays import columns_named
 from skhybrid.exceptions import SearchInterruptedWarning
 from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in
 from skhybrid.runtime.progress import open_display, showing
@@ -208,7 +209,8 @@ class HybridSearchCV(BaseSearchCV):
     def _search(self, X: Any, y: Any, params: dict, own: Checkpoints | None) -> HybridSearchCV:
         """Train, choose and refit; ``own`` are the checkpoints of the search."""
         scorers, refit_metric = self._get_scorers()
-        X, y = indexable(X, y)
+        with columns_named(X=X, y=y):
+            X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
         routed = self._get_routed_params_for_fit(params)
         callback_data = {"X": X, "y": y, "metadata": _weight_of(params)}
