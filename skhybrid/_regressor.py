@@ -483,8 +483,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         times : array-like of shape (n_times,) or list of array-like, default=None
             For an ODE whose X holds initial states: times of the prediction, or a list with those
             of each trajectory, as for :class:`ODE`. If training had the time of each initial state
-            in its lists, the lists here begin with it, too. None is the times of the longest
-            training trajectory.
+            in its lists, the lists here begin with it, too. None is the training
+            times; if these differ between trajectories, X must hold as many.
         initial_states : array-like of shape (n_samples, n_states), default=None
             For an ODE whose X holds inputs: initial states of the trajectories.
         first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None

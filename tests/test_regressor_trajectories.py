@@ -285,3 +285,17 @@ def test_first_states_are_learned_if_there_is_much_noise():
     assert learned == {0.02: False, 0.3: True}
     given = make_swing_model(structure=ODE(dt=DT, initial_state="given"), max_epochs=1)
     assert not hasattr(given.fit(noisy.data, noisy.target), "initial_states_")
+
+
+def test_without_times_each_training_trajectory_has_its_own():
+    swings = make_pendulum(4, n_times=12, random_state=0)
+    times = [swings.dt * (1.0 + 0.1 * i) * np.arange(1, 13) for i in range(4)]
+    ode = ODE(times=times)
+    model = make_swing_model(physics=swings.physics, nn=None, structure=ode)
+    model.fit(swings.data, swings.target)
+    found = model.predict(swings.data)
+    expected = model.predict(swings.data, times=times)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(ValueError, match=r"4 training .* X has 2 .* times=\.\.\."):
+        model.predict(swings.data[:2])

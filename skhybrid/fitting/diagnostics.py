@@ -22,6 +22,7 @@ SMALL_SHARE = 0.01
 # A learning rate that exceeds the default by this factor is the likeliest cause of a collapse.
 MUCH = 3.0
 
+AGAIN = "set warm_start=True and fit again"
 RESTORED = "its last good parameters were restored"
 
 
@@ -47,7 +48,9 @@ def _warn_of_epoch(run: str, epoch: int, consequence: str) -> None:
     )
 
 
-def warn_of_interrupt(result: FitResult, n_epochs: Mapping[str, int]) -> None:
+def warn_of_interrupt(
+    result: FitResult, n_epochs: Mapping[str, int], *, checkpoint: bool = False
+) -> None:
     """Warn that the user interrupted a fit, and say what it keeps.
 
     Parameters
@@ -55,6 +58,8 @@ def warn_of_interrupt(result: FitResult, n_epochs: Mapping[str, int]) -> None:
     result : FitResult
     n_epochs : mapping of str to int
         Number of epochs of a complete first phase, "estimate", and second phase, "refine".
+    checkpoint : bool, default=False
+        Whether the fit keeps a checkpoint.
     """
     second = result.refinement
     n_second = 0 if second is None else len(second.curve)
@@ -73,8 +78,8 @@ def warn_of_interrupt(result: FitResult, n_epochs: Mapping[str, int]) -> None:
             f"{kept_epoch} of the second"
         )
     warn(
-        f"The fit was interrupted from the keyboard {kept}. To continue from here, set "
-        "warm_start=True and fit again.",
+        f"The fit was interrupted from the keyboard {kept}. To continue from here, "
+        f"{'fit again with the same checkpoint' if checkpoint else AGAIN}.",
         FitInterruptedWarning,
     )
 

@@ -163,7 +163,7 @@ def finish_fit(
         )
     warn_of_non_finite(result)
     if result.status is Status.INTERRUPTED:
-        warn_of_interrupt(result, n_epochs_of(fit))
+        warn_of_interrupt(result, n_epochs_of(fit), checkpoint=settings.checkpoint is not None)
     rows = prepared.rows
     hybrid = with_weights(fit.problem.hybrid, result.weights)
     hybrid = with_range_of(hybrid, rows_to_check(prepared.data), result.coordinates)

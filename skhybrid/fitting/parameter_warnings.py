@@ -159,10 +159,11 @@ def _on_bounds(
                 ParameterWarning,
                 ("bound", name, side),
                 f"Parameter {listed(elements)} ended on its {side} bound {bound[where]:.6g} "
-                f"(value {value[where]:.6g}). If the data ask for a value beyond it, the other "
-                "parts of the model make up for the difference. If the bound is no physical limit, "
-                "widen it: Param(..., bounds=...). If it is one, the physics may lack an effect or "
-                "have a wrong sign or unit. If the value is known, set fixed=True.",
+                f"(value {value[where]:.6g}; training stays a little inside). If the data ask for "
+                "a value beyond it, the other parts of the model make up for the difference. If "
+                "the bound is no physical limit, widen it: Param(..., bounds=...). If it is one, "
+                "the physics may lack an effect or have a wrong sign or unit. If the value is "
+                "known, set fixed=True.",
             )
 
 

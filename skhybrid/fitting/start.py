@@ -27,6 +27,8 @@ from skhybrid.training.result import Start
 # A start needs no more rows and evaluations than these.
 INIT_ROWS = 2000
 INIT_EVALUATIONS = 100
+# With unknown states, an evaluation is slow, and θ and states take long to settle to more digits.
+STATES_TOLERANCE = 1e-6
 # Physics that explains less leaves least squares without a direction.
 MIN_R2 = 0.3
 
@@ -79,12 +81,13 @@ def least_squares_start(
     if not (physical.space.shapes or unknown):
         return PhysicsStart(physical.space.start, rows, physical)
     model, chosen = _few_rows(settings, physical, rows)
+    tolerance = STATES_TOLERANCE if unknown else LOOSE_TOLERANCE
     try:
         model, fit = fit_with_steps(
             model,
             last,
             lambda each: fit_least_squares(
-                each, chosen, tolerance=LOOSE_TOLERANCE, max_evaluations=INIT_EVALUATIONS
+                each, chosen, tolerance=tolerance, max_evaluations=INIT_EVALUATIONS
             ),
         )
     except LEAST_SQUARES_ERRORS as error:

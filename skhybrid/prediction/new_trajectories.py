@@ -16,6 +16,7 @@ from skhybrid.data.times import padded, read_times
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.ode import ODE
 from skhybrid.model.solvers import FIXED_STEP
 
 
@@ -92,6 +93,8 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
             f"One trajectory in X has shape {X.shape[1:]}, but {type(estimator).__name__} "
             f"was fitted with shape {info.x_shape}."
         )
+    if times is None:
+        times = _training_times(estimator._fitted.hybrid.structure, len(X))
     if _are_of_each(times):
         all_times, lengths, wanted = _times_of_each(estimator._fitted.hybrid, info, times, len(X))
     else:
@@ -102,6 +105,28 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
         lengths = np.full(len(X), all_times.shape[1])
     x = Windows(X, all_times[:, 0], np.diff(all_times, axis=1))
     return NewTrajectories(x, all_times, lengths, wanted)
+
+
+def _training_times(ode: ODE, n: int) -> list[np.ndarray] | None:
+    """Return the times of each training trajectory; None if all have the same.
+
+    Raises
+    ------
+    ValueError
+        If they differ, and there is another number of trajectories to predict.
+    """
+    if ode.reads_images or not _are_of_each(ode.times):
+        return None
+    given = [np.asarray(each, dtype=np.float64) for each in ode.times]
+    if all(np.array_equal(each, given[0]) for each in given):
+        return None
+    if len(given) != n:
+        raise ValueError(
+            f"The {len(given)} training trajectories have times of their own, and X has {n} "
+            "trajectories: predict(X, times=...) needs one list of times for all, or a list for "
+            "each."
+        )
+    return given
 
 
 def _are_of_each(times: Any) -> bool:

@@ -26,8 +26,12 @@ from skhybrid.training.loop import OnEpoch, train
 from skhybrid.training.members import Members
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.refinement import Refinement, can_refine, refine
-from skhybrid.training.result import FitResult, MemberResults, Status
+from skhybrid.training.result import FitResult, MemberResults, Start, Status
 from skhybrid.training.shared_constant import settle
+
+# The loss of the start at the given values, relative to that of least squares, below which it is
+# kept.
+CLEARLY_BETTER = 0.9
 
 # (phase, epoch within the phase, members, losses per member, members of each fit that is still
 # trained) -> fits to stop
@@ -228,7 +232,7 @@ def _best_restart(
     ``earlier`` are the results of the earlier stages.
     """
     results = results_of_fit(results, part)
-    best = _lowest(results)
+    best = _lowest(results, fit.starts)
     if best is None:
         return FitResult(Status.FAILED, results)
     curve = torch.cat([*(results_of_fit(each, part).curve for each in earlier), results.curve])
@@ -277,8 +281,13 @@ def _midway(
     return _settled(fit, restart, members.member_midway_weights(member), coordinates)[1]
 
 
-def _lowest(results: MemberResults) -> int | None:
-    """Return the usable restart with the lowest validation loss, or else training loss."""
+def _lowest(results: MemberResults, starts: Sequence[Start]) -> int | None:
+    """Return the usable restart with the lowest validation loss, or else training loss.
+
+    A start at the given values, tried because least squares was doubtful, must be clearly better
+    than the others: a network can make up for wrong physics, and a warning about a bound on which
+    least squares ended would be lost.
+    """
     losses = results.losses if results.validation_losses is None else results.validation_losses
     usable = [
         member
@@ -286,7 +295,13 @@ def _lowest(results: MemberResults) -> int | None:
         if status.usable and bool(torch.isfinite(losses[member]))
     ]
     finished = [m for m in usable if results.status[m] is not Status.NON_FINITE]
-    return min(finished or usable, key=lambda member: float(losses[member]), default=None)
+    is_extra = starts[0].source == "least squares"
+
+    def compared(member: int) -> float:
+        extra = is_extra and starts[member].source == "given"
+        return float(losses[member]) / (CLEARLY_BETTER if extra else 1.0)
+
+    return min(finished or usable, key=compared, default=None)
 
 
 def _second_phase(

@@ -18,8 +18,8 @@ AUTO_MIN_EPOCHS = 20
 
 AUTO_BATCH_SIZE = 64
 
-# The number of steps of a phase is bounded. First, from 20,480 rows on, the number of epochs falls: at
-# equal time, many steps with few rows give θ more accurately than few steps with many rows
+# The number of steps of a phase is bounded. First, from 20,480 rows on, the number of epochs falls:
+# at equal time, many steps with few rows give θ more accurately than few steps with many rows
 # (benchmarks/bench_rows.py). From 204,800 rows on, two epochs are left, and minibatches grow.
 AUTO_MAX_STEPS = 6400
 AUTO_LEAST_EPOCHS = 2

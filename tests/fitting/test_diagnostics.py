@@ -29,7 +29,7 @@ def root(a, b, *, shift=0.0):
 
 def fit(**settings):
     # With this learning rate θ leaves the domain of the root within a few steps.
-    settings = {"physics_init": "given", "learning_rate": 0.2, "max_epochs": 60, **settings}
+    settings = {"physics_init": "given", "learning_rate": 0.1, "max_epochs": 60, **settings}
     return HybridRegressor(root, nn=(8,), random_state=0, **settings).fit(X, Y)
 
 

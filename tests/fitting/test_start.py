@@ -10,6 +10,7 @@ from small_models import make_model, make_settings
 from skhybrid import ODE, Param, Physics
 from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
+from skhybrid.exceptions import CollapseWarning, ParameterWarning
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
 from skhybrid.fitting.inputs import FitInputs, read_inputs
 from skhybrid.fitting.least_squares import fit_least_squares
@@ -259,3 +260,13 @@ def test_with_doubt_the_given_values_are_tried_too():
     assert {name: float(value) for name, value in given.items()} == {"slope": 1.0, "offset": 0.5}
     for name, weights in starts[0].weights.items():
         assert torch.equal(starts[2].weights[name], weights)
+
+
+def test_a_wrong_sign_is_not_hidden_by_the_given_start():
+    x = np.random.default_rng(0).uniform(0.0, 3.0, (150, 1))
+    y = -(2.5 * x[:, 0] + 0.3 * np.sin(4.0 * x[:, 0]))
+    law = Physics(lambda x, *, k=1.0, c=0.0: k * x + c, k=Param(1.0, bounds=(0.0, None)))
+    model = make_model(physics=law, nn=(16,), max_epochs=150, physics_init="least_squares")
+    with pytest.warns((ParameterWarning, CollapseWarning)):
+        model.fit(x, y)
+    assert [each["start"] for each in model.restarts_] == ["least squares", "given"]
