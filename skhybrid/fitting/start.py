@@ -27,8 +27,8 @@ from skhybrid.training.result import Start
 # A start needs no more rows and evaluations than these.
 INIT_ROWS = 2000
 INIT_EVALUATIONS = 100
-# With unknown states, an evaluation is slow, and θ and states take long to settle to more digits.
-STATES_TOLERANCE = 1e-6
+# With unknown states an evaluation is slow, and more digits take many evaluations.
+STATES_TOLERANCE = 1e-4
 # Physics that explains less leaves least squares without a direction.
 MIN_R2 = 0.3
 
