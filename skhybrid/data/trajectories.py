@@ -285,7 +285,9 @@ def initial_states(rows: Rows, learned: np.ndarray, first_indices: np.ndarray) -
         Indices of the windows that begin trajectories.
     """
     x = rows.x
-    states = np.full((len(learned), *x.first_state.shape[1:]), np.nan)
+    # The last trajectories may have no rows, and then no learned states either.
+    n_states = max(len(learned), int(first_indices.max()) + 1)
+    states = np.full((n_states, *x.first_state.shape[1:]), np.nan)
     states[x.index] = x.first_state + x.unit * learned[x.index]
     return states[first_indices]
 

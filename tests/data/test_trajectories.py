@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from skhybrid.data.rows import Rows
 from skhybrid.data.trajectories import (
     AUTO_LEARNED_WINDOW,
     AUTO_NETWORK_WINDOW,
@@ -15,6 +16,7 @@ from skhybrid.data.trajectories import (
     initial_states,
     windows_at_learned_states,
 )
+from skhybrid.model.batch import Windows
 from skhybrid.model.layout import Layout
 
 RNG = np.random.default_rng(0)
@@ -318,3 +320,10 @@ def test_states_along_windows_become_the_guesses(lengths):
     expected = [0.0, 0.1, 0.2, 1.0, 1.1, 1.2, 2.0, 2.1]
     np.testing.assert_allclose(moved.states[0, :, 0], expected)
     np.testing.assert_array_equal(moved.states[1], trajectories.states[1])
+
+
+def test_the_last_trajectories_may_have_no_rows():
+    first = np.arange(3.0)[:, None]
+    x = Windows(first, np.zeros(3), np.ones((3, 2)), index=np.arange(3), unit=np.ones((3, 1)))
+    states = initial_states(Rows(x, first, None), np.ones((3, 1)), np.array([0, 2, 4]))
+    np.testing.assert_array_equal(states, [[1.0], [3.0], [np.nan]])
