@@ -73,7 +73,7 @@ class ODE(BaseEstimator):
         which have no other meaning than what a rollout makes of them. For ``nn=None``, "auto"
         begins with these windows and continues on longer ones, up to whole trajectories of at most
         2,000 steps of the solver, as long as the physics can follow: the loss must stay below the
-        target's variance, and below three times the loss on the first windows (ten times if first
+        target's variance, and below 1.5 times the loss on the first windows (ten times if first
         states are learned). ``window_`` of the model says where it ended.
     observe : callable or None, default=None
         Maps states to the measured outputs: ``observe(state)`` or ``observe(state, inputs)``
