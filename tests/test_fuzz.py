@@ -8,8 +8,8 @@ import pytest
 
 from skhybrid import HybridRegressor
 
-# About as many cases as fit into thirty seconds, fifteen in each test.
-N_TESTS = 6
+# So many cases fit into about twenty seconds, fifteen in each test.
+N_TESTS = 4
 PER_TEST = 15
 
 

@@ -155,11 +155,13 @@ def _on_bounds(
             if not elements:
                 continue
             where = tuple(np.argwhere(hit)[0])
+            exact = value[where] == bound[where]
+            inside = "" if exact else "; training stays a little inside"
             yield Finding(
                 ParameterWarning,
                 ("bound", name, side),
                 f"Parameter {listed(elements)} ended on its {side} bound {bound[where]:.6g} "
-                f"(value {value[where]:.6g}; training stays a little inside). If the data ask for "
+                f"(value {value[where]:.6g}{inside}). If the data ask for "
                 "a value beyond it, the other parts of the model make up for the difference. If "
                 "the bound is no physical limit, widen it: Param(..., bounds=...). If it is one, "
                 "the physics may lack an effect or have a wrong sign or unit. If the value is "
