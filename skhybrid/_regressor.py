@@ -612,12 +612,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     def _forget_choices(self) -> None:
         """Remove the attributes of an earlier fit that the next one may not have."""
-        for attribute in ("free_run_losses_", "initial_states_", "window_"):
+        for attribute in ("free_run_losses_", "initial_states_", "substeps_", "window_"):
             vars(self).pop(attribute, None)
         for name in DEFAULTS:
             for attribute in (f"{name}_", f"{name}_path_"):
                 vars(self).pop(attribute, None)
-        vars(self).pop("substeps_", None)
 
     def _previous(self) -> Fitted | None:
         """Return the fit to continue from, or None."""

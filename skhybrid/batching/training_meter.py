@@ -70,7 +70,7 @@ class RemoteReport:
     Attributes
     ----------
     number : int
-        Of the batch.
+        Number of the batch.
     sender : Sender
     """
 

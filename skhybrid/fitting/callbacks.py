@@ -42,7 +42,7 @@ class FitCallbacks:
     Attributes
     ----------
     error : Exception or None
-        What a callback raised while a batch trained the fit.
+        Error that a callback raised while a batch trained the fit.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:

@@ -46,7 +46,7 @@ class Checkpoints:
     folder : Path
         Exists.
     fingerprint : str
-        Of the data and the settings of the call.
+        Fingerprint of the data and the settings of the call.
     many_fits : bool
         Whether the call makes many fits, whose results are kept until all are finished.
 

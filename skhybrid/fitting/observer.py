@@ -1,4 +1,4 @@
-"""What is done after every epoch of a batch of fits: progress is shown, and callbacks run."""
+"""Show progress and run callbacks after every epoch of a batch of fits."""
 
 from __future__ import annotations
 

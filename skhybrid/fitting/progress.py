@@ -1,4 +1,4 @@
-"""What a fit, or a batch of fits, tells about its training."""
+"""Texts about the progress of a fit, or of a batch of fits."""
 
 from __future__ import annotations
 

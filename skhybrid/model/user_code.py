@@ -204,7 +204,7 @@ def require_dense(
     who : str
         Name of the part.
     many : str, default="Several targets"
-        What a tuple or a list may hold.
+        Things that a tuple or a list may hold, named in the message.
     """
     if not isinstance(output, Tensor):
         raise error(f"{who} must return a torch.Tensor; it returned {described_type(output, many)}")

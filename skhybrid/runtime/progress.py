@@ -102,7 +102,7 @@ class Display:
         Parameters
         ----------
         title : str
-            What is done; shown with its progress if another work runs within it.
+            Name of the work. The display shows it with its progress if another work runs within it.
         total : float, default=None
             Amount of work, in any unit; None if it is not known.
         """

@@ -1,4 +1,4 @@
-"""What a warning advises helps: it goes away, and θ or the prediction becomes better."""
+"""Advice in a warning helps: the warning goes away, and θ or the prediction improves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a verbose fit tells, with a line after every epoch."""
+"""Lines that a verbose fit prints after every epoch."""
 
 from __future__ import annotations
 
