@@ -21,10 +21,11 @@ from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.solvers import FIXED_STEP
 
-# Trajectories that are compared, and steps of the solver in each; the others would cost more than
-# a few per cent of the fit.
+# Trajectories that are compared, steps of the solver in each, and windows in sequence that may be
+# longer; more would cost more than a few per cent of the fit.
 MAX_TRAJECTORIES = 16
 MAX_STEPS = 1000
+MAX_WINDOWS = 60
 ADAPTIVE_STEPS = 5
 # The hybrid is worse if its loss is above this multiple of the loss of the physics, and by more
 # than this part of the target's variance.
@@ -95,7 +96,8 @@ def physics_free_runs(
         return None
     few = evenly_spaced(len(usable), MAX_TRAJECTORIES)
     usable = usable if few is None else usable[few]
-    batch = _shortened(whole.select(usable).tensors(settings.dtype, settings.device), hybrid)
+    batch = whole.select(usable).tensors(settings.dtype, settings.device)
+    batch = _shortened(batch, hybrid, rows.x.steps.shape[1])
     x = _starting_at(batch.x, first[usable])
     model = _for_rollouts(hybrid, batch)
     values = model.space.values(model.space.initial_coordinates())
@@ -174,10 +176,12 @@ def findings_of_free_runs(
             "(max_epochs), a smaller rho, or shorter windows (ODE(window=5)). Or try fewer inputs "
             "of the network (nn_features)"
         )
+    compared = runs.whole.x.steps.shape[1]
+    part = "" if compared == runs.n_steps else f"first {compared} steps of the "
     message = (
-        f"Free runs of the hybrid are worse than those of the physics alone. Over the training "
-        f"trajectories, from their initial states, the hybrid {how}, the physics alone, {theta}, "
-        f"one of {runs.physics:.3g} (in units of the target's variance; see free_run_losses_). "
+        f"Free runs of the hybrid are worse than those of the physics alone. Over the {part}"
+        f"training trajectories, from their initial states, the hybrid {how}, the physics alone, "
+        f"{theta}, one of {runs.physics:.3g} (in units of the target's variance; see free_run_losses_). "
         f"{reason} or fewer units (nn=(16,)). If none helps, use the physics alone (nn=None)."
     )
     return [Finding(FreeRunWarning, "free runs", message)]
@@ -190,11 +194,11 @@ def _has_weight(rows: Rows) -> np.ndarray:
     return rows.weight.reshape(len(rows), -1).any(axis=1)
 
 
-def _shortened(batch: Batch, hybrid: Dynamics) -> Batch:
-    """Return the first part of long trajectories."""
+def _shortened(batch: Batch, hybrid: Dynamics, window: int) -> Batch:
+    """Return the first part of long trajectories; training windows have ``window`` steps."""
     ode = hybrid.structure
     cost = hybrid.solver_steps.most if ode.method in FIXED_STEP else ADAPTIVE_STEPS
-    n_steps = max(1, MAX_STEPS // cost)
+    n_steps = max(MAX_STEPS // cost, MAX_WINDOWS * window)
     n_times = n_steps + hybrid.layout.with_first
     inputs = None if batch.x.inputs is None else batch.x.inputs[:, : n_steps + 1]
     x = batch.x._replace(steps=batch.x.steps[:, :n_steps], inputs=inputs)

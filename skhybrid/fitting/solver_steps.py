@@ -29,6 +29,8 @@ from skhybrid.runtime.user_warnings import warnings_caught
 # the target's standard deviation and the change within a window. On simulated tasks, θ then moves
 # by less than a fifth of its standard error.
 TOLERANCE = 1e-3
+# The same for method="euler", whose error falls with the length of the steps only in proportion.
+EULER_TOLERANCE = 1e-2
 # A change of the prediction, or of θ relative to its size, that is worth a warning.
 NOTABLE = 1e-2
 # A smaller change of the prediction moves no θ that the data determine.
@@ -109,10 +111,11 @@ def with_chosen_steps(
     device = model.scales.target_scale.device
     space = ParameterSpace(model.physics, values or model.space.start, device=device)
     at = space.values(space.initial_coordinates())
+    tolerance = _tolerance(model)
     try:
         with seeded(0), warnings_caught():
             steps = _Steps(model, _few(rows.x, model, states), at, lengths)
-            while steps.change > TOLERANCE and steps.model.solver_steps.most < MAX_SUBSTEPS:
+            while steps.change > tolerance and steps.model.solver_steps.most < MAX_SUBSTEPS:
                 steps = steps.halved
     except Exception as error:
         if is_out_of_memory(error):
@@ -167,13 +170,14 @@ def _message_about(steps: _Steps, noise: float) -> str | None:
     name = max(moved, key=moved.get, default="")
     is_auto = steps.model.structure.substeps == "auto"
     at_most = is_auto and steps.model.solver_steps.most >= MAX_SUBSTEPS
+    tolerance = _tolerance(steps.model)
     if max(steps.change, moved.get(name, 0.0)) <= NOTABLE:
-        if not (at_most and steps.change > TOLERANCE):
+        if not (at_most and steps.change > tolerance):
             return None
     shorter = steps
     while (
         shorter.model.solver_steps.most < MAX_SUBSTEPS
-        and max(shorter.change, *shorter.moved(jacobian, noise).values(), 0.0) > TOLERANCE
+        and max(shorter.change, *shorter.moved(jacobian, noise).values(), 0.0) > tolerance
     ):
         shorter = shorter.halved
     about = f", and {name!r} by {_percent(moved[name])}" if moved.get(name, 0.0) > NOTABLE else ""
@@ -201,6 +205,11 @@ def _message(steps: _Steps, about: str, needed: int) -> str:
 def _percent(part: float) -> str:
     """Return a part as a percentage with two digits."""
     return f"{100.0 * part:.2g} %" if np.isfinite(part) else "far more than 100 %"
+
+
+def _tolerance(model: Dynamics) -> float:
+    """Return the change with steps of half the length up to which steps are short enough."""
+    return EULER_TOLERANCE if model.structure.method == "euler" else TOLERANCE
 
 
 def _few(x: Windows, model: Dynamics, learned: Tensor | None) -> Windows:

@@ -57,12 +57,14 @@ class ODE(BaseEstimator):
         Steps of a fixed-step method between two observations. "auto" is a power of two, at most 64,
         that each fit chooses from its own training windows: steps are halved until this changes the
         physics' prediction by less than a thousandth of the target's standard deviation, and of
-        what changes within a window. If observations are not evenly spaced, an interval of length
-        Δt has ⌈Δt/h⌉ steps, and the longest step h is chosen; windows are solved together, so the
-        longest interval at a position of the windows counts. The choice is made at the start and
-        checked at the θ of least squares. The attribute ``substeps_`` holds the result. With a
-        number, each interval has as many steps, whatever its length. A
-        :class:`~skhybrid.exceptions.SolverWarning` says if steps are too long after the fit.
+        what changes within a window. For "euler" it is a hundredth: its steps would have to be ten
+        times as short for a tenth of the error, and "rk4" needs far fewer. If observations are not
+        evenly spaced, an interval of length Δt has ⌈Δt/h⌉ steps, and the longest step h is chosen;
+        windows are solved together, so the longest interval at a position of the windows counts.
+        The choice is made at the start and checked at the θ of least squares. The attribute
+        ``substeps_`` holds the result. With a number, each interval has as many steps, whatever its
+        length. A :class:`~skhybrid.exceptions.SolverWarning` says if steps are too long after the
+        fit.
     window : int, sequence of int, "auto" or None, default="auto"
         Steps of the windows into which training splits trajectories (multiple shooting [1]_). Short
         windows are several times faster than whole trajectories, and training ends in a local

@@ -118,7 +118,8 @@ def test_a_rollout_that_is_not_finite_counts_as_worse():
 
 
 def test_cost_is_limited(monkeypatch):
-    monkeypatch.setattr(module, "MAX_STEPS", 4)
+    monkeypatch.setattr(module, "MAX_STEPS", 1)
+    monkeypatch.setattr(module, "MAX_WINDOWS", 2)  # of two steps each
     monkeypatch.setattr(module, "MAX_TRAJECTORIES", 3)
     model, _ = fit()
     part = squared_error(model, model.predict(X)[[0, 2, 5], :4], Y[[0, 2, 5], :4])
