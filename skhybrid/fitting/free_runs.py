@@ -181,8 +181,9 @@ def findings_of_free_runs(
     message = (
         f"Free runs of the hybrid are worse than those of the physics alone. Over the {part}"
         f"training trajectories, from their initial states, the hybrid {how}, the physics alone, "
-        f"{theta}, one of {runs.physics:.3g} (in units of the target's variance; see free_run_losses_). "
-        f"{reason} or fewer units (nn=(16,)). If none helps, use the physics alone (nn=None)."
+        f"{theta}, one of {runs.physics:.3g} (in units of the target's variance; see "
+        f"free_run_losses_). {reason} or fewer units (nn=(16,)). If none helps, use the physics "
+        "alone (nn=None)."
     )
     return [Finding(FreeRunWarning, "free runs", message)]
 
