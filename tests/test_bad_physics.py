@@ -187,8 +187,10 @@ def test_too_few_features_for_the_named_arguments():
     assert set(fitted_attributes(model)) <= SEEN
 
 
-@pytest.mark.parametrize(("physics", "message"), PHYSICS_CASES.values(), ids=PHYSICS_CASES)
-def test_refit_with_bad_physics_leaves_the_old_fit(physics, message, fitted):
+# Refused when it is read, when it is called first, and when its gradient is checked.
+@pytest.mark.parametrize("name", ["no star", "nan", "cut off"])
+def test_refit_with_bad_physics_leaves_the_old_fit(name, fitted):
+    physics, message = PHYSICS_CASES[name]
     params, prediction = dict(fitted.physics_params_), fitted.predict(X)
     with pytest.raises(PhysicsError, match=message):
         fitted.set_params(physics=physics).fit(X, Y)

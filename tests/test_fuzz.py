@@ -8,9 +8,9 @@ import pytest
 
 from skhybrid import HybridRegressor
 
-# So many cases fit into about twenty seconds, fifteen in each test.
+# So many cases fit into a few seconds.
 N_TESTS = 4
-PER_TEST = 15
+PER_TEST = 8
 
 
 @pytest.mark.parametrize("part", range(N_TESTS))
