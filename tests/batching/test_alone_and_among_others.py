@@ -1,7 +1,7 @@
 """A fit in a batch equals the same fit alone, for random settings.
 
 Each seed draws the settings that all members of a batch share, and for every member its own
-settings and rows. In float64 both fits agree to 1e-8 after 60 steps.
+settings and rows. In float64 both fits agree to 1e-8 after 24 steps.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from skhybrid.batching.fit_tasks import FitTasks, TrialKeys
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
 
-N_STEPS = 60
+N_STEPS = 24
 N_ROWS = 40
 
 

@@ -74,7 +74,7 @@ def test_a_predator_seen_only_through_a_few_counts_of_its_prey():
     X, y = np.array([[40.0, 6.0]]), np.array(counts, dtype=float)[None, :, None]
     physics = Physics(foxes, hunting=Param(0.08, (0, 1)), death=Param(0.7, (0, 2)))
     structure = ODE(dt=1.0, observe=lambda s: s[:, :1], n_states=2)
-    model = HybridRegressor(physics, structure=structure, max_epochs=40, random_state=0)
+    model = HybridRegressor(physics, structure=structure, max_epochs=15, random_state=0)
     model.fit(X, y)
     losses = model.free_run_losses_
     assert losses["hybrid"] < 1.1 * losses["physics"] + 0.05
