@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import pickle
 
 import joblib
@@ -53,9 +54,15 @@ MODELS = {
 # Copies and files.
 
 
-@pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
-def test_clone_is_unfitted_and_gives_the_same_fit(settings):
-    model = make_model(**settings).fit(X, Y)
+@functools.cache
+def fitted(name: str):
+    """Return a fitted model, which tests must not change."""
+    return make_model(**MODELS[name]).fit(X, Y)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_clone_is_unfitted_and_gives_the_same_fit(name):
+    model = fitted(name)
     other = clone(model)
     with pytest.raises(NotFittedError):
         check_is_fitted(other)
@@ -72,9 +79,9 @@ def through_joblib(model, path):
 
 
 @pytest.mark.parametrize("way", [through_pickle, through_joblib, lambda m, _: copy.deepcopy(m)])
-@pytest.mark.parametrize("settings", MODELS.values(), ids=MODELS)
-def test_stored_model_predicts_the_same(settings, way, tmp_path):
-    model = make_model(**settings).fit(X, Y)
+@pytest.mark.parametrize("name", MODELS)
+def test_stored_model_predicts_the_same(name, way, tmp_path):
+    model = fitted(name)
     stored = way(model, tmp_path)
     np.testing.assert_array_equal(stored.predict(NEW_X), model.predict(NEW_X))
     for part, expected in zip(stored.predict_parts(NEW_X), model.predict_parts(NEW_X), strict=True):
@@ -130,14 +137,10 @@ GRID = [
 
 def test_search_over_everything():
     model = make_model(max_epochs=5)
-    search = GridSearchCV(model, GRID, cv=2, n_jobs=2, error_score="raise").fit(X, Y)
+    search = GridSearchCV(model, GRID, cv=2, error_score="raise").fit(X, Y)
     scores = search.cv_results_["mean_test_score"]
     assert len(scores) == 4 + 4 + 3 + 3
     assert np.isfinite(scores).all()
-    # The same search without other processes gives the same scores.
-    again = GridSearchCV(model, GRID, cv=2).fit(X, Y)
-    np.testing.assert_allclose(again.cv_results_["mean_test_score"], scores, rtol=1e-9)
-    assert repr(again.best_params_) == repr(search.best_params_)
     best = clone(model).set_params(**search.best_params_).fit(X, Y)
     np.testing.assert_allclose(best.predict(NEW_X), search.predict(NEW_X), rtol=1e-9)
     assert list(search.cv_results_["param_nn"].compressed()) == [(3,), (3, 4), 5, None]

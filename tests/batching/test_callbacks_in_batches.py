@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.callback import ProgressBar, ScoringMonitor
+from sklearn.callback import ProgressBar
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -264,20 +264,3 @@ def test_the_scores_of_a_search_do_not_change_through_callbacks(capsys):
     watched.fit(X, Y)
     for split in ("split0_test_score", "split1_test_score"):
         assert (watched.cv_results_[split] == plain.cv_results_[split]).all()
-
-
-def test_worker_processes_show_progress_and_run_callbacks(capsys, monkeypatch):
-    for name in ("FIRST_SECONDS", "LINE_SECONDS", "LINE_PART", "COST_FACTOR"):
-        monkeypatch.setattr(progress, name, 0.0)
-    monitor = ScoringMonitor(scoring="neg_mean_squared_error")
-    model = quick_model(max_epochs=4).set_callbacks(monitor)
-    grid = {"rho": [0.02, 0.05]}
-    HybridSearchCV(model, grid, cv=2, n_jobs=2, refit=False, verbose=1).fit(X, Y)
-    (log,) = monitor.get_logs(select="all")
-    names = [row["task_name"] for row in log.data]
-    assert names.count("estimate-epoch") == 16
-    assert names.count("fit") == 4
-    lines = capsys.readouterr().out.splitlines()
-    assert "Training 4 fits in 2 batches, in 2 processes" in lines
-    for number in (1, 2):
-        assert any(f"batch {number} of 2  estimate epoch" in line for line in lines)

@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skhybrid import HybridRegressor, HybridSearchCV
+from skhybrid.batching import auto_parameters
 from skhybrid.data.columns import bind_columns, network_columns
 from skhybrid.exceptions import ColumnBindingWarning, NetworkError, PhysicsError
 
@@ -78,7 +79,9 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS.values(), ids=ESTIMATORS)
-def test_it_is_told_once_in_a_call(estimator):
+def test_it_is_told_once_in_a_call(estimator, monkeypatch):
+    monkeypatch.setattr(auto_parameters, "RADII", (0.0, 0.1))
+    monkeypatch.setattr(auto_parameters, "PENALTIES", {"l2": (0.0, 0.1)})
     x = TABLE if "pipeline" in str(estimator) else TABLE.to_numpy()
     (said,) = bound_by_position(lambda: estimator.fit(x, WEIGHT))
     assert "mass is column 0, height is column 1" in said

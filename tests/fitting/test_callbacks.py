@@ -131,7 +131,7 @@ def test_callback_stops_the_second_phase():
 
 def test_callback_stops_the_fits_of_a_search():
     model = make_model().set_callbacks(StopAfter(3))
-    search = GridSearchCV(model, {"rho": [0.0, 0.05]}, cv=2, n_jobs=2, error_score="raise")
+    search = GridSearchCV(model, {"rho": [0.0, 0.05]}, cv=2, error_score="raise")
     search.fit(X, Y)
     assert search.best_estimator_.n_iter_ == 3
     # After three epochs the fit is worse than after all.
@@ -153,7 +153,7 @@ def percentages(text: str) -> list[str]:
         make_model(nn=None),
         make_model().set_callbacks(StopAfter(5)),
         make_pipeline(StandardScaler().set_output(transform="pandas"), make_model()),
-        GridSearchCV(make_model(), {"nn": [(6,), None]}, cv=2, n_jobs=2),
+        GridSearchCV(make_model(), {"nn": [(6,), None]}, cv=2),
     ],
     ids=["two phases", "physics alone", "stopped", "pipeline", "search"],
 )
@@ -179,7 +179,7 @@ def test_scoring_monitor_follows_the_score():
 def test_scoring_monitor_in_a_search():
     monitor = ScoringMonitor(scoring="neg_mean_squared_error")
     model = make_model(max_epochs=4).set_callbacks(monitor)
-    GridSearchCV(model, {"nn": [(6,), None]}, cv=2, n_jobs=2).fit(X, Y)
+    GridSearchCV(model, {"nn": [(6,), None]}, cv=2).fit(X, Y)
     log = monitor.get_logs().data_as_pandas
     # Two folds and two models, of which one has epochs and is, or is not, fitted again.
     assert (log["task_name"] == "estimate-epoch").sum() in (8, 12)

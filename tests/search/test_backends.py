@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import signal
 import threading
 import time
@@ -14,12 +15,21 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.model_selection import GridSearchCV
-from small_models import ForceModule, drive_recorded, drive_slowly, make_model, make_table
+from small_models import (
+    ForceModule,
+    StopAfter,
+    drive_recorded,
+    drive_slowly,
+    make_model,
+    make_table,
+)
 
 from skhybrid import HybridSearchCV
 from skhybrid.batching.trials import Trial
 from skhybrid.exceptions import SearchInterruptedWarning
+from skhybrid.runtime import progress
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
 
@@ -182,6 +192,37 @@ def test_the_number_of_processes_does_not_change_the_scores(backend, on_backend)
         name = f"split{fold}_test_score"
         np.testing.assert_allclose(two.cv_results_[name], one.cv_results_[name], rtol=1e-9)
     assert (two.cv_results_["mean_fit_time"] > 0).all()
+
+
+@pytest.mark.usefixtures("loky_workers")
+def test_worker_processes_show_progress_and_run_callbacks(capsys, monkeypatch):
+    for name in ("FIRST_SECONDS", "LINE_SECONDS", "LINE_PART", "COST_FACTOR"):
+        monkeypatch.setattr(progress, name, 0.0)
+    monitor = ScoringMonitor(scoring="neg_mean_squared_error")
+    model = small_model(max_epochs=4, physics_init="given").set_callbacks(monitor)
+    grid = {"rho": [0.02, 0.05]}
+    HybridSearchCV(model, grid, cv=2, n_jobs=2, refit=False, verbose=1).fit(X, Y)
+    (log,) = monitor.get_logs(select="all")
+    names = [row["task_name"] for row in log.data]
+    assert names.count("estimate-epoch") == 16
+    assert names.count("fit") == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert "Training 4 fits in 2 batches, in 2 processes" in lines
+    for number in (1, 2):
+        assert any(f"batch {number} of 2  estimate epoch" in line for line in lines)
+
+
+@pytest.mark.usefixtures("loky_workers")
+def test_worker_processes_of_a_grid_search_run_callbacks(capsys):
+    pytest.importorskip("rich")
+    monitor = ScoringMonitor(scoring="neg_mean_squared_error")
+    model = small_model().set_callbacks(monitor, StopAfter(3))
+    search = GridSearchCV(model, GRID, cv=N_FOLDS, n_jobs=2, refit=False)
+    search.set_callbacks(ProgressBar()).fit(X, Y)
+    (log,) = monitor.get_logs(select="all")
+    assert [row["task_name"] for row in log.data].count("estimate-epoch") == 3 * 8
+    shown = capsys.readouterr().out.split("GridSearchCV - fit")[-1]
+    assert set(re.findall(r"(\d+)%", shown)) == {"100"}
 
 
 @pytest.fixture

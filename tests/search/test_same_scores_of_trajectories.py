@@ -15,19 +15,21 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-FIRST, OUTPUTS = make_oscillations(10, 6)
+FIRST, OUTPUTS = make_oscillations(8, 4)
 
 
 def make_trajectory_model(structure=None, **settings) -> HybridRegressor:
     ode = ODE(**{"dt": DT, "window": 2, "method": "midpoint", **(structure or {})})
-    return quick_model(**{"physics": spring, "structure": ode, "batch_size": 10, **settings})
+    return quick_model(
+        **{"physics": spring, "structure": ode, "batch_size": 5, "max_epochs": 2, **settings}
+    )
 
 
 TRAJECTORY_CASES = {
     "radii": ({}, {"rho": [0.0, 0.05], "l2": [0.0, 0.1]}, [4, 4]),
     # Windows of one step are enough for the second phase.
     "windows": (
-        {"refine_rho": 0.0, "max_epochs": 2},
+        {"refine_rho": 0.0},
         {"structure__window": [1, 3, [2, 3]]},
         [2, 2, 2],
     ),
@@ -66,7 +68,7 @@ def test_trajectories(settings, grid, sizes, batches):
 @pytest.mark.parametrize("initial_state", ["given", "learned"])
 def test_trajectories_of_different_lengths(initial_state, batches):
     first = list(FIRST)
-    outputs = [each[: 4 + number % 3] for number, each in enumerate(OUTPUTS)]
+    outputs = [each[: 2 + number % 3] for number, each in enumerate(OUTPUTS)]
     model = make_trajectory_model({"initial_state": initial_state}, batch_size=5)
     search_both_ways(model, {"rho": [0.02, 0.05]}, first, outputs, cv=KFold(2))
     assert sum(batches) == 4

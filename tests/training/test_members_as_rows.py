@@ -310,7 +310,7 @@ def test_windows_of_a_system_with_a_matrix(monkeypatch):
 
 def test_fields(monkeypatch):
     data = make_reaction_diffusion(1, random_state=0)
-    data.data, data.target = data.data[..., :16, :16], data.target[:, :4, :, :16, :16]
+    data.data, data.target = data.data[..., :8, :8], data.target[:, :3, :, :8, :8]
     models, chosen = fit_both_ways(
         monkeypatch,
         data.physics,
