@@ -309,8 +309,8 @@ def test_windows_of_a_system_with_a_matrix(monkeypatch):
 
 
 def test_fields(monkeypatch):
-    data = make_reaction_diffusion(1, random_state=0)
-    data.data, data.target = data.data[..., :8, :8], data.target[:, :3, :, :8, :8]
+    data = make_reaction_diffusion(1, n_times=3, random_state=0)
+    data.data, data.target = data.data[..., :8, :8], data.target[..., :8, :8]
     models, chosen = fit_both_ways(
         monkeypatch,
         data.physics,
