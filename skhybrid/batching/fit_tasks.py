@@ -124,10 +124,10 @@ class TrialKeys:
 
 @dataclass
 class FitTasks:
-    """All fits that wait, and a cache of their preparations."""
+    """All fits that wait, and a cache of their preparations, also of those that failed."""
 
     tasks: list[FitTask] = field(default_factory=list)
-    _prepared: dict[Hashable, tuple[Prepared, dict]] = field(default_factory=dict)
+    _prepared: dict[Hashable, tuple[Prepared, dict] | Exception] = field(default_factory=dict)
 
     def add(
         self,
@@ -164,8 +164,14 @@ class FitTasks:
             rows_key = joblib.hash((X, y, sample_weight))
             cache_key = (keys.batching, keys.preparation, position, rows_key, *parameters.items())
             if cache_key not in self._prepared:
-                inputs = read_inputs(settings, estimator, X, y, sample_weight)
-                self._prepared[cache_key] = prepare(settings, inputs), noted_features(estimator)
+                try:
+                    inputs = read_inputs(settings, estimator, X, y, sample_weight)
+                    found = prepare(settings, inputs), noted_features(estimator)
+                except Exception as error:
+                    found = error
+                self._prepared[cache_key] = found
+            if isinstance(self._prepared[cache_key], Exception):
+                raise self._prepared[cache_key]
             prepared, features = self._prepared[cache_key]
             vars(estimator).update(features)
             fit = make_fit(prepared, settings)

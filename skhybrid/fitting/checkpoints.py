@@ -175,6 +175,11 @@ def open_checkpoints() -> Checkpoints | None:
 
 def _usable_folder(folder: str | os.PathLike) -> Path:
     """Create a folder if it is missing, and check that files can be written there."""
+    if not os.fspath(folder):
+        raise CheckpointError(
+            "checkpoint='' names no folder. Use None for no checkpoints, or '.' for the current "
+            "folder."
+        )
     path = Path(folder).expanduser().absolute()
     try:
         path.mkdir(parents=True, exist_ok=True)

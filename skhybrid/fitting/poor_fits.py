@@ -38,11 +38,13 @@ def findings_of_data(
     known = np.ones(rows.y.shape, dtype=bool) if rows.weight is None else rows.weight > 0
     n_free = sum(int(np.prod(shape)) for shape in hybrid.space.shapes.values())
     n_known = int(known.sum())
-    if n_known < n_free:
+    # Beside a network, as many values as parameters determine nothing.
+    if n_known < n_free or (n_known == n_free and settings.nn is not None):
+        size = "smaller than" if n_known < n_free else "not larger than"
         yield Finding(
             PoorFitWarning,
             "few rows",
-            f"The number of known target values, {n_known}, is smaller than the number of free "
+            f"The number of known target values, {n_known}, is {size} the number of free "
             f"physics parameters, {n_free}. The data do not determine them: other values fit as "
             "well. Give more rows, or fix parameters that are known with Param(..., fixed=True).",
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skhybrid.model.batch import Batch
 from skhybrid.model.derivatives import directional
+from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
 
@@ -121,14 +122,28 @@ class Residuals:
         return jacobian
 
     def _differentiated(self, vector: np.ndarray) -> np.ndarray | scipy.sparse.csr_array:
-        """Compute the Jacobian, one forward derivative for each parameter element."""
+        """Compute the Jacobian.
+
+        A window depends only on its own first state, so one derivative serves the same component
+        of all windows. Its gap also depends, linearly, on the first state of the next window.
+        """
+        if not self.n_states:
+            return self.value_columns(vector)
         point, learned = self._split(vector)
-        blocks = [self.value_columns(vector)] if self.n_values else []
-        if self.n_states:
-            state_columns = self._state_jacobian(point, learned)
-            if not self.is_sparse:
-                state_columns = state_columns.toarray()
-            blocks.append(state_columns)
+        n, size = len(point), learned[0].numel()
+        own = torch.eye(size, dtype=learned.dtype, device=learned.device)
+        own = own[:, None].expand(-1, len(learned), -1).flatten(1)
+        tangents = torch.block_diag(torch.eye(n, dtype=point.dtype, device=point.device), own)
+
+        def residuals(both: Tensor) -> Tensor:
+            states = both[n:].reshape(learned.shape)
+            return self._evaluate(both[:n], states, next_states=learned)
+
+        both = torch.cat([point, learned.reshape(-1)])
+        columns = directional(residuals, both, [*tangents], self._n_computed)
+        blocks = [np.stack(columns[:n], axis=1)] if n else []
+        state_columns = self._by_window(columns[n:])
+        blocks.append(state_columns if self.is_sparse else state_columns.toarray())
         if self.is_sparse:
             return scipy.sparse.hstack([scipy.sparse.csr_array(b) for b in blocks], format="csr")
         return np.concatenate(blocks, axis=1)
@@ -136,11 +151,17 @@ class Residuals:
     def value_columns(self, vector: np.ndarray) -> np.ndarray:
         """Return the columns of the Jacobian that belong to the physics parameters."""
         point, learned = self._split(vector)
-        columns = [
-            directional(lambda p: self._evaluate(p, learned), point, tangent)
-            for tangent in torch.eye(len(point), dtype=point.dtype)
-        ]
+        tangents = torch.eye(len(point), dtype=point.dtype)
+        columns = directional(
+            lambda p: self._evaluate(p, learned), point, [*tangents], self._n_computed
+        )
         return np.stack(columns, axis=1)
+
+    @property
+    def _n_computed(self) -> int:
+        """About so many values the residuals need, those between observations included."""
+        steps = self.hybrid.solver_steps.most if isinstance(self.hybrid, Dynamics) else 1
+        return self.data.y.numel() * steps
 
     def sensitivities(self, jacobian: np.ndarray | scipy.sparse.csr_array) -> dict[str, np.ndarray]:
         """Return the columns of the physics parameters by name, without gaps."""
@@ -154,27 +175,15 @@ class Residuals:
             for name, piece, shape in zip(self.names, pieces, self.shapes, strict=True)
         }
 
-    def _state_jacobian(self, point: Tensor, learned: Tensor) -> scipy.sparse.csr_array:
-        """Return the columns of the first states.
-
-        A window depends only on its own first state, so one derivative serves the same component
-        of all windows. Its gap also depends, linearly, on the first state of the next window.
-        """
+    def _by_window(self, columns: list[np.ndarray]) -> scipy.sparse.csr_array:
+        """Return the columns of the first states, from one for each component of all windows."""
         x, n_rows = self.data.x, self.data.y.numel()
-        size = learned[0].numel()
-        n_windows = len(self.data.y)
+        size, n_windows = len(columns), len(self.data.y)
         window = np.arange(n_windows).repeat(n_rows // n_windows)
         window = np.concatenate([window, np.arange(n_windows).repeat(size)])
         index, next_index = x.index.cpu().numpy(), x.next_index.cpu().numpy()
         parts = []
-        for component in range(size):
-            tangent = torch.zeros_like(learned).reshape(len(learned), size)
-            tangent[:, component] = 1.0
-            column = directional(
-                lambda z: self._evaluate(point, z, next_states=learned),
-                learned,
-                tangent.reshape(learned.shape),
-            )
+        for component, column in enumerate(columns):
             nonzero = np.flatnonzero(column)
             parts.append((column[nonzero], nonzero, index[window[nonzero]] * size + component))
         has_next = np.flatnonzero(next_index >= 0)

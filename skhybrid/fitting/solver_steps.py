@@ -171,7 +171,9 @@ def _message_about(steps: _Steps, noise: float) -> str | None:
     is_auto = steps.model.structure.substeps == "auto"
     at_most = is_auto and steps.model.solver_steps.most >= MAX_SUBSTEPS
     tolerance = _tolerance(steps.model)
-    if max(steps.change, moved.get(name, 0.0)) <= NOTABLE:
+    # The choice was made before, at another θ.
+    notable = 2.0 * NOTABLE if is_auto else NOTABLE
+    if max(steps.change, moved.get(name, 0.0)) <= notable:
         if not (at_most and steps.change > tolerance):
             return None
     shorter = steps
@@ -279,11 +281,13 @@ class _Steps:
         """Return ∂ŷ/∂θ of the free parameters, a column for each element."""
         columns = {}
         free = self.model.physics.free if self.model.physics is not None else ()
+        n_values = self.prediction.numel() * self.model.solver_steps.most
         for name in free:
             at = self.values[name]
             tangents = torch.eye(at.numel(), dtype=at.dtype).reshape(-1, *at.shape)
             predict = lambda value, name=name: self._predict({**self.values, name: value})  # noqa: E731
-            slopes = [directional(predict, at, tangent).ravel() for tangent in tangents]
+            slopes = directional(predict, at, [*tangents], n_values)
+            slopes = [slope.ravel() for slope in slopes]
             columns[name] = np.stack(slopes, axis=1).astype(np.float64)
         return columns
 

@@ -27,6 +27,8 @@ from skhybrid.training.result import Start
 # A start needs no more rows and evaluations than these.
 INIT_ROWS = 2000
 INIT_EVALUATIONS = 100
+# With more steps of the solver between observations, there are fewer evaluations.
+CHEAP_STEPS, LEAST_EVALUATIONS = 16, 25
 # With unknown states an evaluation is slow, and more digits take many evaluations.
 STATES_TOLERANCE = 1e-4
 # Physics that explains less leaves least squares without a direction.
@@ -87,7 +89,7 @@ def least_squares_start(
             model,
             last,
             lambda each: fit_least_squares(
-                each, chosen, tolerance=tolerance, max_evaluations=INIT_EVALUATIONS
+                each, chosen, tolerance=tolerance, max_evaluations=_most_evaluations(each)
             ),
         )
     except LEAST_SQUARES_ERRORS as error:
@@ -133,6 +135,12 @@ def given_start(
     except LEAST_SQUARES_ERRORS:
         return start
     return replace(start, effects=_effects(found, loss))
+
+
+def _most_evaluations(model: Hybrid) -> int:
+    """Return the most evaluations for a start."""
+    steps = model.solver_steps.most if isinstance(model, Dynamics) else 1
+    return max(LEAST_EVALUATIONS, INIT_EVALUATIONS * CHEAP_STEPS // max(steps, CHEAP_STEPS))
 
 
 def _states_unknown(physical: Hybrid) -> bool:

@@ -52,16 +52,14 @@ class Param:
 
     def value(self) -> np.ndarray:
         """Return the initial value as a float64 array."""
-        return np.array(plain(self.init), dtype=np.float64)
+        return _numbers(plain(self.init))
 
     def limits(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the bounds as float64 arrays of the parameter's shape, infinite where open."""
         low, high = self.bounds
         low = -math.inf if low is None else low
         high = math.inf if high is None else high
-        return tuple(
-            np.broadcast_to(np.asarray(side, dtype=np.float64), self.shape) for side in (low, high)
-        )
+        return tuple(np.broadcast_to(_numbers(side), self.shape) for side in (low, high))
 
     def validate(self, name: str) -> None:
         """Raise a PhysicsError that names the parameter if its value or bounds are wrong."""
@@ -159,6 +157,13 @@ def plain(value: Any) -> Any:
         return float(value)
     except OverflowError:  # Param.validate names the parameter
         return value
+
+
+def _numbers(value: Any) -> np.ndarray:
+    """Return an array of float64; texts are no numbers, although NumPy would convert them."""
+    if np.asarray(value).dtype.kind in "SU":
+        raise TypeError("a text is not a number")
+    return np.array(value, dtype=np.float64)
 
 
 def _shown(value: Any, most: int = 60) -> str:

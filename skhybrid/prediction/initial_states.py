@@ -154,11 +154,8 @@ class _InitialStateFit:
         """Return the Jacobian of the residuals; it is sparse for several trajectories."""
         n_states = len(self.mean_state)
         states = torch.tensor(states.reshape(-1, n_states))
-        columns = []
-        for component in range(n_states):
-            tangent = torch.zeros_like(states)
-            tangent[:, component] = 1.0
-            columns.append(directional(self.errors, states, tangent))
+        tangents = [own.expand_as(states) for own in torch.eye(n_states, dtype=states.dtype)]
+        columns = directional(self.errors, states, tangents, self.x.steps.numel() * n_states)
         slopes = np.stack(columns, axis=2)
         prior = np.broadcast_to(np.diag(1.0 / self.prior_std), (len(states), n_states, n_states))
         blocks = np.concatenate([slopes, prior], axis=1)

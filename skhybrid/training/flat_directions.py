@@ -76,8 +76,8 @@ class PhysicsOnRows:
     def jacobian(self, vector: Tensor) -> Tensor:
         """Return the derivatives, of shape (n_numbers, n_parameters)."""
         tangents = torch.eye(len(vector), dtype=torch.float64, device=vector.device)
-        columns = [torch.as_tensor(directional(self, vector, each)) for each in tangents]
-        return torch.stack(columns, dim=1).to(vector)
+        columns = directional(self, vector, [*tangents], self.n_numbers)
+        return torch.stack([torch.as_tensor(column) for column in columns], dim=1).to(vector)
 
     def constants(self, known: Tensor) -> Tensor:
         """Return what one unit of each output of the network gives.

@@ -73,6 +73,22 @@ def test_fits_with_the_same_start_and_rows_are_prepared_once():
     assert len(networks) == 3
 
 
+def test_a_preparation_that_failed_is_not_repeated():
+    calls = []
+
+    def faulty(force, *, gain=1.0):
+        calls.append(len(force))
+        raise RuntimeError("no such force")
+
+    tasks, n_calls = FitTasks(), []
+    for rho in (0.0, 0.02):
+        with pytest.raises(Exception, match="no such force"):
+            tasks.add(quick_model(physics=faulty, rho=rho), TrialKeys(0), 0, X, Y)
+        n_calls.append(len(calls))
+    assert n_calls[0] == n_calls[1] > 0
+    assert not tasks.tasks
+
+
 def test_equal_rows_share_the_preparation_and_others_do_not():
     rows = [(X, Y), (X.copy(), Y.copy()), (X + 1e-9, Y), (X, Y + 1e-9), (X, Y, np.ones(40))]
     prepared = [task.prepared for task in add_fits([quick_model() for _ in rows], rows)]

@@ -96,3 +96,6 @@ def test_a_name_that_is_no_path_is_an_error():
     with pytest.raises(CheckpointError, match="is no path: embedded null byte"):
         with checkpoints_in("a\0b", "call"):
             pass
+    with pytest.raises(CheckpointError, match=r"'' names no folder\. Use None"):
+        with checkpoints_in("", "call"):
+            pass

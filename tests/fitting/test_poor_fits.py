@@ -100,4 +100,7 @@ def test_fewer_rows_than_parameters(network):
     assert found and "free physics parameters, 3" in found[0]
     fixed = Physics(three, b=Param([0.8, 0.0], fixed=True))
     assert not [m for m in fit(fixed, x=X[:2], y=Y[:2], nn=network)[1] if "smaller" in m]
-    assert not [m for m in fit(three, x=X[:3], y=Y[:3], nn=network)[1] if "smaller" in m]
+    # As many values as parameters determine the physics alone, not the physics beside a network.
+    said = fit(three, x=X[:3], y=Y[:3], nn=network)[1]
+    assert any("target values, 3, is not larger" in m for m in said) == (network is not None)
+    assert not [m for m in fit(three, x=X[:4], y=Y[:4], nn=network)[1] if "known target" in m]

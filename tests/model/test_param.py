@@ -49,6 +49,8 @@ def test_value_is_a_copy():
     ("param", "message"),
     [
         (Param("one"), "initial value of physics parameter 'a' must be a number.*'one'"),
+        (Param("1", bounds=(0, 2)), "initial value of physics parameter 'a' must be a number.*'1'"),
+        (Param(1.0, bounds=("0", 2.0)), "bounds of physics parameter 'a' must be a pair"),
         (Param(1 + 2j), "initial value of physics parameter 'a' must be a number"),
         (Param(None), "'a' must be"),
         (Param([1.0, [2.0]]), "initial value of physics parameter 'a' must be a number"),
