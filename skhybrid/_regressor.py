@@ -305,6 +305,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         *,
         optimizer="sam",
         rho=0.05,
+        rho_schedule="noise",
         perturbation="layer",
         perturb="nn",
         refine_rho=0.0,
@@ -338,6 +339,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.structure = structure
         self.optimizer = optimizer
         self.rho = rho
+        self.rho_schedule = rho_schedule
         self.perturbation = perturbation
         self.perturb = perturb
         self.refine_rho = refine_rho
