@@ -42,9 +42,10 @@ pd.DataFrame(rows).set_index("noise, rad/s²").round(2)
 # %%
 # The radius along training
 # -------------------------
-# The radius is never below half a cosine from ρ to zero. Above that, it is proportional to the root
-# mean square error, up to ρ at 3 % of the target's standard deviation. The formula uses a moving
-# average over minibatches; the losses of whole epochs in ``loss_curve_`` give nearly the same.
+# The radius is never below ρ times the square of the decay of the learning rate, which is half a
+# cosine. Above that, it is proportional to the root mean square error, up to ρ at 3 % of the
+# target's standard deviation. The formula uses a moving average over minibatches; the losses of
+# whole epochs in ``loss_curve_`` give nearly the same.
 
 
 def radius(losses):
@@ -54,7 +55,7 @@ def radius(losses):
     for loss in losses:
         mean += (min(1.0, loss / 0.03**2) - mean) / max(1.0, len(losses) / 30)
         means.append(mean)
-    return RHO * np.maximum(0.5 * (1 + np.cos(np.pi * progress)), np.sqrt(means))
+    return RHO * np.maximum(np.cos(np.pi * progress / 2) ** 4, np.sqrt(means))
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -73,8 +74,9 @@ left.set(
     ylabel="root mean square error / standard deviation",
     title='Training loss ("constant": dotted)',
 )
-cosine = 0.5 * (1 + np.cos(np.pi * np.linspace(0, 1, 200)))
-right.plot(np.linspace(0, 1, 200), RHO * cosine, "--", color="black", label="half cosine")
+grid = np.linspace(0, 1, 200)
+least = RHO * np.cos(np.pi * grid / 2) ** 4
+right.plot(grid, least, "--", color="black", label="smallest radius")
 right.set(
     xlabel="progress of the phase", ylabel="radius", title='Radius of rho_schedule="noise"', ylim=0
 )

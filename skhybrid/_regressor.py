@@ -72,7 +72,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         good as the best within one standard error.
     rho_schedule : {"noise", "constant"}, default="noise"
         "noise": the radius follows the noise in the training loss. It is
-        ρ · max(½ (1 + cos πp), √m), where p goes from 0 to 1 along a phase, and m is a moving
+        ρ · max(cos⁴(πp/2), √m), where p goes from 0 to 1 along a phase, and m is a moving
         average, over a thirtieth of the phase, of min(1, ℓ / 0.03²); ℓ is the loss of a minibatch
         without penalties. So it stays ρ while the error is 3 % of the target's standard deviation
         or more. On cleaner data it falls, because there a large radius costs accuracy of θ and

@@ -17,7 +17,7 @@ class Radius:
 
     With p from 0 to 1 along a phase, the radius that follows the noise is
 
-        ρ · max(½ (1 + cos πp), √mean(min(1, ℓ / 0.03²))).
+        ρ · max(cos⁴(πp/2), √mean(min(1, ℓ / 0.03²))).
 
     ℓ is the member's loss on a minibatch before the perturbation, without penalties, in units of
     the target's variance. The mean is a moving average over the last thirtieth of the phase, which
@@ -59,13 +59,13 @@ class Radius:
         losses : Tensor of shape (n_members,), or () for a single member
             Losses of the step's minibatch without penalties, before the perturbation; detached.
         decay : float
-            ½ (1 + cos πp), the factor of the learning rate.
+            cos²(πp/2), the factor of the learning rate. The radius may fall as its square.
         """
         torch.mul(losses, self._scale, out=self._part)
         torch.fmin(self._part, self._one, out=self._part)  # 1 for NaN, too
         self._mean.lerp_(self._part, self._weight)
         torch.sqrt(self._mean, out=self.values)
-        self.values.clamp_(min=decay).mul_(self.base)
+        self.values.clamp_(min=decay * decay).mul_(self.base)
 
     def start_again(self, chosen: Tensor) -> None:
         """Forget the losses of the chosen members."""
