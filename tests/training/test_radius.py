@@ -80,7 +80,7 @@ def test_one_loss_that_is_not_finite_is_forgotten():
     losses[150, 1] = np.nan
     without, found = follow(Radius(torch.ones(2).double(), torch.ones(2).bool(), N_STEPS), losses).T
     assert np.isfinite(found).all()
-    assert found[150] == without[150]  # midway, the smallest radius is larger
+    assert without[150] < found[150] < 0.4
     assert found[-1] < 1.01 * without[-1]
 
 
