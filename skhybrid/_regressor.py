@@ -62,13 +62,22 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
         and a learning rate that decays to zero along a half cosine.
     rho : float or "auto", default=0.05
-        Radius of sharpness-aware minimisation while θ is estimated. The default is near the best
-        for θ with ``perturbation="layer"`` on all tasks measured; with "global" it must be tuned.
+        Base radius of sharpness-aware minimisation while θ is estimated. The default is near the
+        best for θ with ``perturbation="layer"`` on all noisy tasks measured; with "global" it must
+        be tuned.
         "auto" is the smallest of seven radii from 0 to 0.2 at which θ is as reproducible over
         folds and restarts as it gets (:class:`~skhybrid.model_selection.stable`), among those that
         predict well. If 0.2 is chosen, 0.4 and 0.8 are compared too. It takes some 20 times as
         long. Without free physics parameters, "auto" is the largest radius whose prediction is as
         good as the best within one standard error.
+    rho_schedule : {"noise", "constant"}, default="noise"
+        "noise": the radius follows the noise in the training loss. It is
+        ρ · max(cos⁴(πp/2), √m), where p goes from 0 to 1 along a phase, and m is a moving
+        average, over a thirtieth of the phase, of min(1, ℓ / 0.03²); ℓ is the loss of a minibatch
+        without penalties. So it stays ρ while the error is 3 % of the target's standard deviation
+        or more. On cleaner data it falls, because there a large radius costs accuracy of θ and
+        protects it from nothing. The formula is ours. "constant": the radius is ρ. The same holds
+        for ``refine_rho`` above 0.
     perturbation : {"layer", "global", "elementwise"}, default="layer"
         What the radius means: ‖ε‖ = ρ‖W‖ for every weight tensor; ‖ε‖ = ρ over all weights [2]_;
         or ρ relative to every single weight [4]_.
@@ -306,6 +315,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         *,
         optimizer="sam",
         rho=0.05,
+        rho_schedule="noise",
         perturbation="layer",
         perturb="nn",
         refine_rho=0.0,
@@ -339,6 +349,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self.structure = structure
         self.optimizer = optimizer
         self.rho = rho
+        self.rho_schedule = rho_schedule
         self.perturbation = perturbation
         self.perturb = perturb
         self.refine_rho = refine_rho

@@ -21,6 +21,7 @@ PENALTIES = (0, 1e-300, 1.0, 1e10, 1e30, 3e38, 1e300, Fraction(1, 3))
 SETTINGS: dict[str, tuple] = {
     "optimizer": ("adam", "sgd"),
     "rho": RADII,
+    "rho_schedule": ("noise", "constant"),
     "refine_rho": (*RADII, None),
     "perturbation": ("global", "elementwise", "none"),
     "perturb": ("all", "physics"),

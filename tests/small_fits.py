@@ -115,6 +115,7 @@ def make_config(
     rho: float | Sequence[float] | None = 0.05,
     learning_rate: float | Sequence[float] = 0.01,
     physics_learning_rate: float | Sequence[float] = 0.05,
+    follows_noise: bool | Sequence[bool] = False,
     penalties: Penalties | None = None,
     n_epochs: int = 5,
     n_batches: int = 1,
@@ -124,6 +125,7 @@ def make_config(
     """Return a training configuration, with one number for all members or one for each."""
     return TrainingConfig(
         rho=None if rho is None else per_member(rho, n_members),
+        follows_noise=torch.as_tensor(follows_noise).expand(n_members).clone(),
         learning_rate=per_member(learning_rate, n_members),
         physics_learning_rate=per_member(physics_learning_rate, n_members),
         penalties=penalties or make_penalties(n_members),

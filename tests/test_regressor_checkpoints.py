@@ -21,6 +21,7 @@ from small_swings import DT, SWINGS, make_swing_model
 from skhybrid import ODE, HybridRegressor, LatentODE
 from skhybrid.batching import auto_parameters
 from skhybrid.exceptions import CheckpointError, CheckpointWarning, FitInterruptedWarning
+from skhybrid.training import radius
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore::skhybrid.exceptions.PoorFitWarning"
@@ -116,6 +117,16 @@ def test_a_killed_fit_of_images_goes_on(epochs, tmp_path):
     )
     found, whole = killed_and_continued(model, epochs, tmp_path, *FILMS, [0.6])
     assert_same_fits(found, whole)
+
+
+def test_the_radius_goes_on(epochs, tmp_path, monkeypatch):
+    monkeypatch.setattr(radius, "FULL_RADIUS_ERROR", 1.0)  # the radius depends on all losses
+    for settings in ({}, {"functional_norm": 0.1, "n_restarts": 2, "refine_rho": 0.05}):
+        model = make_model(**{**QUICK, "max_epochs": 30, "batch_size": 10, **settings})
+        found, whole = killed_and_continued(model, epochs, tmp_path, X, Y, [0.8])
+        assert_same_fits(found, whole)
+        constant = clone(model).set_params(rho_schedule="constant").fit(X, Y)
+        assert constant.loss_curve_ != whole.loss_curve_
 
 
 # Which call goes on

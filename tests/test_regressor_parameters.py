@@ -26,6 +26,7 @@ BAD = {
     "structure": ["parallel", 1],
     "optimizer": ["adamw", None],
     "rho": [-0.1, "big", float("nan"), float("inf"), None],
+    "rho_schedule": ["cosine", None],
     "perturbation": ["layers", None],
     "perturb": ["physics", None],
     "refine_rho": [-0.1, "small", float("nan")],

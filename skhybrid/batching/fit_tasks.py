@@ -42,6 +42,7 @@ TRAINING_PARAMETERS = frozenset(
         "physics_learning_rate",
         "refine_rho",
         "rho",
+        "rho_schedule",
         "tol",
         "verbose",
     }

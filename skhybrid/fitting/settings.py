@@ -47,6 +47,7 @@ class FitSettings:
     structure: Callable | ODE
     optimizer: str
     rho: float
+    rho_schedule: str
     perturbation: str
     perturb: str
     refine_rho: float | None
@@ -124,6 +125,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "structure": [StrOptions(set(STRUCTURES)), callable, ODE],
     "optimizer": [StrOptions({"sam", "adam"})],
     "rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
+    "rho_schedule": [StrOptions({"noise", "constant"})],
     "perturbation": [StrOptions({"layer", "global", "elementwise"})],
     "perturb": [StrOptions({"nn", "all"})],
     "refine_rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"}), None],

@@ -74,8 +74,14 @@ def make_training_configs(
     patience = None
     if settings.early_stopping:
         patience = Patience(settings.n_iter_no_change, settings.tol)
+
+    def follows_noise(n_members: int) -> Tensor:
+        follows = settings.rho_schedule == "noise"
+        return torch.full((n_members,), follows, device=scale.device)
+
     first = TrainingConfig(
         rho=per_member("rho", settings.rho, n_members) if settings.uses_sam else None,
+        follows_noise=follows_noise(n_members) if settings.uses_sam else None,
         learning_rate=per_member("learning_rate", settings.learning_rate, n_members),
         physics_learning_rate=per_member("physics_learning_rate", physics_rate, n_members),
         penalties=penalties(n_members),
@@ -96,6 +102,7 @@ def make_training_configs(
         schedule = larger
     second = TrainingConfig(
         rho=per_member("refine_rho", settings.refine_rho, 1) if settings.refine_rho > 0 else None,
+        follows_noise=follows_noise(1) if settings.refine_rho > 0 else None,
         learning_rate=per_member("learning_rate", rate, 1),
         physics_learning_rate=per_member("physics_learning_rate", 0.0, 1),
         penalties=penalties(1),

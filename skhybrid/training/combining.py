@@ -74,6 +74,7 @@ def combine_configs(configs: Sequence[TrainingConfig]) -> TrainingConfig:
     return replace(
         first,
         rho=None if first.rho is None else combined("rho"),
+        follows_noise=None if first.rho is None else combined("follows_noise"),
         learning_rate=combined("learning_rate"),
         physics_learning_rate=combined("physics_learning_rate"),
         penalties=Penalties(

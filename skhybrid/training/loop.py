@@ -105,7 +105,7 @@ class _Run:
             self.held_out = HeldOut(self.objective, problem, members, config)
         self.start = None
         if bool((config.physics_learning_rate > 0).any()) and problem.hybrid.space.shapes:
-            self.start = RuinedStart(self.objective, data, members, self.step.adam)
+            self.start = RuinedStart(self.objective, data, members, self.step)
         self.guard = NonFiniteGuard(self.objective, data, members, self.schedule.n_epochs)
         self.shuffle = Shuffler(data, self.schedule, config.seed)
         self.curve: list[Tensor] = []
@@ -117,6 +117,7 @@ class _Run:
             "curve": Curve(self.curve),
             "held_out": self.held_out,
             "start": self.start,
+            "radius": self.step.radius,
         }
         self.parts = {name: part for name, part in parts.items() if part is not None}
 

@@ -75,7 +75,12 @@ class Objective:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Return the loss of every member, of shape (n_members,), or () for a single one."""
-        return self._training_loss(*self._arguments(batch))
+        return self.with_data_losses(batch)[0]
+
+    def with_data_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the loss of every member, and its part without penalties."""
+        found = self._training_loss(*self._arguments(batch))
+        return found.unbind(-1) if self._penalties else (found, found)
 
     def weighted_rows(
         self, data: Batch | PerMemberBatches
@@ -140,7 +145,7 @@ class Objective:
             return
         try:
             with self.members.disturbed():
-                expected = self._losses_and_gradient(self._training_loss, batch)
+                expected = self._with_gradient(self(batch))
         except (RuntimeError, ValueError) as error:
             self._go_one_by_one()
             self.members.backward(self(batch))
@@ -169,18 +174,15 @@ class Objective:
                     physics_per_member=physics_per_member,
                 )
                 try:
-                    found = self._losses_and_gradient(as_rows, batch)
+                    found = self._with_gradient(as_rows(*self._arguments(batch)))
                 except Exception:  # physics that gets the rows of all members may raise any error
                     continue
                 if agree(found, expected, self.members.blocks):
                     self._training_loss = self._evaluation_loss = as_rows
                     return
 
-    def _losses_and_gradient(
-        self, evaluate: Callable[..., Tensor], batch: Batch
-    ) -> tuple[Tensor, Tensor]:
+    def _with_gradient(self, losses: Tensor) -> tuple[Tensor, Tensor]:
         """Return the losses and the flat gradient of all members."""
-        losses = evaluate(*self._arguments(batch))
         self.members.backward(losses)
         return losses.detach(), self.members.gradient.clone()
 
@@ -255,7 +257,7 @@ class Objective:
         member_constants: dict | None,
         *penalty_weights: Tensor,
     ) -> Tensor:
-        """Return one member's loss with penalties."""
+        """Return one member's loss with penalties, and without them."""
         hybrid, inverse_scale = self._model_of(member_constants)
         unit = inverse_scale if weight is None else inverse_scale * weight.sqrt()
 
@@ -264,11 +266,11 @@ class Objective:
 
         prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         contribution = prediction * unit - physics(coordinates)
-        loss = _mean_square(prediction - y, inverse_scale, weight) + extra
+        data_loss = loss = _mean_square(prediction - y, inverse_scale, weight) + extra
         for name, strength in zip(self._penalties, penalty_weights, strict=True):
             penalty = ON_CONTRIBUTION[name](contribution, physics, coordinates)
             loss = loss + strength * penalty
-        return loss
+        return torch.stack([loss, data_loss.detach()])
 
 
 def _constants_of(member_constants: dict | None, member: int) -> dict | None:

@@ -53,6 +53,9 @@ class TrainingConfig:
     ----------
     rho : Tensor of shape (n_members,) or None
         Radius of sharpness-aware minimisation. None means plain Adam with one gradient per step.
+    follows_noise : Tensor of bool, shape (n_members,), or None
+        Whether rho is the base of a radius that follows the noise in the loss (see
+        :class:`~skhybrid.training.radius.Radius`), not a constant radius. None without rho.
     learning_rate, physics_learning_rate : Tensor of shape (n_members,)
         A physics learning rate of zero holds θ.
     penalties : Penalties
@@ -70,6 +73,7 @@ class TrainingConfig:
     """
 
     rho: Tensor | None
+    follows_noise: Tensor | None
     learning_rate: Tensor
     physics_learning_rate: Tensor
     penalties: Penalties

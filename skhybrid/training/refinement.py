@@ -109,6 +109,7 @@ def _config_for(config: TrainingConfig, n_members: int) -> TrainingConfig:
     return replace(
         config,
         rho=None if config.rho is None else config.rho.expand(n_members),
+        follows_noise=None if config.rho is None else config.follows_noise.expand(n_members),
         learning_rate=config.learning_rate.expand(n_members),
         physics_learning_rate=config.learning_rate.new_zeros(n_members),
         penalties=config.penalties.expand(n_members),

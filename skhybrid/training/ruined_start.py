@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from skhybrid.model.batch import Batch
-from skhybrid.training.adam import Adam
 from skhybrid.training.members import PHYSICS, Members
 from skhybrid.training.minibatches import PerMemberBatches
 from skhybrid.training.objective import Objective
+from skhybrid.training.step import Step
 
 # An epoch ruins the start if its loss, in units of the target's variance, is above this multiple of
 # the start's loss plus one. A model that predicts the mean has a loss of one.
@@ -34,14 +34,14 @@ class RuinedStart:
         Training rows.
     members : Members
         At their start.
-    adam : Adam
+    step : Step
     """
 
     def __init__(
-        self, objective: Objective, data: Batch | PerMemberBatches, members: Members, adam: Adam
+        self, objective: Objective, data: Batch | PerMemberBatches, members: Members, step: Step
     ) -> None:
         self.members = members
-        self.adam = adam
+        self.step = step
         self._start = members.flat.clone()
         self._limit = MULTIPLE * objective.data_losses(data) + 1.0
         self._n_watched = torch.full_like(self._limit, WATCHED_EPOCHS)
@@ -71,4 +71,4 @@ class RuinedStart:
             self.members.copy_where(self.members.flat, self._start, ruined)
             factor = torch.where(ruined, RATE_FACTOR, 1.0)
             slower = self.members.per_parameter(factor - 1.0, [PHYSICS]) + 1.0
-            self.adam.start_again(self.members.per_parameter(ruined).bool(), slower)
+            self.step.start_again(ruined, slower)

@@ -27,7 +27,8 @@ class SAM:
     ----------
     members : Members
     rho : Tensor of shape (n_members,)
-        Radius ρ of every member.
+        Radius ρ of every member. It is read in every step: a tensor of the members' dtype and
+        device may change in place.
     perturbation : {"layer", "global", "elementwise"}
     perturb : {"nn", "all"}
         Whether only the network moves, or also the scaled physics parameters z. With "layer" a

@@ -12,6 +12,7 @@ from skhybrid.training.minibatches import PerMemberBatches, rows_of
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import L2
 from skhybrid.training.problem import TrainingConfig
+from skhybrid.training.radius import Radius
 from skhybrid.training.sam import SAM
 from skhybrid.training.schedule import Schedule
 
@@ -26,9 +27,11 @@ class Step:
         rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER, FIRST_STATE])
         self.adam = Adam(members.flat, rates)
         self.l2 = L2(members, config.penalties.l2)
-        self.sam = None
+        self.sam = self.radius = None
         if config.rho is not None:
-            self.sam = SAM(members, config.rho, config.perturbation, config.perturb)
+            n_steps = config.schedule.n_epochs * config.schedule.n_batches
+            self.radius = Radius(config.rho.to(members.flat), config.follows_noise, n_steps)
+            self.sam = SAM(members, self.radius.values, config.perturbation, config.perturb)
 
     def epoch(self, data: Batch | PerMemberBatches, schedule: Schedule) -> Tensor:
         """Step through all minibatches; return the mean loss of each member, penalties included.
@@ -49,9 +52,11 @@ class Step:
 
     def __call__(self, batch: Batch, decay: float) -> tuple[Tensor, Tensor]:
         """Make one step; return the loss of every member, and whether its gradient was finite."""
-        losses = self.objective(batch)
+        losses, data_losses = self.objective.with_data_losses(batch)
         self.members.backward(losses)
         if self.sam is not None:
+            if self.radius.varies:
+                self.radius.update(data_losses.detach(), decay)
             self.sam.ascend()
             self.members.backward(self.objective(batch), keep=FIRST_STATE)
             self.sam.descend()
@@ -65,3 +70,9 @@ class Step:
         """Hold the parameters of these members from now on."""
         self.members.stop(stopped)
         self.adam.forget(self.members.per_parameter(stopped).bool())
+
+    def start_again(self, chosen: Tensor, factor: Tensor) -> None:
+        """Forget the past of these members; multiply the learning rate of every parameter."""
+        self.adam.start_again(self.members.per_parameter(chosen).bool(), factor)
+        if self.radius is not None:
+            self.radius.start_again(chosen)

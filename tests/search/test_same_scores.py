@@ -17,6 +17,7 @@ from small_searches import (
 )
 
 from skhybrid import HybridSearchCV, Param, Physics
+from skhybrid.training import radius
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
@@ -124,6 +125,15 @@ def test_scores_are_those_of_grid_search(settings, grid, sizes, batches):
     # The second phase needs more rows than two folds leave.
     search_both_ways(quick_model(**settings), grid, cv=3 if settings else 2)
     assert sorted(batches) == sizes
+
+
+def test_both_schedules_of_the_radius_are_in_one_batch(batches, monkeypatch):
+    monkeypatch.setattr(radius, "FULL_RADIUS_ERROR", 1.0)  # the radii differ in a few steps
+    grid = {"rho_schedule": ["constant", "noise"], "rho": [0.1, 0.3], "refine_rho": [0.1]}
+    search = search_both_ways(quick_model(**BOTH_PHASES), grid)
+    assert batches == [12]
+    constant, noise = search.cv_results_["mean_test_score"].reshape(2, 2).T
+    assert (constant != noise).all()
 
 
 def test_in_single_precision_scores_agree_to_its_accuracy(batches):

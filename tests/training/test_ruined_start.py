@@ -7,11 +7,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from small_fits import make_data, make_hybrid, make_members, make_starts
+from small_fits import make_config, make_data, make_hybrid, make_members, make_starts
 
 from skhybrid import HybridRegressor
 from skhybrid.training import ruined_start
-from skhybrid.training.adam import Adam
 from skhybrid.training.members import PHYSICS
 from skhybrid.training.ruined_start import (
     MAX_RETURNS,
@@ -20,23 +19,25 @@ from skhybrid.training.ruined_start import (
     WATCHED_EPOCHS,
     RuinedStart,
 )
+from skhybrid.training.step import Step
 
 N_MEMBERS = 3
 
 
 def watched(start_losses):
-    """Return members, their Adam and a watch over starts with these losses."""
+    """Return members, their optimiser step and a watch over starts with these losses."""
     data = make_data()
     hybrid = make_hybrid(data)
     members = make_members(hybrid, make_starts(hybrid, N_MEMBERS))
-    adam = Adam(members.flat, torch.ones_like(members.flat))
     objective = SimpleNamespace(data_losses=lambda data: torch.tensor(start_losses))
-    return members, adam, RuinedStart(objective, data, members, adam)
+    rates = {"learning_rate": 1.0, "physics_learning_rate": 1.0}
+    step = Step(objective, members, make_config(N_MEMBERS, follows_noise=True, **rates))
+    return members, step, RuinedStart(objective, data, members, step)
 
 
-def jump(members, adam):
+def jump(members, step):
     """Move all parameters by one step."""
-    adam.step(torch.ones_like(members.flat))
+    step.adam.step(torch.ones_like(members.flat))
 
 
 def values(members, flat, member):
@@ -44,9 +45,9 @@ def values(members, flat, member):
 
 
 def test_only_members_whose_loss_jumps_return_to_their_start():
-    members, adam, start = watched([0.1, 0.1, 0.1])
+    members, step, start = watched([0.1, 0.1, 0.1])
     before = members.flat.clone()
-    jump(members, adam)
+    jump(members, step)
     after = members.flat.clone()
     limit = MULTIPLE * 0.1 + 1.0
     start.check(torch.tensor([limit + 0.01, limit - 0.01, np.inf]))
@@ -55,30 +56,39 @@ def test_only_members_whose_loss_jumps_return_to_their_start():
         assert torch.equal(values(members, members.flat, member), values(members, after, member))
     for block in members.blocks:
         slower = RATE_FACTOR if block.role == PHYSICS else 1.0
-        rates = block.view(adam.learning_rate)
+        rates = block.view(step.adam.learning_rate)
         assert rates[0].tolist() == pytest.approx([slower] * rates.shape[1])
         assert (rates[1:] == 1.0).all()
 
 
 def test_a_member_that_returned_has_no_memory_of_its_jump():
-    members, adam, start = watched([0.1, 0.1, 0.1])
-    jump(members, adam)
+    members, step, start = watched([0.1, 0.1, 0.1])
+    jump(members, step)
     start.check(torch.tensor([5.0, 0.1, 0.1]))
     before = members.flat.clone()
-    adam.step(torch.zeros_like(members.flat))
+    step.adam.step(torch.zeros_like(members.flat))
     assert torch.equal(values(members, members.flat, 0), values(members, before, 0))
     assert not torch.equal(values(members, members.flat, 1), values(members, before, 1))
 
 
+def test_the_radius_of_a_member_that_returned_forgets_its_losses():
+    _, step, start = watched([0.1, 0.1, 0.1])
+    for _ in range(50):
+        step.radius.update(torch.tensor([1e-6, 1e-6, 1e-6]), 0.0)
+    start.check(torch.tensor([5.0, 0.1, 0.1]))
+    assert step.radius.state()[0] == 1.0
+    assert (step.radius.state()[1:] < 0.1).all()
+
+
 def test_later_epochs_and_further_jumps_are_left_alone():
-    members, adam, start = watched([0.1, 0.1, 0.1])
+    members, step, start = watched([0.1, 0.1, 0.1])
     for _ in range(WATCHED_EPOCHS):
         start.check(torch.tensor([0.1, 0.1, 9.0]))
-    jump(members, adam)
+    jump(members, step)
     moved = members.flat.clone()
     start.check(torch.tensor([9.0, 9.0, 0.1]))
     assert torch.equal(members.flat, moved)
-    rate = members.blocks[0].view(adam.learning_rate)[2]
+    rate = members.blocks[0].view(step.adam.learning_rate)[2]
     assert members.blocks[0].role == PHYSICS
     assert rate.tolist() == pytest.approx([RATE_FACTOR**MAX_RETURNS])
 
