@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -133,6 +134,7 @@ class Members:
         self.midway: Tensor | None = None
         self.stopped = torch.zeros(self.n_members, dtype=torch.bool, device=self.flat.device)
         self._stopped: Tensor | None = None
+        self._all_members = torch.ones_like(self.stopped)
         self._limits = self._limits_of_blocks(limits or [])
 
     def _limits_of_blocks(self, limits: Sequence[Limits]) -> list[tuple[Tensor, Tensor, Tensor]]:
@@ -148,6 +150,12 @@ class Members:
             if bool(torch.isfinite(low).any() | torch.isfinite(high).any()):
                 found.append((block.view(self.flat), low.to(self.flat), high.to(self.flat)))
         return found
+
+    def gradient_of(self, name: str) -> Tensor:
+        """Return the gradient of a parameter tensor, as a view of :attr:`gradient`."""
+        block = next(block for block in self.blocks if block.name == name)
+        like = self.coordinates.get(name, self.weights.get(name))
+        return self.gradient[block.start : block.stop].view(like.shape)
 
     @torch.no_grad()
     def project(self) -> None:
@@ -178,30 +186,25 @@ class Members:
         """
         kept = [block.view(self.gradient).clone() for block in self.blocks if block.role == keep]
         loss = losses if losses.ndim == 0 else losses.sum()
-        try:
-            gradients = torch.autograd.grad(loss, self.leaves, materialize_grads=True)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"The gradient of the loss failed: {reason(error)} Operations in place in the "
-                "physics, nn, structure or observe are a usual cause: write a = a + b instead of "
-                "a += b."
-            ) from error
-        torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
+        found = gradients(loss, self.leaves)
+        torch.cat([gradient.reshape(-1) for gradient in found], out=self.gradient)
         for block in self.blocks if kept else ():
             if block.role == keep:
                 block.view(self.gradient).copy_(kept.pop(0))
+        self.clear_stopped()
+
+    def clear_stopped(self) -> None:
+        """Set the gradients of stopped members to zero."""
         if self._stopped is not None:
             self.gradient.masked_fill_(self._stopped, 0.0)
 
     @torch.no_grad()
     def drop_non_finite(self) -> Tensor:
         """Set non-finite gradients of members to zero; return which members have finite ones."""
-        finite = torch.isfinite(self.gradient.sum())
-        if not bool(finite):
-            finite = self._all_finite(self.gradient)
-            self.gradient.masked_fill_(self.per_parameter(~finite).bool(), 0.0)
+        if math.isfinite(float(self.gradient.sum())):
+            return self._all_members
+        finite = self._all_finite(self.gradient)
+        self.gradient.masked_fill_(self.per_parameter(~finite).bool(), 0.0)
         return finite
 
     def stop(self, stopped: Tensor) -> None:
@@ -287,6 +290,28 @@ class Members:
         if self.n_members == 1:
             return {name: tensor.detach().clone() for name, tensor in tensors.items()}
         return {name: tensor.detach()[member].clone() for name, tensor in tensors.items()}
+
+
+def gradients(
+    output: Tensor, leaves: Sequence[Tensor], of_output: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return the gradients of the leaves by autograd, from that of the output.
+
+    Raises
+    ------
+    TrainingError
+        If autograd fails.
+    """
+    try:
+        return torch.autograd.grad(output, leaves, of_output, materialize_grads=True)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"The gradient of the loss failed: {reason(error)} Operations in place in the "
+            "physics, nn, structure or observe are a usual cause: write a = a + b instead of "
+            "a += b."
+        ) from error
 
 
 def _network_role(network: nn.Module, name: str, parameter: Tensor) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import torch
 from torch import Tensor
@@ -11,7 +11,8 @@ from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.model.batch import Batch, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn, warnings_caught
-from skhybrid.training.members import Members
+from skhybrid.training.direct_gradient import DirectGradient
+from skhybrid.training.members import ALL, Members
 from skhybrid.training.members_as_rows import MembersAsRows, agree
 from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
 from skhybrid.training.penalties import ON_CONTRIBUTION, Penalties
@@ -72,10 +73,42 @@ class Objective:
         if compile and in_part is None:
             self._training_loss = torch.compile(self._training_loss, dynamic=False)
         self._evaluation_loss = self._over_members(self._data_loss)
+        self._direct: DirectGradient | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
         """Return the loss of every member, of shape (n_members,), or () for a single one."""
         return self._training_loss(*self._arguments(batch))
+
+    def gradient(
+        self,
+        batch: Batch,
+        roles: Collection[str] = ALL,
+        *,
+        again: bool = False,
+        learns_physics: bool = True,
+        keep: str | None = None,
+    ) -> Tensor:
+        """Write every member's gradient into the members; return the losses.
+
+        Parameters
+        ----------
+        batch : Batch
+        roles : collection of str, default=ALL
+            Roles of the blocks whose gradients are needed; others may have any finite value.
+        again : bool, default=False
+            Whether batch and physics parameters are the same as in the last call.
+        learns_physics : bool, default=True
+            Whether a call for this batch may ask for gradients of the physics parameters.
+        keep : str, default=None
+            Blocks of this role keep their current gradient.
+        """
+        if self._direct is not None:
+            if self.members.n_members == 1 and self._weight_per_member:
+                batch = batch._replace(weight=batch.weight[0])
+            return self._direct(batch, roles, again=again, learns_physics=learns_physics)
+        losses = self(batch)
+        self.members.backward(losses, keep=keep)
+        return losses.detach()
 
     def weighted_rows(
         self, data: Batch | PerMemberBatches
@@ -134,6 +167,8 @@ class Objective:
             If ``torch.vmap`` fails.
         """
         if self.members.n_members == 1:
+            if self._constants is None and not self._rows_per_member:
+                self._use_direct_gradient(None)
             return
         if not self.hybrid.allows_vmap:
             self._go_one_by_one()
@@ -174,7 +209,15 @@ class Objective:
                     continue
                 if agree(found, expected, self.members.blocks):
                     self._training_loss = self._evaluation_loss = as_rows
+                    self._use_direct_gradient(as_rows)
                     return
+
+    def _use_direct_gradient(self, as_rows: MembersAsRows | None) -> None:
+        """Take gradients without autograd for the network from now on, if that is possible."""
+        if self._penalties or self._compile:
+            return
+        if DirectGradient.possible(self.hybrid, self.members):
+            self._direct = DirectGradient(self.hybrid, self.members, as_rows)
 
     def _losses_and_gradient(
         self, evaluate: Callable[..., Tensor], batch: Batch

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -32,6 +34,13 @@ class SAM:
     perturb : {"nn", "all"}
         Whether only the network moves, or also the scaled physics parameters z. With "layer" a
         physics parameter moves by ρ in z, which is ρ times its scale.
+
+    Attributes
+    ----------
+    rho : Tensor of shape (n_members, 1)
+        May be set before every step.
+    roles : tuple of str
+        Roles of the blocks whose gradients ε depends on.
     """
 
     def __init__(self, members: Members, rho: Tensor, perturbation: str, perturb: str) -> None:
@@ -42,11 +51,16 @@ class SAM:
         if perturb == "all":
             roles.append(PHYSICS)
         blocks = [block for block in members.blocks if block.role in roles]
-        self._moves_physics = PHYSICS in roles
+        self.roles = tuple(roles)
         self._saved = torch.empty_like(members.flat)
         self._perturbed = [
             (block.role, block.view(members.flat), block.view(members.gradient)) for block in blocks
         ]
+
+    @property
+    def moves_physics(self) -> bool:
+        """Whether the physics parameters are perturbed too."""
+        return PHYSICS in self.roles
 
     @torch.no_grad()
     def ascend(self) -> None:
@@ -56,7 +70,7 @@ class SAM:
             self._ascend_by_layer()
         else:
             self._ascend_together()
-        if self._moves_physics:
+        if self.moves_physics:
             self.members.project()
 
     @torch.no_grad()
@@ -66,11 +80,24 @@ class SAM:
 
     def _ascend_by_layer(self) -> None:
         """Move every block by its own length."""
+        if self.members.n_members == 1 and not self.members.flat.is_cuda:
+            self._ascend_single()
+            return
         for role, values, gradient in self._perturbed:
             length = self.rho / _norm(gradient).add_(TINY)
             if role != PHYSICS:
                 length *= _norm(values)
             values.addcmul_(gradient, length)
+
+    def _ascend_single(self) -> None:
+        """Do the same for a single member on the CPU, with fewer operations on small tensors."""
+        rho = float(self.rho)
+        for role, values, gradient in self._perturbed:
+            values, gradient = values.view(-1), gradient.view(-1)
+            length = rho / (math.sqrt(torch.dot(gradient, gradient)) + TINY)
+            if role != PHYSICS:
+                length *= math.sqrt(torch.dot(values, values))
+            values.add_(gradient, alpha=length)
 
     def _ascend_together(self) -> None:
         """Move all blocks by one common length."""
