@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -39,8 +40,8 @@ class Adam:
         self.learning_rate = learning_rate
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.n_steps = 0
-        self._mean = torch.zeros_like(parameters)
-        self._square = torch.zeros_like(parameters)
+        self.mean = torch.zeros_like(parameters)
+        self.square = torch.zeros_like(parameters)
         self._move = torch.zeros_like(parameters)
         self._step = torch.zeros((), dtype=torch.float32, device=parameters.device)
 
@@ -55,8 +56,8 @@ class Adam:
         torch._fused_adam_(
             [self._move],
             [gradient],
-            [self._mean],
-            [self._square],
+            [self.mean],
+            [self.square],
             [],
             [self._step],
             lr=1.0,
@@ -69,12 +70,42 @@ class Adam:
         )
         self.parameters.addcmul_(self._move, self.learning_rate, value=decay)
 
+    def factors(self, decay: float) -> tuple[float, float]:
+        """Return the factors of the learning rates and of the root of the second moment.
+
+        They correct the moments for their start at zero, in the step that was counted last.
+        """
+        mean, square = (1.0 - beta**self.n_steps for beta in (self.beta1, self.beta2))
+        return decay / mean, 1.0 / math.sqrt(square)
+
+    def moved(
+        self,
+        parameters: Tensor,
+        mean: Tensor,
+        square: Tensor,
+        gradient: Tensor,
+        rates: Tensor,
+        factors: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return parameters and moments after a step, as a function without side effects.
+
+        Parameters
+        ----------
+        parameters, mean, square, gradient, rates : Tensor of shape (n_parameters,)
+        factors : Tensor of shape (2,)
+            Those of :meth:`factors`.
+        """
+        mean = torch.lerp(mean, gradient, 1.0 - self.beta1)
+        square = self.beta2 * square + (1.0 - self.beta2) * gradient * gradient
+        root = square.sqrt() * factors[1] + self.epsilon
+        return parameters - factors[0] * rates * mean / root, mean, square
+
     def state(self) -> dict[str, Any]:
         """Return the number of steps, the moments and the learning rates."""
         return {
             "n_steps": self.n_steps,
-            "mean": self._mean,
-            "square": self._square,
+            "mean": self.mean,
+            "square": self.square,
             "learning_rate": self.learning_rate,
         }
 
@@ -82,19 +113,19 @@ class Adam:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.n_steps = state["n_steps"]
-        self._mean.copy_(state["mean"])
-        self._square.copy_(state["square"])
+        self.mean.copy_(state["mean"])
+        self.square.copy_(state["square"])
         self.learning_rate.copy_(state["learning_rate"])
 
     @torch.no_grad()
     def forget(self, chosen: Tensor) -> None:
         """Set the learning rates and the moments of the chosen elements to zero."""
-        for state in (self._mean, self._square, self.learning_rate):
+        for state in (self.mean, self.square, self.learning_rate):
             state.masked_fill_(chosen, 0.0)
 
     @torch.no_grad()
     def start_again(self, chosen: Tensor, factor: Tensor) -> None:
         """Set the moments of the chosen elements to zero; multiply all learning rates."""
-        for state in (self._mean, self._square):
+        for state in (self.mean, self.square):
             state.masked_fill_(chosen, 0.0)
         self.learning_rate.mul_(factor)

@@ -82,6 +82,8 @@ class Members:
         ``flat`` as it was halfway through training.
     stopped : Tensor of bool, shape (n_members,)
         Which members are held where they are.
+    stopped_elements : Tensor of bool, in the shape of ``flat``, or None
+        The parameters of stopped members; None if no member was ever stopped.
     """
 
     def __init__(
@@ -133,13 +135,13 @@ class Members:
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
         self.midway: Tensor | None = None
         self.stopped = torch.zeros(self.n_members, dtype=torch.bool, device=self.flat.device)
-        self._stopped: Tensor | None = None
+        self.stopped_elements: Tensor | None = None
         self._all_members = torch.ones_like(self.stopped)
         self._limits = self._limits_of_blocks(limits or [])
 
-    def _limits_of_blocks(self, limits: Sequence[Limits]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Return the values of every block that has a finite limit, with its limits."""
-        found = []
+    def _limits_of_blocks(self, limits: Sequence[Limits]) -> dict[Block, tuple[Tensor, Tensor]]:
+        """Return the limits of every block that has finite ones."""
+        found = {}
         for block in self.blocks if limits else ():
             if block.role != PHYSICS or block.name not in limits[0]:
                 continue
@@ -148,7 +150,7 @@ class Members:
                 for side in (0, 1)
             )
             if bool(torch.isfinite(low).any() | torch.isfinite(high).any()):
-                found.append((block.view(self.flat), low.to(self.flat), high.to(self.flat)))
+                found[block] = low.to(self.flat), high.to(self.flat)
         return found
 
     def gradient_of(self, name: str) -> Tensor:
@@ -157,10 +159,37 @@ class Members:
         like = self.coordinates.get(name, self.weights.get(name))
         return self.gradient[block.start : block.stop].view(like.shape)
 
+    def tensors_of(self, flat: Tensor) -> list[Tensor]:
+        """Return the parameter tensors in another flat vector, as views of it."""
+        return [
+            flat[block.start : block.stop].view(leaf.shape)
+            for block, leaf in zip(self.blocks, self.leaves, strict=True)
+        ]
+
+    def by_name(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return such tensors as coordinates and weights by name."""
+        n_coordinates = len(self.coordinates)
+        return (
+            dict(zip(self.coordinates, tensors[:n_coordinates], strict=True)),
+            dict(zip(self.weights, tensors[n_coordinates:], strict=True)),
+        )
+
+    def has_limits(self, block: Block) -> bool:
+        """Whether a block has finite limits."""
+        return block in self._limits
+
+    def limited(self, block: Block, values: Tensor) -> Tensor:
+        """Return a block's values moved onto its limits, if it has any."""
+        if not self.has_limits(block):
+            return values
+        low, high = (limit.reshape(values.shape) for limit in self._limits[block])
+        return values.clamp(low, high)
+
     @torch.no_grad()
     def project(self) -> None:
         """Move physics parameters that are beyond their limits onto them."""
-        for values, low, high in self._limits:
+        for block, (low, high) in self._limits.items():
+            values = block.view(self.flat)
             torch.clamp(values, low, high, out=values)
 
     @contextlib.contextmanager
@@ -195,8 +224,8 @@ class Members:
 
     def clear_stopped(self) -> None:
         """Set the gradients of stopped members to zero."""
-        if self._stopped is not None:
-            self.gradient.masked_fill_(self._stopped, 0.0)
+        if self.stopped_elements is not None:
+            self.gradient.masked_fill_(self.stopped_elements, 0.0)
 
     @torch.no_grad()
     def drop_non_finite(self) -> Tensor:
@@ -210,7 +239,7 @@ class Members:
     def stop(self, stopped: Tensor) -> None:
         """Set the gradients of these members to zero from now on, even for a non-finite loss."""
         self.stopped = stopped
-        self._stopped = self.per_parameter(stopped).bool()
+        self.stopped_elements = self.per_parameter(stopped).bool()
 
     def finite(self) -> Tensor:
         """Return which members have only finite parameters: bool of shape (n_members,)."""

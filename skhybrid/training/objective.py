@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.model.batch import Batch, select_rows
+from skhybrid.model.dropout import has_random_layers
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.direct_gradient import DirectGradient
@@ -40,8 +41,6 @@ class Objective:
         Member axis of the features, as ``in_dims`` of ``torch.vmap``; None means no such axis.
     member_constants : dict, default=None
         Scales and initial θ of every member, stacked, if they differ.
-    compile : bool, default=False
-        Whether to compile the loss and its gradient with ``torch.compile``.
     """
 
     def __init__(
@@ -53,11 +52,8 @@ class Objective:
         weight_per_member: bool = False,
         row_axes: int | tuple | None = None,
         member_constants: dict | None = None,
-        compile: bool = False,
     ) -> None:
-        in_part = hybrid.compiled() if compile else None
-        self._compile = compile
-        self.hybrid = hybrid if in_part is None else in_part
+        self.hybrid = hybrid
         self.members = members
         self._penalties = penalties.on_contribution
         penalty_weights = [getattr(penalties, name) for name in self._penalties]
@@ -70,9 +66,8 @@ class Objective:
         self._constants = member_constants
         self._loss = self._penalised_loss if self._penalties else self._data_loss
         self._training_loss = self._over_members(self._loss)
-        if compile and in_part is None:
-            self._training_loss = torch.compile(self._training_loss, dynamic=False)
         self._evaluation_loss = self._over_members(self._data_loss)
+        self._is_serial = False
         self._direct: DirectGradient | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -109,6 +104,28 @@ class Objective:
         losses = self(batch)
         self.members.backward(losses, keep=keep)
         return losses.detach()
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether gradients are taken without autograd for the network."""
+        return self._direct is not None
+
+    def whole_loss(self) -> Callable[..., Tensor] | None:
+        """Return the losses as a function of coordinates, weights and :meth:`arguments`.
+
+        None if torch cannot record it: members are evaluated one by one, gradients come from an
+        adjoint equation, solvers choose their steps, or layers draw random numbers.
+        """
+        hybrid = self.hybrid
+        if self._is_serial or not (hybrid.allows_vmap and hybrid.differentiable):
+            return None
+        if hybrid.network is not None and has_random_layers(hybrid.network):
+            return None
+        return self._over_members(self._loss)
+
+    def arguments(self, batch: Batch) -> tuple:
+        """Return the arguments of the loss after coordinates and weights."""
+        return self._arguments(batch)[2:]
 
     def weighted_rows(
         self, data: Batch | PerMemberBatches
@@ -188,7 +205,7 @@ class Objective:
             )
             return
         penalised = self._loss != self._data_loss
-        if self.hybrid.allows_members_as_rows and not penalised and not self._compile:
+        if self.hybrid.allows_members_as_rows and not penalised:
             self._use_rows_if_same(batch, expected)
 
     def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
@@ -214,9 +231,7 @@ class Objective:
 
     def _use_direct_gradient(self, as_rows: MembersAsRows | None) -> None:
         """Take gradients without autograd for the network from now on, if that is possible."""
-        if self._penalties or self._compile:
-            return
-        if DirectGradient.possible(self.hybrid, self.members):
+        if not self._penalties and DirectGradient.possible(self.hybrid, self.members):
             self._direct = DirectGradient(self.hybrid, self.members, as_rows)
 
     def _losses_and_gradient(
@@ -229,6 +244,7 @@ class Objective:
 
     def _go_one_by_one(self) -> None:
         """Evaluate the members one by one from now on."""
+        self._is_serial = True
         self._training_loss = self._one_by_one(self._loss)
         self._evaluation_loss = self._one_by_one(self._data_loss)
 

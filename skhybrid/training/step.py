@@ -7,8 +7,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from skhybrid.exceptions import CompilationWarning
 from skhybrid.model.batch import Batch
+from skhybrid.model.out_of_memory import is_out_of_memory
+from skhybrid.model.user_code import reason
+from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.adam import Adam
+from skhybrid.training.compiled_step import CompiledStep, compiles
 from skhybrid.training.members import (
     ALL,
     BIAS,
@@ -45,6 +50,13 @@ class Step:
         moves_physics = self.sam is not None and self.sam.moves_physics
         self._learns_physics = moves_physics or bool((config.physics_learning_rate != 0).any())
         self._roles = [role for role in ALL if role != PHYSICS or self._learns_physics]
+        self._must_compile = config.compile is True
+        self.compiled = None
+        schedule, whole_loss = config.schedule, objective.whole_loss()
+        n_steps = schedule.n_epochs * schedule.n_batches
+        if whole_loss is not None and compiles(config.compile, n_steps):
+            l2 = config.penalties.l2 if bool((config.penalties.l2 != 0).any()) else None
+            self.compiled = CompiledStep(whole_loss, members, self.adam, self.sam, l2)
         members.gradient.zero_()  # gradients that no step needs stay zero
 
     def epoch(self, data: Batch | PerMemberBatches, schedule: Schedule) -> Tensor:
@@ -62,6 +74,13 @@ class Step:
 
     def __call__(self, batch: Batch, decay: float) -> tuple[Tensor, Tensor]:
         """Make one step; return the loss of every member, and whether its gradient was finite."""
+        if self.compiled is not None:
+            try:
+                return self.compiled(self.objective.arguments(batch), decay)
+            except Exception as error:
+                if self.compiled.has_run or is_out_of_memory(error):
+                    raise
+                self._go_on_without_compiler(error)
         gradient = partial(self.objective.gradient, batch, learns_physics=self._learns_physics)
         if self.sam is None:
             losses = gradient(self._roles)
@@ -75,6 +94,16 @@ class Step:
         self.adam.step(self.members.gradient, decay)
         self.members.project()
         return losses, finite
+
+    def _go_on_without_compiler(self, error: Exception) -> None:
+        """Make steps without compilation from now on; warn if the user asked for compilation."""
+        self.compiled = None
+        if self._must_compile:
+            warn(
+                "The steps could not be compiled, so the fit goes on without (compile=False does "
+                f"the same without this warning). {reason(error)}",
+                CompilationWarning,
+            )
 
     def stop(self, stopped: Tensor) -> None:
         """Hold the parameters of these members from now on."""
