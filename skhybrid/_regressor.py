@@ -158,9 +158,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     n_threads : int or None, default=None
         Threads of torch during ``fit`` and ``predict``. None is one, the fastest for networks and
         minibatches of the usual size. At most 16 for each CPU core.
-    compile : bool, default=False
-        Whether to compile loss and gradient with ``torch.compile``. It needs a C++ compiler and
-        some ten seconds, and pays for long fits of large models.
+    compile : bool or "auto", default=False
+        Whether to compile the steps of the training with ``torch.compile``. It needs a C++
+        compiler. Steps of a single fit then take about half as long; the first fit of a model waits
+        about 20 seconds, and a later process, for which torch keeps the code on disk, three. The
+        default is False, because rounding differs. "auto" compiles phases of at least 60,000 steps
+        if there is a compiler. The attribute ``compiled_`` says what was done. Models that torch
+        cannot record are not compiled: physics that branches on its data, adaptive and stiff
+        solvers, and networks with dropout.
     checkpoint : str, path or None, default=None
         Folder in which ``fit`` keeps the state of its training while it runs, so that the same call
         goes on if it was killed, and ends with the same result. The files are removed when the fit
@@ -188,6 +193,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     loss_curve_ : list of float
         Mean loss over the minibatches, penalties included, in every epoch of both phases. For
         ``nn=None`` the loss at every evaluation.
+    compiled_ : bool
+        Whether steps were compiled, in one phase at least. False with ``compile=True`` means that
+        the model cannot be compiled, or that the compiler failed, which a warning tells.
     n_iter_ : int
         Epochs of both phases. For ``nn=None`` evaluations of the physics.
     restarts_ : list of dict
@@ -229,6 +237,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     CheckpointWarning
         If a checkpoint could not be written, or belongs to another fit or is damaged. The fit goes
         on without it.
+    CompilationWarning
+        If the steps cannot be compiled, and ``compile=True``. The fit goes on without.
     CollapseWarning
         If the network's or the physics' part explains nothing.
     ColumnBindingWarning

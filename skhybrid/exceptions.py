@@ -54,6 +54,10 @@ class DataNotAvailableError(OSError):
     """A data set is not in the data folder and cannot be downloaded."""
 
 
+class CompilationWarning(RuntimeWarning):
+    """The steps of a fit could not be compiled; the fit goes on without."""
+
+
 class CheckpointError(OSError):
     """The folder for checkpoints cannot be created or written."""
 

@@ -187,6 +187,7 @@ def finish_fit(
         coordinates=result.coordinates,
         loss=result.loss,
         loss_curve=result.loss_curve,
+        compiled=result.compiled,
         n_iter=len(result.loss_curve),
         restarts=_restarts(hybrid, result, prepared.starts),
         trajectory_info=prepared.trajectory_info,

@@ -53,6 +53,8 @@ class Fitted:
     free_run_losses : dict of str to float, or None
         Mean squared errors of whole rollouts over the training trajectories, in units of the
         target's variance: "hybrid" and "physics" alone.
+    compiled : bool
+        Whether steps of the training were compiled.
     """
 
     hybrid: Hybrid
@@ -68,6 +70,7 @@ class Fitted:
     drift: dict[str, float | np.ndarray] | None = None
     window: int | None = None
     free_run_losses: dict[str, float] | None = None
+    compiled: bool = False
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -98,6 +101,7 @@ class Fitted:
             "n_iter_": self.n_iter,
             "restarts_": self.restarts,
             "physics_share_": self.physics_share,
+            "compiled_": self.compiled,
         }
         if isinstance(self.hybrid, Dynamics) and self.hybrid.step is not None:
             counts = self.hybrid.solver_steps.counts

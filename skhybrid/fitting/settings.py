@@ -71,7 +71,7 @@ class FitSettings:
     dtype: torch.dtype
     device: torch.device
     n_threads: int | None
-    compile: bool
+    compile: bool | str
     checkpoint: str | os.PathLike | None
     random_state: int | np.random.RandomState | None
     verbose: int
@@ -149,7 +149,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "dtype": [StrOptions({"float32", "float64"})],
     "device": [str, torch.device],
     "n_threads": [Interval(Integral, 1, None, closed="left"), None],
-    "compile": ["boolean"],
+    "compile": ["boolean", StrOptions({"auto"})],
     "checkpoint": [str, os.PathLike, None],
     "random_state": ["random_state"],
     "verbose": ["verbose"],

@@ -37,7 +37,7 @@ class _OwnDraws:
     def forward(self, inputs: Tensor) -> Tensor:
         """Drop units of the inputs in training; outside of a fit, as torch does."""
         draws = current_draws()
-        if not self.training or draws is None or torch.compiler.is_compiling():
+        if not self.training or draws is None:
             return super().forward(inputs)
         numbers = torch.rand(
             self._mask_shape(inputs),
@@ -112,3 +112,8 @@ def use_own_dropout(network: nn.Module) -> None:
     for layer in network.modules():
         if type(layer) in _OWN:
             layer.__class__ = _OWN[type(layer)]
+
+
+def has_random_layers(network: nn.Module) -> bool:
+    """Whether a network has dropout layers."""
+    return any(isinstance(layer, nn.modules.dropout._DropoutNd) for layer in network.modules())

@@ -22,7 +22,7 @@ class Dynamics(Rollouts):
     Attributes
     ----------
     physics, space, network, structure, scales, network_columns, layout, reads_time
-    compiled_step, chosen_steps
+    chosen_steps
         As for :class:`~skhybrid.model.rollouts.Rollouts`.
     n_first_states : int
         Number of learned first states.

@@ -190,10 +190,6 @@ class Hybrid:
         """Number of spatial axes: none for tables."""
         return 0
 
-    def compiled(self) -> Hybrid | None:
-        """Return the same model with a compiled part; None: the caller compiles all of it."""
-        return None
-
     def with_input_range(self, inputs: Tensor) -> Hybrid:
         """Return the same model with the range of these standardised network inputs."""
         low, high = inputs.amin(dim=0), inputs.amax(dim=0)

@@ -28,19 +28,16 @@ class Rollouts(RightHandSide):
     ----------
     physics, space, network, structure, scales, network_columns, layout, reads_time
         As for :class:`~skhybrid.model.right_hand_side.RightHandSide`.
-    compiled_step : callable or None
-        A compiled step of the solver; None uses the step in :mod:`skhybrid.model.solvers`.
     chosen_steps : SolverSteps or None
         Steps that a fit has chosen; None uses the number that the user gave.
     """
 
-    compiled_step: Callable | None = field(default=None, kw_only=True)
     chosen_steps: SolverSteps | None = field(default=None, kw_only=True)
 
     @property
     def step(self) -> Callable | None:
         """One step of a fixed-step solver; None for torchdiffeq's methods."""
-        return self.compiled_step or FIXED_STEP.get(self.structure.method)
+        return FIXED_STEP.get(self.structure.method)
 
     @property
     def allows_vmap(self) -> bool:
@@ -64,15 +61,6 @@ class Rollouts(RightHandSide):
     def batching_key(self) -> Hashable:
         """Return the layout and the number of steps between observations."""
         return (super().batching_key(), self.solver_steps.counts)
-
-    def compiled(self) -> Rollouts:
-        """Return the same model with one compiled step of its solver.
-
-        The loop over the steps stays in Python: compilation of a whole rollout takes minutes.
-        """
-        if self.step is None:
-            return self
-        return replace(self, compiled_step=torch.compile(self.step, dynamic=False))
 
     def rollout(
         self,

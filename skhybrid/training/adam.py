@@ -40,30 +40,72 @@ class Adam:
         self.learning_rate = learning_rate
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.n_steps = 0
-        self._mean = torch.zeros_like(parameters)
-        self._square = torch.zeros_like(parameters)
-        self._denominator = torch.zeros_like(parameters)
-        self._update = torch.zeros_like(parameters)
+        self.mean = torch.zeros_like(parameters)
+        self.square = torch.zeros_like(parameters)
+        self._move = torch.zeros_like(parameters)
+        self._step = torch.zeros((), dtype=torch.float32, device=parameters.device)
 
     @torch.no_grad()
     def step(self, gradient: Tensor, decay: float = 1.0) -> None:
         """Move the parameters against the gradient; ``decay`` multiplies the learning rates."""
         self.n_steps += 1
-        mean_correction = 1.0 - self.beta1**self.n_steps
-        square_correction = 1.0 - self.beta2**self.n_steps
-        self._mean.lerp_(gradient, 1.0 - self.beta1)
-        self._square.mul_(self.beta2).addcmul_(gradient, gradient, value=1.0 - self.beta2)
-        torch.sqrt(self._square, out=self._denominator)
-        self._denominator.mul_(1.0 / math.sqrt(square_correction)).add_(self.epsilon)
-        torch.mul(self._mean, self.learning_rate, out=self._update)
-        self.parameters.addcdiv_(self._update, self._denominator, value=-decay / mean_correction)
+        self._step.fill_(self.n_steps)
+        self._move.zero_()
+        # torch's fused kernel takes one learning rate, so it moves a zero by the rate of one. It
+        # takes a third of the time of its nine operations.
+        torch._fused_adam_(
+            [self._move],
+            [gradient],
+            [self.mean],
+            [self.square],
+            [],
+            [self._step],
+            lr=1.0,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            weight_decay=0.0,
+            eps=self.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+        self.parameters.addcmul_(self._move, self.learning_rate, value=decay)
+
+    def factors(self, decay: float) -> tuple[float, float]:
+        """Return the factors of the learning rates and of the root of the second moment.
+
+        They correct the moments for their start at zero, in the step that was counted last.
+        """
+        mean, square = (1.0 - beta**self.n_steps for beta in (self.beta1, self.beta2))
+        return decay / mean, 1.0 / math.sqrt(square)
+
+    def moved(
+        self,
+        parameters: Tensor,
+        mean: Tensor,
+        square: Tensor,
+        gradient: Tensor,
+        rates: Tensor,
+        factors: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return parameters and moments after a step, as a function without side effects.
+
+        Parameters
+        ----------
+        parameters, mean, square, gradient, rates : Tensor of shape (n_parameters,)
+        factors : Tensor of shape (2,)
+            Those of :meth:`factors`.
+        """
+        mean = torch.lerp(mean, gradient, 1.0 - self.beta1)
+        square = self.beta2 * square + (1.0 - self.beta2) * gradient * gradient
+        root = square.sqrt() * factors[1] + self.epsilon
+        return parameters - factors[0] * rates * mean / root, mean, square
 
     def state(self) -> dict[str, Any]:
         """Return the number of steps, the moments and the learning rates."""
         return {
             "n_steps": self.n_steps,
-            "mean": self._mean,
-            "square": self._square,
+            "mean": self.mean,
+            "square": self.square,
             "learning_rate": self.learning_rate,
         }
 
@@ -71,19 +113,19 @@ class Adam:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a state."""
         self.n_steps = state["n_steps"]
-        self._mean.copy_(state["mean"])
-        self._square.copy_(state["square"])
+        self.mean.copy_(state["mean"])
+        self.square.copy_(state["square"])
         self.learning_rate.copy_(state["learning_rate"])
 
     @torch.no_grad()
     def forget(self, chosen: Tensor) -> None:
         """Set the learning rates and the moments of the chosen elements to zero."""
-        for state in (self._mean, self._square, self.learning_rate):
+        for state in (self.mean, self.square, self.learning_rate):
             state.masked_fill_(chosen, 0.0)
 
     @torch.no_grad()
     def start_again(self, chosen: Tensor, factor: Tensor) -> None:
         """Set the moments of the chosen elements to zero; multiply all learning rates."""
-        for state in (self._mean, self._square):
+        for state in (self.mean, self.square):
             state.masked_fill_(chosen, 0.0)
         self.learning_rate.mul_(factor)

@@ -100,6 +100,7 @@ def results_of_fit(results: MemberResults, fit: slice) -> MemberResults:
         stopped_epoch=stopped,
         n_epochs=n_epochs,
         kept_epoch=results.kept_epoch[fit],
+        compiled=results.compiled,
     )
 
 

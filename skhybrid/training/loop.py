@@ -185,6 +185,7 @@ class _Run:
             stopped_epoch=[min(stop, n_epochs) for stop in guard.stopped_epoch],
             n_epochs=n_epochs,
             kept_epoch=kept_epoch,
+            compiled=self.step.compiled is not None and self.step.compiled.has_run,
         )
 
 
@@ -199,5 +200,4 @@ def _objective(problem: Problem, members: Members, config: TrainingConfig) -> Ob
         weight_per_member=data.weight is not None if per_member else data.weight_per_member,
         row_axes=data.row_axes if per_member else None,
         member_constants=problem.member_constants,
-        compile=config.compile,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -81,6 +82,8 @@ class Members:
         ``flat`` as it was halfway through training.
     stopped : Tensor of bool, shape (n_members,)
         Which members are held where they are.
+    stopped_elements : Tensor of bool, in the shape of ``flat``, or None
+        The parameters of stopped members; None if no member was ever stopped.
     """
 
     def __init__(
@@ -132,12 +135,13 @@ class Members:
         self.leaves = [*self.coordinates.values(), *self.weights.values()]
         self.midway: Tensor | None = None
         self.stopped = torch.zeros(self.n_members, dtype=torch.bool, device=self.flat.device)
-        self._stopped: Tensor | None = None
+        self.stopped_elements: Tensor | None = None
+        self._all_members = torch.ones_like(self.stopped)
         self._limits = self._limits_of_blocks(limits or [])
 
-    def _limits_of_blocks(self, limits: Sequence[Limits]) -> list[tuple[Tensor, Tensor, Tensor]]:
-        """Return the values of every block that has a finite limit, with its limits."""
-        found = []
+    def _limits_of_blocks(self, limits: Sequence[Limits]) -> dict[Block, tuple[Tensor, Tensor]]:
+        """Return the limits of every block that has finite ones."""
+        found = {}
         for block in self.blocks if limits else ():
             if block.role != PHYSICS or block.name not in limits[0]:
                 continue
@@ -146,13 +150,46 @@ class Members:
                 for side in (0, 1)
             )
             if bool(torch.isfinite(low).any() | torch.isfinite(high).any()):
-                found.append((block.view(self.flat), low.to(self.flat), high.to(self.flat)))
+                found[block] = low.to(self.flat), high.to(self.flat)
         return found
+
+    def gradient_of(self, name: str) -> Tensor:
+        """Return the gradient of a parameter tensor, as a view of :attr:`gradient`."""
+        block = next(block for block in self.blocks if block.name == name)
+        like = self.coordinates.get(name, self.weights.get(name))
+        return self.gradient[block.start : block.stop].view(like.shape)
+
+    def tensors_of(self, flat: Tensor) -> list[Tensor]:
+        """Return the parameter tensors in another flat vector, as views of it."""
+        return [
+            flat[block.start : block.stop].view(leaf.shape)
+            for block, leaf in zip(self.blocks, self.leaves, strict=True)
+        ]
+
+    def by_name(self, tensors: Sequence[Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return such tensors as coordinates and weights by name."""
+        n_coordinates = len(self.coordinates)
+        return (
+            dict(zip(self.coordinates, tensors[:n_coordinates], strict=True)),
+            dict(zip(self.weights, tensors[n_coordinates:], strict=True)),
+        )
+
+    def has_limits(self, block: Block) -> bool:
+        """Whether a block has finite limits."""
+        return block in self._limits
+
+    def limited(self, block: Block, values: Tensor) -> Tensor:
+        """Return a block's values moved onto its limits, if it has any."""
+        if not self.has_limits(block):
+            return values
+        low, high = (limit.reshape(values.shape) for limit in self._limits[block])
+        return values.clamp(low, high)
 
     @torch.no_grad()
     def project(self) -> None:
         """Move physics parameters that are beyond their limits onto them."""
-        for values, low, high in self._limits:
+        for block, (low, high) in self._limits.items():
+            values = block.view(self.flat)
             torch.clamp(values, low, high, out=values)
 
     @contextlib.contextmanager
@@ -178,36 +215,31 @@ class Members:
         """
         kept = [block.view(self.gradient).clone() for block in self.blocks if block.role == keep]
         loss = losses if losses.ndim == 0 else losses.sum()
-        try:
-            gradients = torch.autograd.grad(loss, self.leaves, materialize_grads=True)
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise
-            raise TrainingError(
-                f"The gradient of the loss failed: {reason(error)} Operations in place in the "
-                "physics, nn, structure or observe are a usual cause: write a = a + b instead of "
-                "a += b."
-            ) from error
-        torch.cat([gradient.reshape(-1) for gradient in gradients], out=self.gradient)
+        found = gradients(loss, self.leaves)
+        torch.cat([gradient.reshape(-1) for gradient in found], out=self.gradient)
         for block in self.blocks if kept else ():
             if block.role == keep:
                 block.view(self.gradient).copy_(kept.pop(0))
-        if self._stopped is not None:
-            self.gradient.masked_fill_(self._stopped, 0.0)
+        self.clear_stopped()
+
+    def clear_stopped(self) -> None:
+        """Set the gradients of stopped members to zero."""
+        if self.stopped_elements is not None:
+            self.gradient.masked_fill_(self.stopped_elements, 0.0)
 
     @torch.no_grad()
     def drop_non_finite(self) -> Tensor:
         """Set non-finite gradients of members to zero; return which members have finite ones."""
-        finite = torch.isfinite(self.gradient.sum())
-        if not bool(finite):
-            finite = self._all_finite(self.gradient)
-            self.gradient.masked_fill_(self.per_parameter(~finite).bool(), 0.0)
+        if math.isfinite(float(self.gradient.sum())):
+            return self._all_members
+        finite = self._all_finite(self.gradient)
+        self.gradient.masked_fill_(self.per_parameter(~finite).bool(), 0.0)
         return finite
 
     def stop(self, stopped: Tensor) -> None:
         """Set the gradients of these members to zero from now on, even for a non-finite loss."""
         self.stopped = stopped
-        self._stopped = self.per_parameter(stopped).bool()
+        self.stopped_elements = self.per_parameter(stopped).bool()
 
     def finite(self) -> Tensor:
         """Return which members have only finite parameters: bool of shape (n_members,)."""
@@ -287,6 +319,28 @@ class Members:
         if self.n_members == 1:
             return {name: tensor.detach().clone() for name, tensor in tensors.items()}
         return {name: tensor.detach()[member].clone() for name, tensor in tensors.items()}
+
+
+def gradients(
+    output: Tensor, leaves: Sequence[Tensor], of_output: Tensor | None = None
+) -> tuple[Tensor, ...]:
+    """Return the gradients of the leaves by autograd, from that of the output.
+
+    Raises
+    ------
+    TrainingError
+        If autograd fails.
+    """
+    try:
+        return torch.autograd.grad(output, leaves, of_output, materialize_grads=True)
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise
+        raise TrainingError(
+            f"The gradient of the loss failed: {reason(error)} Operations in place in the "
+            "physics, nn, structure or observe are a usual cause: write a = a + b instead of "
+            "a += b."
+        ) from error
 
 
 def _network_role(network: nn.Module, name: str, parameter: Tensor) -> str:

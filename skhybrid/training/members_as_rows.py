@@ -82,13 +82,10 @@ class MembersAsRows:
         weight : Tensor or None
             Weights of the shape of y, or with a leading member axis.
         """
-        n_rows = y.shape[1 if self._rows_per_member else 0]
-        flatten = self._flattened if self._rows_per_member else self._repeated
-        x = type(x)(*map(flatten, x)) if isinstance(x, tuple) else flatten(x)
-        hybrid = self._rowwise_model(n_rows)
+        x, hybrid = self.rows_and_model(x, y)
         prediction, _ = hybrid.evaluate(x, coordinates, weights, bounded=True)
-        error = prediction.unflatten(0, (self.n_members, n_rows)) - y
-        square = (error * self._inverse_unit(error)).square()
+        error = prediction.unflatten(0, (self.n_members, -1)) - y
+        square = (error * self.inverse_unit(error)).square()
         if weight is not None:
             square = square * weight
         return square.flatten(1).mean(dim=1)
@@ -99,7 +96,19 @@ class MembersAsRows:
         copied._rows_per_member = True
         return copied
 
-    def _inverse_unit(self, error: Tensor) -> Tensor:
+    def rows_and_model(self, x: Tensor | tuple, y: Tensor) -> tuple[Tensor | tuple, Hybrid]:
+        """Return the rows of all members as one batch, and the model for these rows.
+
+        Parameters
+        ----------
+        x, y : Tensor or tuple, and Tensor
+            Rows and targets of a minibatch.
+        """
+        flatten = self._flattened if self._rows_per_member else self._repeated
+        x = type(x)(*map(flatten, x)) if isinstance(x, tuple) else flatten(x)
+        return x, self._rowwise_model(y.shape[1 if self._rows_per_member else 0])
+
+    def inverse_unit(self, error: Tensor) -> Tensor:
         """Return the inverse standard deviation of the target, broadcastable with the errors."""
         scale = self._inverse_scale
         if not self._has_constants:

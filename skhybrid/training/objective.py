@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.model.batch import Batch, select_rows
+from skhybrid.model.dropout import has_random_layers
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn, warnings_caught
-from skhybrid.training.members import Members
+from skhybrid.training.direct_gradient import DirectGradient
+from skhybrid.training.members import ALL, Members
 from skhybrid.training.members_as_rows import MembersAsRows, agree
 from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
 from skhybrid.training.penalties import ON_CONTRIBUTION, Penalties
@@ -39,8 +42,6 @@ class Objective:
         Member axis of the features, as ``in_dims`` of ``torch.vmap``; None means no such axis.
     member_constants : dict, default=None
         Scales and initial θ of every member, stacked, if they differ.
-    compile : bool, default=False
-        Whether to compile the loss and its gradient with ``torch.compile``.
     """
 
     def __init__(
@@ -52,11 +53,8 @@ class Objective:
         weight_per_member: bool = False,
         row_axes: int | tuple | None = None,
         member_constants: dict | None = None,
-        compile: bool = False,
     ) -> None:
-        in_part = hybrid.compiled() if compile else None
-        self._compile = compile
-        self.hybrid = hybrid if in_part is None else in_part
+        self.hybrid = hybrid
         self.members = members
         self._penalties = penalties.on_contribution
         penalty_weights = [getattr(penalties, name) for name in self._penalties]
@@ -69,18 +67,77 @@ class Objective:
         self._constants = member_constants
         self._loss = self._penalised_loss if self._penalties else self._data_loss
         self._training_loss = self._over_members(self._loss)
-        if compile and in_part is None:
-            self._training_loss = torch.compile(self._training_loss, dynamic=False)
         self._evaluation_loss = self._over_members(self._data_loss)
+        self._is_serial = False
+        self._direct: DirectGradient | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
         """Return the loss of every member, of shape (n_members,), or () for a single one."""
-        return self.with_data_losses(batch)[0]
+        return self._with_data_losses(*self._arguments(batch))[0]
 
-    def with_data_losses(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _with_data_losses(self, *arguments: Any) -> tuple[Tensor, Tensor]:
         """Return the loss of every member, and its part without penalties."""
-        found = self._training_loss(*self._arguments(batch))
+        return self._in_parts(self._training_loss(*arguments))
+
+    def _in_parts(self, found: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the losses, and the losses without penalties, from what a loss function found."""
         return found.unbind(-1) if self._penalties else (found, found)
+
+    def gradient(
+        self,
+        batch: Batch,
+        roles: Collection[str] = ALL,
+        *,
+        again: bool = False,
+        learns_physics: bool = True,
+        keep: str | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Write every member's gradient into the members; return losses, and without penalties.
+
+        Parameters
+        ----------
+        batch : Batch
+        roles : collection of str, default=ALL
+            Roles of the blocks whose gradients are needed; others may have any finite value.
+        again : bool, default=False
+            Whether batch and physics parameters are the same as in the last call.
+        learns_physics : bool, default=True
+            Whether a call for this batch may ask for gradients of the physics parameters.
+        keep : str, default=None
+            Blocks of this role keep their current gradient.
+        """
+        if self._direct is not None:
+            if self.members.n_members == 1 and self._weight_per_member:
+                batch = batch._replace(weight=batch.weight[0])
+            losses = self._direct(batch, roles, again=again, learns_physics=learns_physics)
+            return losses, losses
+        losses, data_losses = self._with_data_losses(*self._arguments(batch))
+        self.members.backward(losses, keep=keep)
+        return losses.detach(), data_losses.detach()
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether gradients are taken without autograd for the network."""
+        return self._direct is not None
+
+    def whole_loss(self) -> Callable[..., tuple[Tensor, Tensor]] | None:
+        """Return the losses as a function of coordinates, weights and :meth:`arguments`.
+
+        The function returns the losses, and the losses without penalties. None if torch cannot
+        record it: members are evaluated one by one, gradients come from an adjoint equation,
+        solvers choose their steps, or layers draw random numbers.
+        """
+        hybrid = self.hybrid
+        if self._is_serial or not (hybrid.allows_vmap and hybrid.differentiable):
+            return None
+        if hybrid.network is not None and has_random_layers(hybrid.network):
+            return None
+        whole = self._over_members(self._loss)
+        return lambda *arguments: self._in_parts(whole(*arguments))
+
+    def arguments(self, batch: Batch) -> tuple:
+        """Return the arguments of the loss after coordinates and weights."""
+        return self._arguments(batch)[2:]
 
     def weighted_rows(
         self, data: Batch | PerMemberBatches
@@ -139,6 +196,8 @@ class Objective:
             If ``torch.vmap`` fails.
         """
         if self.members.n_members == 1:
+            if self._constants is None and not self._rows_per_member:
+                self._use_direct_gradient(None)
             return
         if not self.hybrid.allows_vmap:
             self._go_one_by_one()
@@ -158,7 +217,7 @@ class Objective:
             )
             return
         penalised = self._loss != self._data_loss
-        if self.hybrid.allows_members_as_rows and not penalised and not self._compile:
+        if self.hybrid.allows_members_as_rows and not penalised:
             self._use_rows_if_same(batch, expected)
 
     def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
@@ -179,7 +238,13 @@ class Objective:
                     continue
                 if agree(found, expected, self.members.blocks):
                     self._training_loss = self._evaluation_loss = as_rows
+                    self._use_direct_gradient(as_rows)
                     return
+
+    def _use_direct_gradient(self, as_rows: MembersAsRows | None) -> None:
+        """Take gradients without autograd for the network from now on, if that is possible."""
+        if not self._penalties and DirectGradient.possible(self.hybrid, self.members):
+            self._direct = DirectGradient(self.hybrid, self.members, as_rows)
 
     def _with_gradient(self, losses: Tensor) -> tuple[Tensor, Tensor]:
         """Return the losses and the flat gradient of all members."""
@@ -188,6 +253,7 @@ class Objective:
 
     def _go_one_by_one(self) -> None:
         """Evaluate the members one by one from now on."""
+        self._is_serial = True
         self._training_loss = self._one_by_one(self._loss)
         self._evaluation_loss = self._one_by_one(self._data_loss)
 

@@ -66,8 +66,8 @@ class TrainingConfig:
         When to stop by the validation loss; None means never.
     keep_best : {None, "each", "together"}
         Which parameters to keep; see :class:`~skhybrid.training.early_stopping.BestKeeper`.
-    compile : bool
-        Whether to compile the loss with ``torch.compile``.
+    compile : bool or "auto"
+        Whether to compile the steps; see :func:`~skhybrid.training.compiled_step.compiles`.
     seed : int
         Seed of the minibatches.
     """
@@ -82,7 +82,7 @@ class TrainingConfig:
     perturb: str = "nn"
     patience: Patience | None = None
     keep_best: str | None = None
-    compile: bool = False
+    compile: bool | str = False
     seed: int = 0
 
 

@@ -36,6 +36,8 @@ class Radius:
     ----------
     values : Tensor of shape (n_members,)
         The current radii. :meth:`update` changes them in place.
+    mean : Tensor of shape (n_members,)
+        The moving averages.
     varies : bool
         Whether any radius changes, so that :meth:`update` has to be called.
     """
@@ -44,7 +46,7 @@ class Radius:
         self.base = base
         self.values = base.clone()
         self.varies = bool(follows_noise.any())
-        self._mean = torch.ones_like(base)
+        self.mean = torch.ones_like(base)
         # Members with a constant radius have a weight of zero: their mean stays at one.
         self._weight = follows_noise.to(base) * min(1.0, 1.0 / (AVERAGED_PART * max(1, n_steps)))
         self._scale = torch.full_like(base, FULL_RADIUS_ERROR**-2)
@@ -63,18 +65,24 @@ class Radius:
         """
         torch.mul(losses, self._scale, out=self._part)
         torch.fmin(self._part, self._one, out=self._part)  # 1 for NaN, too
-        self._mean.lerp_(self._part, self._weight)
-        torch.sqrt(self._mean, out=self.values)
+        self.mean.lerp_(self._part, self._weight)
+        torch.sqrt(self.mean, out=self.values)
         self.values.clamp_(min=decay * decay).mul_(self.base)
+
+    def after(self, mean: Tensor, losses: Tensor, decay: Tensor) -> tuple[Tensor, Tensor]:
+        """Return radii and moving averages after a step; :meth:`update` without side effects."""
+        part = torch.fmin(losses.reshape(self.base.shape) * self._scale, self._one)
+        mean = torch.lerp(mean, part, self._weight)
+        return torch.maximum(mean.sqrt(), decay * decay) * self.base, mean
 
     def start_again(self, chosen: Tensor) -> None:
         """Forget the losses of the chosen members."""
-        self._mean.masked_fill_(chosen, 1.0)
+        self.mean.masked_fill_(chosen, 1.0)
 
     def state(self) -> Tensor:
         """Return the moving averages."""
-        return self._mean
+        return self.mean
 
     def restore(self, state: Tensor) -> None:
         """Go on from a state."""
-        self._mean.copy_(state)
+        self.mean.copy_(state)

@@ -60,16 +60,8 @@ def _draws_globally(fit: Fit) -> bool:
         with torch.no_grad(), warnings_caught():
             problem.hybrid.evaluate(x, start.coordinates, start.weights, bounded=True)
 
-    if fit.config.compile and _has_random_layers(fit):
-        return True
     try:
         with drawing(0):
             return draws_globally(evaluate)
     except (RuntimeError, ValueError, IndexError):  # training raises it too, and reports it
         return False
-
-
-def _has_random_layers(fit: Fit) -> bool:
-    """Whether a network has dropout layers; compiled, they draw from torch's global generators."""
-    layers = fit.problem.hybrid.network.modules()
-    return any(isinstance(layer, torch.nn.modules.dropout._DropoutNd) for layer in layers)

@@ -66,6 +66,8 @@ class MemberResults:
         Number of epochs that were run.
     kept_epoch : list of int
         Epoch of the kept parameters (0 is the start).
+    compiled : bool
+        Whether the steps were compiled.
     """
 
     status: list[Status]
@@ -75,6 +77,7 @@ class MemberResults:
     stopped_epoch: list[int] = field(default_factory=list)
     n_epochs: int = 0
     kept_epoch: list[int] = field(default_factory=list)
+    compiled: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,11 @@ class FitResult:
     refinement: MemberResults | None = None
     explained: ExplainedVariance | None = None
     error: Exception | None = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the steps of a phase were compiled."""
+        return any(each is not None and each.compiled for each in (self.restarts, self.refinement))
 
     @classmethod
     def of_error(cls, error: Exception) -> FitResult:

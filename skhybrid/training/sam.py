@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Members
+from skhybrid.training.members import BIAS, PHYSICS, WEIGHT, Block, Members
 
 # Keeps the direction defined for a gradient of exactly zero.
 TINY = 1e-12
@@ -33,6 +36,13 @@ class SAM:
     perturb : {"nn", "all"}
         Whether only the network moves, or also the scaled physics parameters z. With "layer" a
         physics parameter moves by ρ in z, which is ρ times its scale.
+
+    Attributes
+    ----------
+    rho : Tensor of shape (n_members, 1)
+        May be set before every step.
+    roles : tuple of str
+        Roles of the blocks whose gradients ε depends on.
     """
 
     def __init__(self, members: Members, rho: Tensor, perturbation: str, perturb: str) -> None:
@@ -42,22 +52,34 @@ class SAM:
         roles = [WEIGHT] if perturbation == "layer" else [WEIGHT, BIAS]
         if perturb == "all":
             roles.append(PHYSICS)
-        blocks = [block for block in members.blocks if block.role in roles]
-        self._moves_physics = PHYSICS in roles
+        self.roles = tuple(roles)
+        blocks = [block for block in members.blocks if self.moves(block)]
         self._saved = torch.empty_like(members.flat)
         self._perturbed = [
             (block.role, block.view(members.flat), block.view(members.gradient)) for block in blocks
         ]
 
+    @property
+    def moves_physics(self) -> bool:
+        """Whether the physics parameters are perturbed too."""
+        return PHYSICS in self.roles
+
+    def moves(self, block: Block) -> bool:
+        """Whether a block is perturbed."""
+        return block.role in self.roles
+
     @torch.no_grad()
     def ascend(self) -> None:
         """Move the parameters by ε, from the members' current gradient."""
         self._saved.copy_(self.members.flat)
-        if self.perturbation == "layer":
-            self._ascend_by_layer()
+        on_cpu = not self.members.flat.is_cuda
+        if self.perturbation == "layer" and self.members.n_members == 1 and on_cpu:
+            self._ascend_single()
         else:
-            self._ascend_together()
-        if self._moves_physics:
+            moves = directions(self._perturbed, self.rho, self.perturbation)
+            for (_, values, _), (direction, length) in zip(self._perturbed, moves, strict=True):
+                values.addcmul_(direction, length)
+        if self.moves_physics:
             self.members.project()
 
     @torch.no_grad()
@@ -65,25 +87,48 @@ class SAM:
         """Restore the parameters bit by bit."""
         self.members.flat.copy_(self._saved)
 
-    def _ascend_by_layer(self) -> None:
-        """Move every block by its own length."""
+    def _ascend_single(self) -> None:
+        """Move the layers of a single member on the CPU: fewer operations on small tensors."""
+        rho = float(self.rho)
         for role, values, gradient in self._perturbed:
-            length = self.rho / _norm(gradient).add_(TINY)
+            values, gradient = values.view(-1), gradient.view(-1)
+            length = rho / (math.sqrt(torch.dot(gradient, gradient)) + TINY)
             if role != PHYSICS:
-                length *= _norm(values)
-            values.addcmul_(gradient, length)
+                length *= math.sqrt(torch.dot(values, values))
+            values.add_(gradient, alpha=length)
 
-    def _ascend_together(self) -> None:
-        """Move all blocks by one common length."""
-        moves = [
-            gradient * values.abs() if self.perturbation == "elementwise" else gradient
-            for _, values, gradient in self._perturbed
-        ]
-        norm = torch.stack([_norm(move) for move in moves]).square_().sum(0).sqrt_()
-        length = self.rho / norm.add_(TINY)
-        for (_, values, _), move in zip(self._perturbed, moves, strict=True):
-            step = move * values.abs() if self.perturbation == "elementwise" else move
-            values.addcmul_(step, length)
+
+def directions(
+    perturbed: Sequence[tuple[str, Tensor, Tensor]], rho: Tensor, perturbation: str
+) -> list[tuple[Tensor, Tensor]]:
+    """Return direction and length of the perturbation ε of every block.
+
+    Parameters
+    ----------
+    perturbed : sequence of (str, Tensor, Tensor)
+        Role, values and gradient of every block, of shape (n_members, size).
+    rho : Tensor of shape (n_members, 1)
+    perturbation : {"layer", "global", "elementwise"}
+
+    Returns
+    -------
+    list of (Tensor, Tensor)
+        Of shapes (n_members, size) and (n_members, 1); ε is their product.
+    """
+    if perturbation == "layer":
+        moves = []
+        for role, values, gradient in perturbed:
+            length = rho / (_norm(gradient) + TINY)
+            moves.append((gradient, length if role == PHYSICS else length * _norm(values)))
+        return moves
+    steps = [
+        gradient * values.abs() if perturbation == "elementwise" else gradient
+        for _, values, gradient in perturbed
+    ]
+    length = rho / (torch.stack([_norm(step) for step in steps]).square().sum(0).sqrt() + TINY)
+    if perturbation == "elementwise":
+        steps = [step * values.abs() for step, (_, values, _) in zip(steps, perturbed, strict=True)]
+    return [(step, length) for step in steps]
 
 
 def _norm(values: Tensor) -> Tensor:

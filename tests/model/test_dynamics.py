@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import partial
 
 import numpy as np
@@ -315,36 +314,3 @@ def test_members_in_one_batch_equal_members_one_by_one(uniform, inputs):
     assert_close(torch.vmap(loss)(*stacked), expected, rtol=1e-12, atol=1e-12)
     assert model.allows_vmap
     assert not make_dynamics(ODE(dt=0.1, method="dopri5")).allows_vmap
-
-
-# Compilation
-
-
-@pytest.mark.parametrize("method", ["euler", "midpoint", "rk4"])
-def test_a_captured_step_gives_the_same_rollout_and_gradient(method, monkeypatch):
-    """The graph that ``torch.compile`` captures, run without the compiler, which takes seconds."""
-    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager", fullgraph=True))
-    plain = make_dynamics(ODE(dt=0.1, method=method), network=make_network(), uniform_step=0.1)
-    compiled = plain.compiled()
-    assert compiled.compiled_step is not None
-    x, weights = make_windows(), [*plain.network.parameters()]
-    found, expected = (predict(model, x) for model in (compiled, plain))
-    assert_close(found, expected, rtol=1e-10, atol=1e-12)
-    gradients = (torch.autograd.grad(each.square().sum(), weights) for each in (found, expected))
-    assert_close(*gradients, rtol=1e-10, atol=1e-12)
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_a_compiled_step_gives_the_same_rollout():
-    from torch._inductor import config  # here, because it takes two seconds
-
-    plain = make_dynamics(ODE(dt=0.1, method="euler"), network=make_network(), uniform_step=0.1)
-    x, compiled = make_windows(2), plain.compiled()
-    # One graph without a gradient. Tests of the CPU's vector instructions would take 8 s more.
-    with torch.no_grad(), config.patch({"cpp.vec_isa_ok": False}):
-        assert_close(predict(compiled, x), predict(plain, x), rtol=1e-10, atol=1e-12)
-
-
-def test_methods_of_torchdiffeq_are_not_compiled():
-    model = make_dynamics(ODE(dt=0.1, method="dopri5"))
-    assert model.compiled() is model

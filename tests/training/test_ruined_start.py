@@ -29,7 +29,9 @@ def watched(start_losses):
     data = make_data()
     hybrid = make_hybrid(data)
     members = make_members(hybrid, make_starts(hybrid, N_MEMBERS))
-    objective = SimpleNamespace(data_losses=lambda data: torch.tensor(start_losses))
+    objective = SimpleNamespace(
+        data_losses=lambda data: torch.tensor(start_losses), whole_loss=lambda: None
+    )
     rates = {"learning_rate": 1.0, "physics_learning_rate": 1.0}
     step = Step(objective, members, make_config(N_MEMBERS, follows_noise=True, **rates))
     return members, step, RuinedStart(objective, data, members, step)
