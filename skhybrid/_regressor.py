@@ -115,8 +115,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         least, so that a phase makes 6,400 steps at most.
     batch_size : int, "auto" or None, default="auto"
         Largest number of rows in a minibatch. "auto" is 64, also for fields; from 204,800 rows on
-        it grows with them, so that the number of steps is bounded. For tables, the second phase has
-        twice as many, and twice the learning rate, which saves time. None is all rows.
+        it grows with them, so that the number of steps is bounded. None is all rows.
     n_restarts : int, default=1
         Number of fits, trained in one batch, from different networks and different θ (drawn between
         two bounds, otherwise around the start by half its size). The fit with the lowest

@@ -21,10 +21,6 @@ from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS, Schedule
 PHYSICS_RATE_FACTOR = 10.0
 # Behind an encoder θ means little until the encoder has learned (benchmarks/bench_images.py).
 LATENT_RATE_FACTOR = 3.0
-# The second phase on rows of a table has minibatches and a learning rate that are so many times as
-# large. It then takes two thirds of the time, and predicts as well. Through windows, a higher rate
-# predicts worse.
-REFINEMENT_FACTOR = 2
 
 
 def make_training_configs(
@@ -95,15 +91,10 @@ def make_training_configs(
     )
     if not settings.uses_sam or settings.refine_rho is None:
         return first, None
-    rate = settings.learning_rate
-    if settings.batch_size == "auto" and not isinstance(hybrid, Dynamics):
-        larger = schedule.with_batches(n_rows, REFINEMENT_FACTOR)
-        rate *= schedule.n_batches / larger.n_batches
-        schedule = larger
     second = TrainingConfig(
         rho=per_member("refine_rho", settings.refine_rho, 1) if settings.refine_rho > 0 else None,
         follows_noise=follows_noise(1) if settings.refine_rho > 0 else None,
-        learning_rate=per_member("learning_rate", rate, 1),
+        learning_rate=per_member("learning_rate", settings.learning_rate, 1),
         physics_learning_rate=per_member("physics_learning_rate", 0.0, 1),
         penalties=penalties(1),
         perturbation=settings.perturbation,

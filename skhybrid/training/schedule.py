@@ -73,11 +73,6 @@ class Schedule:
             n_epochs = max(least_epochs, math.ceil(n_steps / n_batches))
         return cls(n_epochs, n_batches, n_rows // n_batches)
 
-    def with_batches(self, n_rows: int, times: int) -> Schedule:
-        """Return as many epochs of minibatches that are so many times as large, if rows suffice."""
-        n_batches = math.ceil(n_rows / min(times * self.batch_size, n_rows))
-        return Schedule(self.n_epochs, n_batches, n_rows // n_batches)
-
     @property
     def midway(self) -> int:
         """The epoch, or 0 for the start, after which the second half of training begins."""

@@ -25,37 +25,17 @@ def configs(n_rows=400, *, n_members=1, validates=False, n_stages=1, **settings)
     )
 
 
-def test_defaults_are_three_thousand_steps_and_a_second_phase():
+def test_defaults_are_two_phases_of_three_thousand_steps():
     first, second = configs()
     assert first.rho.tolist() == pytest.approx([0.05])
     assert second.rho is None
-    assert first.schedule.n_batches == 7
-    assert 3000 <= first.schedule.n_epochs * first.schedule.n_batches < 3007
     for config in (first, second):
+        assert config.schedule.n_batches == 7
+        assert 3000 <= config.schedule.n_epochs * config.schedule.n_batches < 3007
         assert config.seed == 7
         assert config.patience is None
     rate = HybridRegressor().learning_rate
     assert first.physics_learning_rate.tolist() == pytest.approx([PHYSICS_RATE_FACTOR * rate])
-
-
-@pytest.mark.parametrize(
-    ("n_rows", "settings", "n_batches", "larger"),
-    [
-        (400, {}, 7, 4),
-        (100, {}, 2, 1),
-        (30, {}, 1, 1),
-        (400, {"batch_size": 64}, 7, 7),
-        (400, {"batch_size": None}, 1, 1),
-    ],
-)
-def test_the_second_phase_has_larger_minibatches_and_a_higher_rate(
-    n_rows, settings, n_batches, larger
-):
-    first, second = configs(n_rows, **settings)
-    assert first.schedule.n_batches == n_batches
-    assert second.schedule.n_batches == larger
-    assert second.schedule.n_epochs == first.schedule.n_epochs
-    rate = HybridRegressor().learning_rate * n_batches / larger
     assert second.learning_rate.tolist() == pytest.approx([rate])
 
 
