@@ -87,11 +87,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     refine_rho : float, "auto" or None, default=0.0
         Radius of the second phase, which holds θ and continues to train the network; 0 is plain
         Adam. The phase ends at the epoch that predicts held-out rows best, or at the last epoch if
-        this is as good within one standard error. Held-out rows are those of ``early_stopping``, or
-        the rows of five folds, for which copies of the network are trained alongside. There is no
-        second phase with fewer than 25 rows, ``rho=0``, ``optimizer="adam"`` or None. "auto" is 0,
-        unless None, 0.02 or 0.05 predict held-out rows better by more than one standard error; then
-        it is the best of them.
+        this is as good within one standard error. It stops early where it clearly overfits: after
+        30 % of its epochs, if held-out losses have risen by more than three standard errors.
+        Held-out rows are those of ``early_stopping``, or the rows of five folds, for which copies
+        of the network are trained alongside. There is no second phase with fewer than 25 rows,
+        ``rho=0``, ``optimizer="adam"`` or None. "auto" is 0, unless None, 0.02 or 0.05 predict
+        held-out rows better by more than one standard error; then it is the best of them.
     l2 : float or "auto", default=0.0
         λ in λ Σ‖W‖² over the network's weights; the loss is the mean squared error in units of the
         target's variance. The perturbation leaves this term out [2]_. "auto", here and for the

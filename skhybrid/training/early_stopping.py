@@ -14,6 +14,10 @@ from skhybrid.training.members import Members
 
 # Training computes the validation loss about this many times, for any number of epochs.
 EVALUATIONS = 100
+# A fit overfits if its members' held-out losses are clearly above those at an epoch in the first
+# half so far. That is judged after this part of the epochs: earlier, the loss still recovers.
+JUDGED_PART = 0.3
+CLEARLY = 3.0
 
 
 @dataclass(frozen=True)
@@ -111,11 +115,30 @@ class BestKeeper:
         self.members.copy_where(self.members.flat, self._best.parameters, found)
         return [kept if found[m] else current[m] for m, kept in enumerate(self._best.epochs)]
 
+    def overfits(self, epoch: int, n_epochs: int) -> list[bool]:
+        """Return for every fit whether further epochs are of no use.
+
+        Its held-out losses have risen by more than three paired standard errors, and the best epoch
+        is half of the epochs ago, or more. False for fits that do not keep one epoch "together".
+        """
+        if self.mode != "together" or epoch < JUDGED_PART * n_epochs:
+            return [False] * len(self.fits)
+        return [
+            2 * self._best.epochs[fit.start] <= epoch
+            and len(rise := self._rise(fit)) > 1
+            and bool(rise.mean() > CLEARLY * rise.std() / math.sqrt(len(rise)))
+            for fit in self.fits
+        ]
+
     def _last_is_as_good(self, fit: slice) -> bool:
         """Whether the last losses exceed the best ones by at most one paired standard error."""
-        rise = self._best.last[fit] - self._best.own[fit]
-        rise = rise[torch.isfinite(rise)]
+        rise = self._rise(fit)
         return len(rise) > 1 and bool(rise.mean() <= rise.std() / math.sqrt(len(rise)))
+
+    def _rise(self, fit: slice) -> Tensor:
+        """Return by how much the losses have risen since the best epoch, where they are finite."""
+        rise = self._best.last[fit] - self._best.own[fit]
+        return rise[torch.isfinite(rise)]
 
 
 @dataclass(frozen=True)

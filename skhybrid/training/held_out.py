@@ -31,7 +31,7 @@ class HeldOut:
     Attributes
     ----------
     exhausted : Tensor of bool, shape (n_members,)
-        Which members belong to a fit whose patience is exhausted.
+        Which members belong to a fit that is to stop.
     keeper : BestKeeper
     """
 
@@ -60,18 +60,19 @@ class HeldOut:
     def check(self, epoch: int, n_epochs: int) -> bool:
         """Compute the held-out losses if they are due, and keep the best parameters.
 
-        Returns whether the patience of a further fit is exhausted. Then :attr:`exhausted` holds the
-        members of all these fits.
+        Returns whether a further fit is to stop: its patience is exhausted, or it overfits. Then
+        :attr:`exhausted` holds the members of all these fits.
         """
         if not self.keeper.due(epoch, n_epochs):
             return False
         losses = self.losses()
         self.keeper.update(epoch, losses)
-        if self._counter is None:
-            return False
         before = self.exhausted.clone()
-        stopping = self._counter.exhausted(epoch, losses)
-        for fit, stops in zip(self._counter.fits, stopping, strict=True):
+        stopping = self.keeper.overfits(epoch, n_epochs)
+        if self._counter is not None:
+            impatient = self._counter.exhausted(epoch, losses)
+            stopping = [any(both) for both in zip(stopping, impatient, strict=True)]
+        for fit, stops in zip(self.keeper.fits, stopping, strict=True):
             self.exhausted[fit] |= stops
         return bool((self.exhausted & ~before).any())
 

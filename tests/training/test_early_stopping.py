@@ -58,6 +58,24 @@ def test_together_the_last_epoch_is_kept_unless_it_is_worse_by_a_standard_error(
     assert keep("together", [[5.0], [1.0], [1.01]])[1] == [1]
 
 
+@pytest.mark.parametrize(
+    ("mode", "rises", "n_epochs", "over"),
+    [
+        ("together", [0.0, 0.10, 0.11, 0.12], 10, True),
+        ("each", [0.0, 0.10, 0.11, 0.12], 10, False),  # the user's own early stopping decides
+        ("together", [0.0, 0.10, 0.11, 0.12], 20, False),  # too early in the phase
+        ("together", [0.3, 0.1, 0.0, 0.12], 10, False),  # it was better a short time ago
+        ("together", [0.0, 0.10, 0.11, 0.01], 10, False),  # within three standard errors
+    ],
+)
+def test_together_a_fit_overfits_if_it_was_clearly_better_long_ago(mode, rises, n_epochs, over):
+    scatter = torch.tensor([0.0, -0.02, 0.02])
+    curve = [[1.0] * 3] + [[1.0 + rise + d for d in scatter.tolist()] for rise in rises[1:]]
+    curve[0] = [1.0 + rises[0]] * 3
+    _, _, keeper = keep(mode, curve)
+    assert keeper.overfits(3, n_epochs) == [over]
+
+
 def test_together_averages_over_the_members_that_hold_rows_out():
     assert keep("together", [[NAN, 2.0, 2.0], [NAN, 1.0, 2.0], [NAN, 1.5, 2.4]])[:2] == (
         [1.0, 11.0, 21.0],
