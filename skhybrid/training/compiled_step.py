@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -24,6 +25,8 @@ OPTIONS = {"cpp_wrapper": True, "cpp.vec_isa_ok": True}
 # Compiled steps of this process by their code and the layout of their arguments, the latest last.
 _compiled: dict[tuple, Callable] = {}
 MAX_KEPT = 64
+# torch patches modules while it records, so one thread records at a time.
+_recording = threading.Lock()
 
 
 # Steps of a phase from which "auto" compiles: it takes about 20 seconds, and saves a third of a
@@ -124,7 +127,8 @@ class CompiledStep:
         leaves = pytree.tree_leaves(given)
         tensors = [each.detach() for each in leaves if isinstance(each, Tensor)]
         if self._compiled is None:
-            self._compile(given, tensors)
+            with _recording:
+                self._compile(given, tensors)
         adam.n_steps += 1
         try:
             return self._run(tensors, adam.factors(decay))
@@ -158,7 +162,7 @@ class CompiledStep:
             (each.dtype, each.device, each.shape, each.stride())
             for each in (*tensors, *self._constants)
         ]
-        key = (record.code, *layouts)
+        key = (record.code, torch.get_num_threads(), *layouts)
         if key not in _compiled:
             if len(_compiled) >= MAX_KEPT:
                 del _compiled[next(iter(_compiled))]
