@@ -181,15 +181,17 @@ def main():
                             "first, s": first[variant],
                         }
                     )
-                print(task, n_fits, rows[-len(there) :], flush=True)
+            results = pd.DataFrame(rows)
+            keys = ["task", "fits side by side", "variant"]
+            medians = results.groupby(keys, sort=False)[
+                ["µs per step and fit", "first, s"]
+            ].median()
+            print(medians.loc[task, n_fits], flush=True)
+            if arguments.output is not None:
+                results.to_csv(arguments.output, index=False, float_format="%.4g")
     for process in processes.values():
         process.stdin.close()
         process.wait()
-    results = pd.DataFrame(rows)
-    keys = ["task", "fits side by side", "variant"]
-    print(results.groupby(keys, sort=False)[["µs per step and fit", "first, s"]].median())
-    if arguments.output is not None:
-        results.to_csv(arguments.output, index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,9 @@ _recording = threading.Lock()
 # millisecond in every step.
 AUTO_LEAST_STEPS = 60_000
 
+# Arguments of the loss that differ between minibatches: rows, targets and weights. They come first.
+N_CHANGING = 3
+
 # A window of two RK4 steps takes about 250 operations, which compile in half a minute.
 MAX_OPERATIONS = 1000
 
@@ -97,6 +100,7 @@ class CompiledStep:
         self._none_stopped = torch.zeros_like(members.flat, dtype=torch.bool)
         self._numbers = torch.zeros(2, dtype=members.flat.dtype)
         self._compiled: Callable | None = None
+        self._same: list[Tensor] = []
         self._constants: list[Tensor] = []
         self.has_run = False
 
@@ -111,10 +115,9 @@ class CompiledStep:
         decay : float
             Factor of the learning rates.
         """
-        adam, members = self._adam, self._members
-        stopped = members.stopped_elements
-        given = (
-            members.flat,
+        adam, stopped = self._adam, self._members.stopped_elements
+        state = (
+            self._members.flat,
             adam.mean,
             adam.square,
             adam.learning_rate,
@@ -122,13 +125,13 @@ class CompiledStep:
             self._none_stopped if stopped is None else stopped,
             None if self._sam is None else self._sam.rho,
             self._l2,
-            arguments,
         )
-        leaves = pytree.tree_leaves(given)
-        tensors = [each.detach() for each in leaves if isinstance(each, Tensor)]
         if self._compiled is None:
             with _recording:
-                self._compile(given, tensors)
+                self._compile((*state, arguments))
+        x, *others = arguments[:N_CHANGING]
+        parts = (*state, *(x if isinstance(x, tuple) else (x,)), *others)
+        tensors = [part for part in parts if part is not None]
         adam.n_steps += 1
         try:
             return self._run(tensors, adam.factors(decay))
@@ -140,13 +143,16 @@ class CompiledStep:
         """Run the compiled step."""
         for place, number in enumerate(factors):
             self._numbers[place] = number
-        found = self._compiled(*tensors, *self._constants)
+        found = self._compiled(*tensors, *self._same, *self._constants)
         self.has_run = True
         return found
 
-    def _compile(self, given: tuple, tensors: Sequence[Tensor]) -> None:
+    def _compile(self, given: tuple) -> None:
         """Record the step on copies of the tensors, and compile the record."""
         leaves, spec = pytree.tree_flatten(given)
+        tensors = [each.detach() for each in leaves if isinstance(each, Tensor)]
+        same = pytree.tree_leaves(given[-1][N_CHANGING:])
+        self._same = [each for each in same if isinstance(each, Tensor)]
         with _Counted(), warnings_caught():
             self._loss(*self._members.by_name(self._members.tensors_of(given[0])), *given[-1])
 
