@@ -22,7 +22,7 @@ import warnings
 from pathlib import Path
 
 # Epochs of the short and of the long training for one fit and for many.
-EPOCHS = {("table", 1): (20, 100), ("table", 32): (6, 26)}
+EPOCHS = {("table", 1): (20, 300), ("table", 32): (6, 26)}
 EPOCHS |= {("windows", 1): (1, 7), ("windows", 32): (1, 3)}
 N_FITS = 32
 VARIANTS = ("before", "default", "compiled", "by hand", "jax")
