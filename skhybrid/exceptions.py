@@ -7,6 +7,7 @@ __all__ = [
     "CheckpointWarning",
     "CollapseWarning",
     "ColumnBindingWarning",
+    "CompilationWarning",
     "DataNotAvailableError",
     "DivergenceWarning",
     "FitInterruptedWarning",
@@ -54,10 +55,6 @@ class DataNotAvailableError(OSError):
     """A data set is not in the data folder and cannot be downloaded."""
 
 
-class CompilationWarning(RuntimeWarning):
-    """The steps of a fit could not be compiled; the fit goes on without."""
-
-
 class CheckpointError(OSError):
     """The folder for checkpoints cannot be created or written."""
 
@@ -88,6 +85,10 @@ class CollapseWarning(UserWarning):
 
 class ColumnBindingWarning(UserWarning):
     """Columns without names, more than the physics reads, are bound to it by position."""
+
+
+class CompilationWarning(RuntimeWarning):
+    """The steps of a fit could not be compiled; the fit goes on without."""
 
 
 class FreeRunWarning(UserWarning):

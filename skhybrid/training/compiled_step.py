@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 
 import torch
@@ -25,11 +26,16 @@ OPTIONS = {"cpp_wrapper": True, "cpp.vec_isa_ok": True}
 # Compiled steps of this process by their code and the layout of their arguments, the latest last.
 _compiled: dict[tuple, Callable] = {}
 MAX_KEPT = 64
+# torch patches modules while it records, so one thread records at a time.
+_recording = threading.Lock()
 
 
 # Steps of a phase from which "auto" compiles: it takes about 20 seconds, and saves a third of a
 # millisecond in every step.
 AUTO_LEAST_STEPS = 60_000
+
+# Arguments of the loss that differ between minibatches: rows, targets and weights. They come first.
+N_CHANGING = 3
 
 # A window of two RK4 steps takes about 250 operations, which compile in half a minute.
 MAX_OPERATIONS = 1000
@@ -100,6 +106,7 @@ class CompiledStep:
         self._none_stopped = torch.zeros_like(members.flat, dtype=torch.bool)
         self._numbers = torch.zeros(3, dtype=members.flat.dtype)
         self._compiled: Callable | None = None
+        self._same: list[Tensor] = []
         self._constants: list[Tensor] = []
         self.has_run = False
 
@@ -114,10 +121,9 @@ class CompiledStep:
         decay : float
             Factor of the learning rates.
         """
-        adam, members = self._adam, self._members
-        stopped = members.stopped_elements
-        given = (
-            members.flat,
+        adam, stopped = self._adam, self._members.stopped_elements
+        state = (
+            self._members.flat,
             adam.mean,
             adam.square,
             adam.learning_rate,
@@ -126,12 +132,13 @@ class CompiledStep:
             None if self._sam is None else self._sam.rho,
             None if self._radius is None else self._radius.mean,
             self._l2,
-            arguments,
         )
-        leaves = pytree.tree_leaves(given)
-        tensors = [each.detach() for each in leaves if isinstance(each, Tensor)]
         if self._compiled is None:
-            self._compile(given, tensors)
+            with _recording:
+                self._compile((*state, arguments))
+        x, *others = arguments[:N_CHANGING]
+        parts = (*state, *(x if isinstance(x, tuple) else (x,)), *others)
+        tensors = [part for part in parts if part is not None]
         adam.n_steps += 1
         try:
             return self._run(tensors, (*adam.factors(decay), decay))
@@ -143,13 +150,16 @@ class CompiledStep:
         """Run the compiled step."""
         for place, number in enumerate(factors):
             self._numbers[place] = number
-        found = self._compiled(*tensors, *self._constants)
+        found = self._compiled(*tensors, *self._same, *self._constants)
         self.has_run = True
         return found
 
-    def _compile(self, given: tuple, tensors: Sequence[Tensor]) -> None:
+    def _compile(self, given: tuple) -> None:
         """Record the step on copies of the tensors, and compile the record."""
         leaves, spec = pytree.tree_flatten(given)
+        tensors = [each.detach() for each in leaves if isinstance(each, Tensor)]
+        same = pytree.tree_leaves(given[-1][N_CHANGING:])
+        self._same = [each for each in same if isinstance(each, Tensor)]
         with _Counted(), warnings_caught():
             self._loss(*self._members.by_name(self._members.tensors_of(given[0])), *given[-1])
 
@@ -165,7 +175,7 @@ class CompiledStep:
             (each.dtype, each.device, each.shape, each.stride())
             for each in (*tensors, *self._constants)
         ]
-        key = (record.code, *layouts)
+        key = (record.code, torch.get_num_threads(), *layouts)
         if key not in _compiled:
             if len(_compiled) >= MAX_KEPT:
                 del _compiled[next(iter(_compiled))]

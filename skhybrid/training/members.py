@@ -155,9 +155,8 @@ class Members:
 
     def gradient_of(self, name: str) -> Tensor:
         """Return the gradient of a parameter tensor, as a view of :attr:`gradient`."""
-        block = next(block for block in self.blocks if block.name == name)
-        like = self.coordinates.get(name, self.weights.get(name))
-        return self.gradient[block.start : block.stop].view(like.shape)
+        names = [block.name for block in self.blocks]
+        return self.tensors_of(self.gradient)[names.index(name)]
 
     def tensors_of(self, flat: Tensor) -> list[Tensor]:
         """Return the parameter tensors in another flat vector, as views of it."""
