@@ -9,7 +9,6 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
-from skhybrid.model.latent_dynamics import MIN_STD
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.solvers import FIXED_STEP
@@ -19,6 +18,10 @@ N_GUESSES = 16
 GUESS_ITERATIONS = 200
 # About this many steps in time are compared with the physics.
 GUESS_STEPS = 500
+# Weight of the penalty on states that one image shows in part.
+IN_PART = 0.1
+# Added to mean squares of states, so that states that are zero have a finite loss.
+SMALL = 1e-12
 
 
 def guess_states(
@@ -31,10 +34,19 @@ def guess_states(
 ) -> Tensor:
     """Guess states, linear in slow features, that change most nearly as the physics predicts.
 
-    The guess starts from random states. It reads as many features of an image as there are states.
-    The fit changes the physics parameters and keeps the mean square of all states together. The
-    error of one step is the distance between predicted and following states, in units of the
-    standard deviation of the following states.
+    The guess starts from random states. It reads the features that change less in one step than
+    they vary; others are noise. The fit changes the physics parameters and keeps the mean square of
+    all states together.
+
+    The error of one step is the distance between predicted and following states. Its unit is the
+    geometric mean of two sizes: the standard deviation of a state, and its change in one step. In
+    units of the standard deviation alone, states that hardly move would agree with the physics at
+    an equilibrium. In units of the change alone, noise that moves from one image of the context to
+    the one before would.
+
+    States at a later or an earlier time also change as the physics predicts. But only at the time
+    of the image does the image show some states, such as positions, and hide the others, such as
+    velocities. So a penalty is added on states that one image shows in part.
 
     Parameters
     ----------
@@ -61,6 +73,10 @@ def guess_states(
         return nothing
     before, after = torch.tensor(before[chosen]), torch.tensor(after[chosen])
     begin, length = (torch.tensor(each.reshape(-1)[chosen]) for each in (times, steps))
+    used = _smooth(before, after, n_states, n_features)
+    before, after = before[:, used], after[:, used]
+    last_image = before[:, -(len(used) * n_features // n_inputs) :]
+    shown = torch.linalg.svd(last_image - last_image.mean(dim=0), full_matrices=False)[0]
     begin, length = begin.repeat(N_GUESSES), length.repeat(N_GUESSES)[:, None]
     space = ParameterSpace(physics)
     coordinates = {
@@ -71,18 +87,17 @@ def guess_states(
         return physics(t, state, **space.values(coordinates))
 
     generator = torch.Generator().manual_seed(0)
-    draws = torch.randn(N_GUESSES, n_inputs, n_states, generator=generator, dtype=torch.float64)
-    slowest = (torch.arange(n_inputs) % n_features < n_states)[:, None]
+    draws = torch.randn(N_GUESSES, len(used), n_states, generator=generator, dtype=torch.float64)
     leaves = [draws.requires_grad_(), *coordinates.values()]
 
     def losses() -> Tensor:
-        scaled = _scaled(draws * slowest, before)
-        first = (before @ scaled).flatten(0, 1)
-        end = FIXED_STEP["rk4"](rate, begin, first, length, 0.0, 1.0)
-        end = end.unflatten(0, (N_GUESSES, -1))
-        following = after @ scaled
-        std = following.std(dim=1, keepdim=True, correction=0) + MIN_STD
-        return ((end - following) / std).square().mean(dim=(1, 2))
+        scaled = _scaled(draws, before)
+        states, following = before @ scaled, after @ scaled
+        end = FIXED_STEP["rk4"](rate, begin, states.flatten(0, 1), length, 0.0, 1.0)
+        error = (end.unflatten(0, (N_GUESSES, -1)) - following).square().mean(dim=1)
+        change = (following - states).square().mean(dim=1)
+        unit = (change * following.var(dim=1, correction=0)).sqrt() + SMALL
+        return (error / unit).mean(dim=1) + IN_PART * _shown_in_part(states, shown)
 
     def total(flat: np.ndarray) -> tuple[float, np.ndarray]:
         vector_to_parameters(torch.tensor(flat), leaves)
@@ -102,29 +117,42 @@ def guess_states(
                 callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
             )
         with torch.no_grad():
-            guess, loss = _scaled(draws * slowest, before), losses()
+            guess, loss = _scaled(draws, before), losses()
     except Exception:  # the checks of the model report physics that fails
         return nothing
     if not loss.isfinite().all():
         return nothing
-    return guess[(loss - _distinction(before @ guess, before[:, -n_features])).argmin()]
+    nothing[used] = guess[loss.argmin()]
+    return nothing
+
+
+def _smooth(before: Tensor, after: Tensor, n_states: int, n_features: int) -> Tensor:
+    """Return the indices of the features that change less in one step than they vary.
+
+    The features of an image go from slow to fast; there are at least as many as states.
+    """
+    now, later = before[:, -n_features:], after[:, -n_features:]
+    n_smooth = int(((later - now).square().mean(dim=0) < now.var(dim=0)).sum())
+    in_image = torch.arange(before.shape[1]) % n_features
+    return torch.nonzero(in_image < max(n_states, n_smooth)).flatten()
 
 
 def _scaled(guess: Tensor, slow: Tensor) -> Tensor:
     """Return guesses scaled so that all states together have a mean square of one."""
-    size = (slow @ guess).square().mean(dim=(1, 2), keepdim=True).sqrt()
-    return guess / size.clamp(min=MIN_STD)
+    size = (slow @ guess).square().mean(dim=(1, 2), keepdim=True)
+    return guess / (size + SMALL).sqrt()
 
 
-def _distinction(states: Tensor, visible: Tensor) -> Tensor:
-    """Return the largest squared correlation of a state with a visible feature, less their mean.
+def _shown_in_part(states: Tensor, shown: Tensor) -> Tensor:
+    """Return the mean of R² (1 - R²), where R² is the part of a state that one image shows.
 
-    States at a later or an earlier time also change as the physics predicts. But only at the time
-    of the image does the image show one state, such as a position, and hide the others, such as
-    velocities.
+    Parameters
+    ----------
+    states : Tensor of shape (n_guesses, n, n_states)
+    shown : Tensor of shape (n, n_features)
+        Orthonormal basis of the features of the images at the states' time.
     """
     states = states - states.mean(dim=1, keepdim=True)
-    visible = (visible - visible.mean())[:, None]
-    products = (states * visible).mean(dim=1).square()
-    correlations = products / (states.square().mean(dim=1) * visible.square().mean())
-    return correlations.amax(dim=1) - correlations.mean(dim=1)
+    total = states.square().sum(dim=1)
+    part = (shown.T @ states).square().sum(dim=1) / (total + SMALL)
+    return (part * (1.0 - part)).mean(dim=1)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
+import torch
 from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError
@@ -17,23 +18,38 @@ from skhybrid.model.user_code import named_network, require_dense
 
 # Added to the standard deviation of the states, which is the unit of gaps.
 MIN_STD = 1e-3
+# The units of the states learn faster than the networks, as θ does. Otherwise the states keep about
+# the size of the first guess, and θ makes up for it (benchmarks/bench_images.py).
+UNIT_RATE_FACTOR = 10.0
 
 
 class LatentNetwork(nn.Module):
-    """The three networks, which are trained together.
+    """The three networks, which are trained together, and the units of the states.
+
+    Encoder and decoder see a state in its own unit. So training changes the size of the states that
+    the physics sees without a change of the encoder or the decoder.
 
     Parameters
     ----------
     rate : torch.nn.Module
         Network of the right-hand side.
     encoder, decoder : torch.nn.Module
+    n_states : int
     """
 
-    def __init__(self, rate: nn.Module, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(
+        self, rate: nn.Module, encoder: nn.Module, decoder: nn.Module, n_states: int
+    ) -> None:
         super().__init__()
         self.rate = rate
         self.encoder = encoder
         self.decoder = decoder
+        self.log_unit = nn.Parameter(torch.zeros(n_states))
+
+    def units(self, weights: Weights | None) -> Tensor:
+        """Return the units of the states, of shape (n_states,); one before training."""
+        log_unit = self.log_unit if weights is None else weights["log_unit"]
+        return (UNIT_RATE_FACTOR * log_unit).exp()
 
     def part(self, name: str, weights: Weights | None) -> Callable[[Tensor], Tensor]:
         """Return the network of this name as a function of its inputs alone.
@@ -52,7 +68,7 @@ class LatentNetwork(nn.Module):
 
     @staticmethod
     def is_coder(name: str) -> bool:
-        """Whether a parameter of this name belongs to the encoder or the decoder."""
+        """Whether a parameter of this name belongs to the encoder, the decoder or between them."""
         return not name.startswith("rate.")
 
 
@@ -82,6 +98,7 @@ class LatentDynamics(Dynamics):
                 rate=build_network(nn, n_inputs, n_states, seed=seed),
                 encoder=build_network(encoder, self.n_encoder_inputs, n_states, seed=seed + 1),
                 decoder=build_network(decoder, n_states, prod(self.target_shape), seed=seed + 2),
+                n_states=n_states,
             )
         )
 
@@ -168,13 +185,14 @@ class LatentDynamics(Dynamics):
                 f"encoder must return states of shape {expected} for images of shape "
                 f"{tuple(images.shape)}; it returned {tuple(states.shape)}."
             )
-        return states
+        return states * self.network.units(weights)
 
     def _decoded(self, states: Tensor, weights: Weights | None) -> Tensor:
         """Return the decoder's images; without networks, zeros."""
         n_windows, n_times = states.shape[:2]
         if self.network is None:
             return states.new_zeros((n_windows, n_times, *self.target_shape))
+        states = states / self.network.units(weights)
         images = self.network.part("decoder", weights)(states.flatten(0, 1))
         require_dense(images, NetworkError, "decoder", many="Images")
         if self._is_own("decoder"):

@@ -57,9 +57,18 @@ class LatentODE(ODE):
     least from one image to the next. They show where an object is in an image, over distances
     longer than its size. A perceptron that reads pixels begins with states that jump to and fro
     while the object moves on, and training does not repair this. Each feature is divided by how
-    fast it changes. The first guess is a linear function of the slowest features, as many as there
-    are states. It has a mean square of one, and its changes agree best with the physics for any
-    values of the parameters. Write the physics in units in which states are about one.
+    fast it changes. The first guess is a linear function of the features that change less from one
+    image to the next than they vary. It has a mean square of one, and its changes agree best with
+    the physics for any values of the parameters. States at an earlier or a later time agree as
+    well; so the guess prefers states that the last image shows, such as positions, and states that
+    it hides, such as velocities, to mixtures of both. Write the physics in units in which states
+    are about one.
+
+    Each state has a unit, which is learned ten times as fast as the networks. The physics sees the
+    state; encoder and decoder see it in its unit. So the size of the states can follow the physics
+    while the networks stay the same. In a pendulum, for example, the amplitude and omega determine
+    the period together, and states that are too large make omega too high. Nothing but the
+    nonlinearity of the physics determines this size.
 
     Training finds a coordinate system of the states in which the physics holds. It may not be
     unique: a state may have either sign, for example. A network that adds to all rates of change

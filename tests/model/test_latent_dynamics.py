@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,7 @@ from skhybrid import HybridRegressor, LatentODE
 from skhybrid.data import latent_state_guesses
 from skhybrid.datasets import make_pendulum_images
 from skhybrid.exceptions import NetworkError
-from skhybrid.model.latent_dynamics import LatentNetwork
+from skhybrid.model.latent_dynamics import UNIT_RATE_FACTOR, LatentNetwork
 from skhybrid.training.members import BIAS, CODER, WEIGHT, Members
 from skhybrid.training.sam import SAM
 
@@ -154,11 +156,34 @@ def test_sharpness_perturbs_the_rates_alone(fitted):
 
 
 def test_each_network_gets_its_own_weights():
-    network = LatentNetwork(nn.Linear(2, 2), nn.Linear(3, 2), nn.Linear(2, 4))
+    network = LatentNetwork(nn.Linear(2, 2), nn.Linear(3, 2), nn.Linear(2, 4), n_states=2)
     weights = {name: torch.ones_like(weight) for name, weight in network.named_parameters()}
     states = torch.tensor([[1.0, 2.0]])
     assert_close(network.part("rate", weights)(states), torch.full((1, 2), 4.0))
     assert_close(network.part("decoder", weights)(states), torch.full((1, 4), 4.0))
     assert_close(network.part("decoder", None)(states), network.decoder(states))
     coders = [name for name in weights if LatentNetwork.is_coder(name)]
-    assert coders == ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"]
+    networks = ["encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"]
+    assert coders == ["log_unit", *networks]
+
+
+# Units of the states
+
+
+def test_units_change_the_states_of_the_physics_but_not_their_images(film, fitted):
+    model = fitted._fitted.hybrid
+    context = torch.tensor(film.data, dtype=torch.float32)
+    other = copy.deepcopy(model.network)
+    with torch.no_grad():
+        other.log_unit += torch.tensor([0.05, -0.1])
+        factor = other.units(None) / model.network.units(None)
+        states = [each._encoded(context, None) for each in (model, model.with_network(other))]
+        images = model._decoded(states[0][:, None], None)
+        same = model.with_network(other)._decoded(states[1][:, None], None)
+    assert_close(factor, torch.tensor([0.05, -0.1]).mul(UNIT_RATE_FACTOR).exp())
+    assert_close(states[1], states[0] * factor)
+    assert_close(same, images)
+
+
+def test_units_are_learned(fitted):
+    assert (fitted.module_.units(None) - 1.0).abs().min() > 0.01
