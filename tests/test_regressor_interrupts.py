@@ -102,7 +102,7 @@ def law_interrupted(n_calls):
 def test_an_interrupt_within_an_epoch_leaves_the_epoch_before():
     law, counted = law_interrupted(np.inf)
     whole = make_model(physics=law, batch_size=10).fit(X, Y)
-    law, _ = law_interrupted(len(counted) - 80)  # eight evaluations an epoch
+    law, _ = law_interrupted(len(counted) - 40)  # four evaluations an epoch
     model = make_model(physics=law, batch_size=10)
     with pytest.warns(FitInterruptedWarning):
         model.fit(X, Y)

@@ -89,13 +89,14 @@ class SAM:
 
     def _ascend_single(self) -> None:
         """Move the layers of a single member on the CPU: fewer operations on small tensors."""
-        rho = float(self.rho)
+        rho, largest = float(self.rho), torch.finfo(self.members.flat.dtype).max
         for role, values, gradient in self._perturbed:
             values, gradient = values.view(-1), gradient.view(-1)
             length = rho / (math.sqrt(torch.dot(gradient, gradient)) + TINY)
             if role != PHYSICS:
                 length *= math.sqrt(torch.dot(values, values))
-            values.add_(gradient, alpha=length)
+            # Beyond the dtype, values become infinite; then the step moves nothing.
+            values.add_(gradient, alpha=length if length <= largest else math.inf)
 
 
 def directions(
