@@ -220,12 +220,6 @@ def of_a_list(time, heat, *, rate=0.8):
     return torch.exp(-rate * time.new_tensor(time.tolist()))
 
 
-def of_some_rows(time, heat, *, rate=0.8):
-    late, found = time > 1.0, torch.zeros_like(time)
-    found[late] = torch.exp(-rate * time[late])
-    return found
-
-
 def with_noise(time, heat, *, rate=0.8):
     return torch.exp(-rate * time) + 0.01 * torch.randn_like(time)
 
@@ -240,7 +234,7 @@ class Counting:
         return torch.exp(-rate * time) + 0.01 * self.n_calls
 
 
-@pytest.mark.parametrize("physics", [outside_torch, of_a_list, of_some_rows])
+@pytest.mark.parametrize("physics", [outside_torch, of_a_list])
 def test_values_outside_torch_are_not_kept_from_the_first_minibatch(recorded, physics):
     data = make_data()
     hybrid = make_hybrid(data, physics)
