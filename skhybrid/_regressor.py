@@ -164,8 +164,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         about 20 seconds, and a later process, for which torch keeps the code on disk, three. The
         default is False, because rounding differs. "auto" compiles phases of at least 60,000 steps
         if there is a compiler. The attribute ``compiled_`` says what was done. Models that torch
-        cannot record are not compiled: physics that branches on its data, adaptive and stiff
-        solvers, and networks with dropout.
+        cannot record are not compiled: physics that branches on its data, leaves torch or draws
+        random numbers, adaptive and stiff solvers, and networks with dropout.
     checkpoint : str, path or None, default=None
         Folder in which ``fit`` keeps the state of its training while it runs, so that the same call
         goes on if it was killed, and ends with the same result. The files are removed when the fit

@@ -276,8 +276,10 @@ class Hybrid:
         return torch.addcmul(self.scales.feature_offset, x, self.scales.feature_factor)
 
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
-        """Return the output in the shape of the target; raise an error if it does not fit."""
+        """Return the output in shape and dtype of the target; raise an error if it does not fit."""
         require_dense(output, error, who)
+        if output.dtype != x.dtype and not output.is_complex():  # a constant of another dtype
+            output = output.to(x.dtype)
         expected = (*x.shape[:-1], *self.target_shape)
         if output.shape == expected:
             return output

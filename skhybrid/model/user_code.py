@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
+from skhybrid.exceptions import NetworkError, PhysicsError, StructureError, TrainingError
 from skhybrid.model.out_of_memory import is_out_of_memory
 
-# Errors that name a part of the model.
-NAMED = (PhysicsError, NetworkError, StructureError)
+# Errors that name a part of the model, or the training that cannot go on.
+NAMED = (PhysicsError, NetworkError, StructureError, TrainingError)
 
 TORCH_HINT = "Use torch's functions in place of numpy's and math's."
 COLUMNS_HINT = (

@@ -14,10 +14,12 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from skhybrid.exceptions import TrainingError
+from skhybrid.model.batch import select_rows
 from skhybrid.runtime.user_warnings import warnings_caught
 from skhybrid.training.adam import Adam
 from skhybrid.training.members import FIRST_STATE, PHYSICS, WEIGHT, Members
 from skhybrid.training.radius import Radius
+from skhybrid.training.record_checks import StaysInTorch, other_rows, require_same
 from skhybrid.training.sam import SAM, directions
 
 # Code in C++ around the kernels saves a fifth of a step, and takes no longer to compile. Vector
@@ -81,6 +83,8 @@ class CompiledStep:
         The radius of ``sam``.
     l2 : Tensor of shape (n_members,) or None
         Strength of the penalty on weights; None is no penalty.
+    row_axis : int, default=0
+        Axis of the rows of a minibatch: 1 if every member has its own.
 
     Attributes
     ----------
@@ -96,8 +100,10 @@ class CompiledStep:
         sam: SAM | None,
         radius: Radius | None,
         l2: Tensor | None,
+        row_axis: int = 0,
     ) -> None:
         self._loss = loss
+        self._row_axis = row_axis
         self._members = members
         self._adam = adam
         self._sam = sam
@@ -160,7 +166,7 @@ class CompiledStep:
         tensors = [each.detach() for each in leaves if isinstance(each, Tensor)]
         same = pytree.tree_leaves(given[-1][N_CHANGING:])
         self._same = [each for each in same if isinstance(each, Tensor)]
-        with _Counted(), warnings_caught():
+        with _Counted(), StaysInTorch(), warnings_caught():
             self._loss(*self._members.by_name(self._members.tensors_of(given[0])), *given[-1])
 
         def step(*tensors: Tensor) -> tuple[Tensor, Tensor]:
@@ -170,6 +176,8 @@ class CompiledStep:
 
         with warnings_caught():
             record = make_fx(step)(*[each.clone() for each in tensors])
+            others = pytree.tree_leaves(self._other_arguments(given))
+            require_same(record, step, [each for each in others if isinstance(each, Tensor)])
         self._constants = _constants_as_arguments(record)
         layouts = [
             (each.dtype, each.device, each.shape, each.stride())
@@ -181,6 +189,16 @@ class CompiledStep:
                 del _compiled[next(iter(_compiled))]
             _compiled[key] = torch.compile(record, dynamic=False, fullgraph=True, options=OPTIONS)
         self._compiled = _compiled[key]
+
+    def _other_arguments(self, given: tuple) -> tuple:
+        """Return the arguments of a step for other rows and parameters."""
+        x, *others = given[-1]
+        rows = other_rows(others[0].shape[self._row_axis], others[0].device)
+        x = select_rows(x, (*[slice(None)] * self._row_axis, rows))
+        with self._members.disturbed():
+            flat = self._members.flat.clone()
+        numbers = torch.ones_like(self._numbers)
+        return (flat, *given[1:4], numbers, *given[5:-1], (x, *others))
 
     def _step(
         self,

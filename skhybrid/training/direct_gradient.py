@@ -102,6 +102,9 @@ class DirectGradient:
             losses = self._halved_product(error, of_error)
         if writes_physics:
             self._write_physics_gradient(of_error, correction, of_inputs)
+        elif PHYSICS in roles:  # the physics may use θ in some minibatches only
+            for target in self._of_leaves:
+                target.zero_()
         self._members.clear_stopped()
         return losses
 

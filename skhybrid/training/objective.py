@@ -42,6 +42,11 @@ class Objective:
         Member axis of the features, as ``in_dims`` of ``torch.vmap``; None means no such axis.
     member_constants : dict, default=None
         Scales and initial θ of every member, stacked, if they differ.
+
+    Attributes
+    ----------
+    rows_per_member : bool
+        Whether features and targets of a minibatch have a leading member axis.
     """
 
     def __init__(
@@ -63,7 +68,7 @@ class Objective:
         self._inverse_scale = 1.0 / hybrid.scales.target_scale
         self._weight_per_member = weight_per_member
         self._row_axes = row_axes
-        self._rows_per_member = row_axes is not None
+        self.rows_per_member = row_axes is not None
         self._constants = member_constants
         self._loss = self._penalised_loss if self._penalties else self._data_loss
         self._training_loss = self._over_members(self._loss)
@@ -159,7 +164,7 @@ class Objective:
         evaluate = self._evaluation_loss
         n_rows = n_all = len(data.y)
         numbers_in_row = data.y[0].numel()
-        if self._rows_per_member:
+        if self.rows_per_member:
             n_rows = n_all = data.n_rows
             numbers_in_row = data.y[0, 0].numel() * self.members.n_members
         if isinstance(data, WeightedRows):
@@ -173,7 +178,7 @@ class Objective:
             losses = evaluate(*self._arguments(rows_of(data, rows)))
             total = total + losses * (rows.stop - rows.start)
         losses = (total / n_all).reshape(-1)
-        if self._rows_per_member and data.padding is not None:
+        if self.rows_per_member and data.padding is not None:
             losses = losses * data.padding
         return losses
 
@@ -196,7 +201,7 @@ class Objective:
             If ``torch.vmap`` fails.
         """
         if self.members.n_members == 1:
-            if self._constants is None and not self._rows_per_member:
+            if self._constants is None and not self.rows_per_member:
                 self._use_direct_gradient(None)
             return
         if not self.hybrid.allows_vmap:
@@ -228,7 +233,7 @@ class Objective:
                 as_rows = MembersAsRows(
                     self.hybrid,
                     self.members.n_members,
-                    rows_per_member=self._rows_per_member,
+                    rows_per_member=self.rows_per_member,
                     member_constants=self._constants,
                     physics_per_member=physics_per_member,
                 )
@@ -273,7 +278,7 @@ class Objective:
         if self.members.n_members == 1:
             return loss
         weight_axis = 0 if self._weight_per_member else None
-        target_axis = 0 if self._rows_per_member else None
+        target_axis = 0 if self.rows_per_member else None
         constants_axis = None if self._constants is None else 0
         shared = (0, 0, self._row_axes, target_axis, weight_axis, constants_axis)
         axes = (*shared, *(0 for _ in self._penalties))
@@ -288,8 +293,8 @@ class Objective:
                     loss(
                         {name: tensor[member] for name, tensor in coordinates.items()},
                         {name: tensor[member] for name, tensor in weights.items()},
-                        select_rows(x, member) if self._rows_per_member else x,
-                        y[member] if self._rows_per_member else y,
+                        select_rows(x, member) if self.rows_per_member else x,
+                        y[member] if self.rows_per_member else y,
                         weight[member] if self._weight_per_member else weight,
                         _constants_of(member_constants, member),
                         *(values[member] for values in penalty_weights),

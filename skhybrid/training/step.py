@@ -59,7 +59,15 @@ class Step:
         n_steps = schedule.n_epochs * schedule.n_batches
         if whole_loss is not None and compiles(config.compile, n_steps):
             l2 = config.penalties.l2 if bool((config.penalties.l2 != 0).any()) else None
-            self.compiled = CompiledStep(whole_loss, members, self.adam, self.sam, self.radius, l2)
+            self.compiled = CompiledStep(
+                whole_loss,
+                members,
+                self.adam,
+                self.sam,
+                self.radius,
+                l2,
+                row_axis=int(objective.rows_per_member),
+            )
         members.gradient.zero_()  # gradients that no step needs stay zero
 
     def epoch(self, data: Batch | PerMemberBatches, schedule: Schedule) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from small_fits import (
@@ -192,6 +193,65 @@ def test_physics_that_cannot_be_recorded_is_trained_without_compilation():
     assert not results.compiled
     assert torch.equal(results.curve, plain.curve)
     assert torch.equal(members.flat, expected.flat)
+
+
+class OutsideTorch(torch.autograd.Function):
+    """A decay in numpy, as of a simulator that is not written in torch."""
+
+    @staticmethod
+    def forward(time, rate):
+        return torch.from_numpy(np.exp(-rate.numpy() * time.numpy()))
+
+    @staticmethod
+    def setup_context(context, inputs, output):
+        context.save_for_backward(inputs[0], output)
+
+    @staticmethod
+    def backward(context, gradient):
+        time, output = context.saved_tensors
+        return None, -(gradient * time * output).sum()
+
+
+def outside_torch(time, heat, *, rate=0.8):
+    return OutsideTorch.apply(time, rate)
+
+
+def of_a_list(time, heat, *, rate=0.8):
+    return torch.exp(-rate * time.new_tensor(time.tolist()))
+
+
+def with_noise(time, heat, *, rate=0.8):
+    return torch.exp(-rate * time) + 0.01 * torch.randn_like(time)
+
+
+class Counting:
+    """Physics that differs from call to call."""
+
+    n_calls = 0
+
+    def __call__(self, time, heat, *, rate=0.8):
+        self.n_calls += 1
+        return torch.exp(-rate * time) + 0.01 * self.n_calls
+
+
+@pytest.mark.parametrize("physics", [outside_torch, of_a_list])
+def test_values_outside_torch_are_not_kept_from_the_first_minibatch(recorded, physics):
+    data = make_data()
+    hybrid = make_hybrid(data, physics)
+    with pytest.warns(CompilationWarning):
+        results, members = trained(hybrid, data, make_config(compile=True), 1)
+    _, expected = trained(hybrid, data, make_config(), 1)
+    assert not results.compiled
+    assert torch.equal(members.flat, expected.flat)
+
+
+@pytest.mark.parametrize("physics", [with_noise, Counting()])
+def test_physics_that_changes_between_calls_is_not_compiled(recorded, physics):
+    data = make_data()
+    hybrid = make_hybrid(data, Physics(physics))
+    with pytest.warns(CompilationWarning, match="random numbers"):
+        results, _ = trained(hybrid, data, make_config(compile=True), 1)
+    assert not results.compiled
 
 
 def test_a_compiler_that_fails_is_told(monkeypatch):

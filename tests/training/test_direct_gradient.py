@@ -104,6 +104,35 @@ def test_equals_autograd_for_other_networks_and_dtypes(n_members, hidden, dtype)
     assert_close(objective.members.gradient, gradient, **CLOSE[dtype])
 
 
+def in_late_rows(time, heat, *, rate=0.8):
+    known = torch.exp(-rate * time)
+    return known if float(time[0]) > 0 else known.detach()
+
+
+def test_a_minibatch_without_gradient_of_theta_does_not_keep_the_last_one():
+    objective, data = make_objective(physics=in_late_rows)
+    objective.gradient(data)
+    early = data._replace(x=-data.x)
+    _, expected = expected_of(objective, early)
+    objective.gradient(data)
+    objective.gradient(early)
+    assert_close(objective.members.gradient, expected, **CLOSE[torch.float64])
+
+
+def of_double_precision(time, heat, *, rate=0.8):
+    return torch.exp(-rate * time) + torch.zeros(1, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("structure", ["additive", "multiplicative", "serial"])
+def test_physics_of_another_dtype(structure):
+    objective, data = make_objective(
+        physics=of_double_precision, structure=structure, dtype=torch.float32
+    )
+    losses, gradient = expected_of(objective, data)
+    assert_close(objective.gradient(data)[0], losses, **CLOSE[torch.float32])
+    assert_close(objective.members.gradient, gradient, **CLOSE[torch.float32])
+
+
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_the_second_pass_does_not_evaluate_the_physics_again(n_members):
     calls = []
