@@ -36,7 +36,8 @@ The file in the repository has a part of these results. It was made by
     python benchmarks/bench_fields.py --tasks wave --networks pointwise --inits least_squares
         --rho 0.01 --n-trajectories 16 --n-starts 1
 
-each with ``--append --output benchmarks/results/fields.csv``.
+each with ``--append --output benchmarks/results/fields.csv``. The rows of the first command with
+``--rho 0.05 0.01`` are from after the radius began to follow the noise, the others from before.
 """
 
 import argparse
