@@ -19,6 +19,7 @@ RELATIVE_ERROR = 1e-3
 # values are differentiated backwards: forwards, torch takes a hundred times as long for a product
 # or a sum with a constant.
 FEW_VALUES = 100_000
+ONCE = "an operation can be differentiated only once."
 
 Function = Callable[[Tensor], Tensor]
 
@@ -113,6 +114,3 @@ def _backwards(function: Function, at: Tensor, tangents: Sequence[Tensor]) -> li
         if abs(float(terms.sum() - expected.sum())) > RELATIVE_ERROR * size:
             raise RuntimeError(ONCE)
     return columns
-
-
-ONCE = "an operation can be differentiated only once."

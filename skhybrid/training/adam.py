@@ -93,7 +93,7 @@ class Adam:
         ----------
         parameters, mean, square, gradient, rates : Tensor of shape (n_parameters,)
         factors : Tensor of shape (2,)
-            Those of :meth:`factors`.
+            The two numbers that :meth:`factors` returns.
         """
         mean = torch.lerp(mean, gradient, 1.0 - self.beta1)
         square = self.beta2 * square + (1.0 - self.beta2) * gradient * gradient

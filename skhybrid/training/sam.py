@@ -114,7 +114,8 @@ def directions(
     Returns
     -------
     list of (Tensor, Tensor)
-        Of shapes (n_members, size) and (n_members, 1); ε is their product.
+        Direction, of shape (n_members, size), and length, of shape (n_members, 1). ε is the
+        product of the two.
     """
     if perturbation == "layer":
         moves = []

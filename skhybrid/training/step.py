@@ -45,9 +45,9 @@ class Step:
         rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER, FIRST_STATE])
         self.adam = Adam(members.flat, rates)
         self.l2 = L2(members, config.penalties.l2)
+        n_steps = config.schedule.n_epochs * config.schedule.n_batches
         self.sam = self.radius = None
         if config.rho is not None:
-            n_steps = config.schedule.n_epochs * config.schedule.n_batches
             self.radius = Radius(config.rho.to(members.flat), config.follows_noise, n_steps)
             self.sam = SAM(members, self.radius.values, config.perturbation, config.perturb)
         moves_physics = self.sam is not None and self.sam.moves_physics
@@ -55,8 +55,7 @@ class Step:
         self._roles = [role for role in ALL if role != PHYSICS or self._learns_physics]
         self._must_compile = config.compile is True
         self.compiled = None
-        schedule, whole_loss = config.schedule, objective.whole_loss()
-        n_steps = schedule.n_epochs * schedule.n_batches
+        whole_loss = objective.whole_loss()
         if whole_loss is not None and compiles(config.compile, n_steps):
             l2 = config.penalties.l2 if bool((config.penalties.l2 != 0).any()) else None
             self.compiled = CompiledStep(
