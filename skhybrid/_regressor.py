@@ -632,6 +632,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """Whether a batch can train the fit."""
         return not (self.nn is None or auto_parameters(self) or self._previous() is not None)
 
+    def _fits_physics_alone(self) -> bool:
+        """Whether the fit depends on the data, the physics and the structure alone."""
+        return not (
+            self.nn is not None
+            or auto_parameters(self)
+            or self._previous() is not None
+            or getattr(self, "_skl_callbacks", [])
+        )
+
     def _forget_choices(self) -> None:
         """Remove the attributes of an earlier fit that the next one may not have."""
         for attribute in ("free_run_losses_", "initial_states_", "substeps_", "window_"):

@@ -129,6 +129,7 @@ class FitTasks:
 
     tasks: list[FitTask] = field(default_factory=list)
     _prepared: dict[Hashable, tuple[Prepared, dict] | Exception] = field(default_factory=dict)
+    _physics_alone: dict[Hashable, dict[str, Any]] = field(default_factory=dict)
 
     def add(
         self,
@@ -157,11 +158,7 @@ class FitTasks:
             estimator._validate_params()
         with threads(estimator.n_threads):
             settings = FitSettings.of(estimator)
-            parameters = {
-                name: _fingerprint(value)
-                for name, value in sorted(estimator.get_params(deep=True).items())
-                if name not in TRAINING_PARAMETERS
-            }
+            parameters = _start_parameters(estimator)
             rows_key = joblib.hash((X, y, sample_weight))
             cache_key = (keys.batching, keys.preparation, position, rows_key, *parameters.items())
             if cache_key not in self._prepared:
@@ -184,6 +181,18 @@ class FitTasks:
         callbacks = callbacks if callbacks.exist else None
         self.tasks.append(FitTask(estimator, settings, prepared, fit, key, keys.owner, callbacks))
 
+    def fit_physics_alone(
+        self, estimator: Any, keys: TrialKeys, X: Any, y: Any, sample_weight: Any = None
+    ) -> None:
+        """Fit the physics alone, or use an equal fit: parameters of the training change nothing."""
+        rows_key = joblib.hash((X, y, sample_weight))
+        key = (keys.preparation, rows_key, *_start_parameters(estimator).items())
+        if key not in self._physics_alone:
+            estimator.fit(X, y, sample_weight)
+            fitted = {name: value for name, value in vars(estimator).items() if _is_fitted(name)}
+            self._physics_alone[key] = fitted
+        vars(estimator).update(self._physics_alone[key])
+
     def count(self, owner: int) -> int:
         """Return the number of fits of a trial that wait."""
         return sum(task.owner == owner for task in self.tasks)
@@ -191,6 +200,20 @@ class FitTasks:
     def discard(self, owner: int) -> None:
         """Forget the fits of a trial."""
         self.tasks = [task for task in self.tasks if task.owner != owner]
+
+
+def _start_parameters(estimator: Any) -> dict[str, Hashable]:
+    """Return a key of each parameter that changes the model or its start."""
+    return {
+        name: _fingerprint(value)
+        for name, value in sorted(estimator.get_params(deep=True).items())
+        if name not in TRAINING_PARAMETERS
+    }
+
+
+def _is_fitted(name: str) -> bool:
+    """Whether an attribute of an estimator comes from its fit."""
+    return name == "_fitted" or (name.endswith("_") and not name.startswith("_"))
 
 
 def _fingerprint(value: Any) -> Hashable:

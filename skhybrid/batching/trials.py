@@ -87,6 +87,8 @@ class Trial:
         try:
             if targets and _can_be_prepared(estimator) and _are_known(fit_params):
                 tasks.add(estimator, keys, 0, X_train, *targets, **fit_params)
+            elif targets and _is_physics_alone(estimator) and _are_known(fit_params):
+                tasks.fit_physics_alone(estimator, keys, X_train, *targets, **fit_params)
             elif targets and _is_plain_pipeline(estimator, fit_params):
                 X_train, fit_params = _transform(estimator, X_train, targets, fit_params)
                 tasks.add(estimator[-1], keys, 0, X_train, *targets, **fit_params)
@@ -182,6 +184,12 @@ def _can_be_prepared(estimator: Any) -> bool:
     """Whether it is a HybridRegressor whose fit a batch can train."""
     is_ours = hasattr(estimator, "_can_be_batched") and not estimator._has_own_fit()
     return is_ours and estimator._can_be_batched()
+
+
+def _is_physics_alone(estimator: Any) -> bool:
+    """Whether it is a HybridRegressor whose fit the parameters of the training do not change."""
+    is_ours = hasattr(estimator, "_fits_physics_alone") and not estimator._has_own_fit()
+    return is_ours and estimator._fits_physics_alone()
 
 
 def _are_known(fit_params: Mapping[str, Any]) -> bool:

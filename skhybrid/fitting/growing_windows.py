@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
 from skhybrid.fitting.assemble import assemble_physics
@@ -26,9 +25,13 @@ MAX_STEPS = 2000
 ADAPTIVE_STEPS = 5
 # Steps of all windows of a length together.
 MAX_WINDOW_STEPS = 2_000_000
-# Steps of all rollouts of a stage, those for derivatives included.
-BUDGET = 60_000
-MIN_EVALUATIONS, MAX_EVALUATIONS = 10, 200
+# Solver steps of all rollouts of a stage, those for derivatives included.
+BUDGET = 30_000
+# A Jacobian takes as long as so many rollouts, whatever the number of directions (measured on
+# records with few values; with many values it takes less).
+JACOBIAN_ROLLOUTS = 12
+# Later stages start near their end: the cascaded tanks need five evaluations at most.
+MIN_EVALUATIONS, MAX_EVALUATIONS = 5, 200
 # Longer windows need no more digits, those before the last even fewer.
 TOLERANCE = 1e-6
 EARLY_TOLERANCE = 1e-3
@@ -106,8 +109,7 @@ def _windows(settings: FitSettings, first: WindowFit) -> list[int]:
     if not isinstance(ode, ODE) or ode.window != "auto" or not model.differentiable:
         return []
     trajectories = first.inputs.trajectories
-    cost = model.solver_steps.most if ode.method in FIXED_STEP else ADAPTIVE_STEPS
-    n_steps, most = trajectories.n_steps, MAX_STEPS // cost
+    n_steps, most = trajectories.n_steps, MAX_STEPS // _step_cost(settings, model)
     learned = trajectories.layout.learned
     if not learned and (n_steps > most or not trajectories.can_start_whole):
         return []
@@ -121,6 +123,12 @@ def _windows(settings: FitSettings, first: WindowFit) -> list[int]:
     return [*lengths, n_steps] if n_steps <= most else lengths
 
 
+def _step_cost(settings: FitSettings, model: Dynamics) -> int:
+    """Return how many solver steps a step between observations costs."""
+    fixed = settings.structure.method in FIXED_STEP
+    return model.solver_steps.most if fixed else ADAPTIVE_STEPS
+
+
 def _next_fit(settings: FitSettings, last: WindowFit, window: int) -> WindowFit | None:
     """Fit windows of another length, from the last fit; return None if this fails."""
     n_steps = last.inputs.trajectories.n_steps
@@ -130,9 +138,8 @@ def _next_fit(settings: FitSettings, last: WindowFit, window: int) -> WindowFit 
     space = ParameterSpace(settings.physics, last.found.values, device=device)
     model = assemble_physics(settings, inputs, inputs.rows)
     model = with_chosen_steps(model.at(space, model.scales), inputs.rows, last.found.values)
-    n_directions = sum(int(np.prod(shape)) for shape in space.shapes.values())
-    n_directions += int(np.prod(model.layout.state_shape)) if model.n_first_states else 0
-    affordable = max(MIN_EVALUATIONS, BUDGET // (window * (1 + 2 * n_directions)))
+    rollout_steps = window * _step_cost(settings, model)
+    affordable = max(MIN_EVALUATIONS, BUDGET // (rollout_steps * (1 + JACOBIAN_ROLLOUTS)))
     tolerance = EARLY_TOLERANCE if window < n_steps else TOLERANCE
     try:
         model, found = fit_with_steps(

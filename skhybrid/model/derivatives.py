@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ RELATIVE_ERROR = 1e-3
 # values are differentiated backwards: forwards, torch takes a hundred times as long for a product
 # or a sum with a constant.
 FEW_VALUES = 100_000
+# Whatever an operation raises that torch cannot vectorise.
+TOGETHER_FAILED = (RuntimeError, NotImplementedError, ValueError, TypeError)
 ONCE = "an operation can be differentiated only once."
 
 Function = Callable[[Tensor], Tensor]
@@ -100,13 +103,7 @@ def _backwards(function: Function, at: Tensor, tangents: Sequence[Tensor]) -> li
         )
         if not gradient.requires_grad:
             raise RuntimeError(ONCE)
-        columns = [
-            torch.autograd.grad(
-                gradient, weights, tangent, retain_graph=True, allow_unused=True,
-                materialize_grads=True,
-            )[0]
-            for tangent in tangents
-        ]  # fmt: skip
+        columns = _by_weights(gradient, weights, tangents)
     # Operations that can be differentiated once give zero, without an error.
     for column, tangent in zip(columns, tangents, strict=True):
         terms, expected = column * weights.detach(), gradient.detach() * tangent
@@ -114,3 +111,18 @@ def _backwards(function: Function, at: Tensor, tangents: Sequence[Tensor]) -> li
         if abs(float(terms.sum() - expected.sum())) > RELATIVE_ERROR * size:
             raise RuntimeError(ONCE)
     return columns
+
+
+def _by_weights(gradient: Tensor, weights: Tensor, tangents: list[Tensor]) -> list[Tensor]:
+    """Return the derivatives of a gradient by the weights, in some directions.
+
+    The directions together take as long as one, but not every operation can be differentiated so.
+    """
+    options = {"retain_graph": True, "allow_unused": True, "materialize_grads": True}
+    if len(tangents) > 1:
+        with suppress(*TOGETHER_FAILED):
+            (columns,) = torch.autograd.grad(
+                gradient, weights, torch.stack(tangents), is_grads_batched=True, **options
+            )
+            return list(columns)
+    return [torch.autograd.grad(gradient, weights, each, **options)[0] for each in tangents]

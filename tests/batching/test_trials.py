@@ -20,11 +20,13 @@ from small_batches import NEW_X, X, Y
 from small_models import Recorder
 from small_searches import quick_model, search_both_ways
 
-from skhybrid import Param, Physics
+import skhybrid._regressor as regressor
+from skhybrid import HybridRegressor, Param, Physics
 from skhybrid.batching import trials
 from skhybrid.batching.deferred_fits import open_deferred_fits
 from skhybrid.batching.fit_tasks import FitTasks
 from skhybrid.batching.trials import Trial, make_trials, train_trials
+from skhybrid.fitting.fit_physics import fit_physics as original_fit_physics
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning", "ignore:`torch.jit:DeprecationWarning"
@@ -347,3 +349,37 @@ META_ESTIMATORS = {
 def test_models_in_meta_estimators_are_trained_in_one_batch(model, name, sizes, batches):
     search_both_ways(model, {name: [0.02, 0.05]}, X, Y, cv=2)
     assert batches == sizes
+
+
+@pytest.mark.parametrize("sample_weight", [None, WEIGHT], ids=["equal weights", "weights"])
+def test_the_physics_alone_is_fitted_once_for_all_training_parameters(monkeypatch, sample_weight):
+    calls = []
+    monkeypatch.setattr(regressor, "fit_physics", counted(calls))
+    model = quick_model(nn=None)
+    splits = [(TRAIN, TEST), (TRAIN[10:], TEST)]
+    candidates = [{"rho": 0.1}, {"rho": 0.2}, {"l2": 1.0, "physics__gain": 1.5}]
+    weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+    found = make_trials(with_gain(model), candidates, splits)
+    train_trials(found, X, Y, weights)
+    assert len(calls) == 4  # two folds; another initial value is another fit
+    for trial in found:
+        assert trial.finished
+        assert trial.error is None
+        assert trial.estimator.rho == trial.parameters.get("rho", model.rho)
+        _, (train, _) = trial.split
+        alone = clone(trial.estimator).fit(
+            X.iloc[train], Y[train], **{name: each[train] for name, each in weights.items()}
+        )
+        assert trial.estimator.physics_params_ == alone.physics_params_
+
+
+def counted(calls: list):
+    def fit_physics(*args, **options):
+        calls.append(args)
+        return original_fit_physics(*args, **options)
+
+    return fit_physics
+
+
+def with_gain(model: HybridRegressor) -> HybridRegressor:
+    return clone(model).set_params(physics=Physics(model.physics, gain=Param(1.0)))

@@ -46,6 +46,40 @@ def test_derivatives_are_slopes(sine, n_values):
     np.testing.assert_allclose(first, 2.0 * found, rtol=1e-12)
 
 
+class SineByNumbers(BackwardSine):
+    """A sine whose derivatives read numbers, which torch cannot do for several directions."""
+
+    @staticmethod
+    def backward(ctx, gradient):
+        (x,) = ctx.saved_tensors
+        return ByNumbers.apply(gradient, x.cos())
+
+
+class ByNumbers(torch.autograd.Function):
+    """A product."""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.save_for_backward(x, y)
+        return x * y
+
+    @staticmethod
+    def backward(ctx, gradient):
+        x, y = ctx.saved_tensors
+        gradient = gradient * float(gradient.abs().sum() >= 0.0)
+        return gradient * y, gradient * x
+
+
+def test_directions_that_cannot_be_taken_together():
+    def function(sine):
+        return lambda x: torch.stack([sine(x).sum(), (2.0 * x).prod()])
+
+    directions = [2.0 * TANGENT, TANGENT]
+    expected = directional(function(torch.sin), AT, directions, 1)
+    found = directional(function(SineByNumbers.apply), AT, directions, 1)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
 @pytest.mark.parametrize("n_values", SIZES)
 def test_derivative_of_a_constant_is_zero(n_values):
     (found,) = directional(lambda x: torch.ones(2, dtype=x.dtype), AT, [TANGENT], n_values)
