@@ -20,8 +20,7 @@ errors of "noise" by those of "constant". Errors below a floor (0.1 % of θ, 0.0
 deviation) count as the floor, so that ratios do not compare negligible errors.
 
 The form and constants of the schedule were chosen on seeds 21 and 22, and on other random tasks.
-The file in the repository has seeds 0 to 2 for static tasks and fields; the other groups are not
-complete, and images are missing.
+The file in the repository has seeds 0 to 2 for all groups.
 
     python benchmarks/bench_radius.py --output benchmarks/results/radius.csv
 
