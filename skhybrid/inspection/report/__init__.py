@@ -1,0 +1,1 @@
+"""The identifiability report: evidence about each physics parameter, and a verdict."""

@@ -1,0 +1,218 @@
+"""The identifiability report: can θ be believed?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+
+from skhybrid.inspection.assumptions import other_assumptions
+from skhybrid.inspection.effects import effects
+from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
+from skhybrid.inspection.intervals import confidence_intervals
+from skhybrid.inspection.overlap import overlap_sensitivity
+from skhybrid.inspection.refits import Refit, refit
+from skhybrid.inspection.report.evidence import Evidence
+from skhybrid.inspection.report.quick import quick_evidence
+from skhybrid.inspection.report.residual_points import check_residuals_of
+from skhybrid.inspection.report.result import IdentifiabilityReport
+from skhybrid.inspection.report.verdicts import judge
+from skhybrid.inspection.training_rows import training_rows
+from skhybrid.inspection.usage import physics_usage
+from skhybrid.model_selection.scoring import free_elements
+from skhybrid.runtime.progress import showing
+from skhybrid.runtime.suggestions import suggestion
+
+# Parts that need other fits, in the order in which they are made.
+REFITS = ("intervals", "starts", "assumptions", "usage")
+PARTS = ("quick", *REFITS)
+N_STARTS = 4
+
+
+def identifiability_report(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    parts: str | Sequence[str] = "quick",
+    sample_weight: Any = None,
+    groups: Any = None,
+    n_replicates: int = 10,
+    n_jobs: int | None = None,
+    max_members: int | None = None,
+    random_state: int = 0,
+    verbose: int = 0,
+) -> IdentifiabilityReport:
+    """Say whether each physics parameter can be believed, and why.
+
+    A small loss proves nothing: with a missing term, data fix a parameter only up to what of that
+    term looks like the parameter's effect. The report collects what can be measured, and gives one
+    verdict for each element of a parameter:
+
+    - *identified*: from what the network sees, the effect of the parameter cannot be predicted on
+      rows held out, and the data fix the parameter;
+    - *supported*: the network could imitate the effect, but rows, starts, ρ and other assumptions
+      agree;
+    - *assumption-dependent*: they disagree, or the residuals still contain a trend;
+    - *not identified*: the data do not fix the parameter even without a network, or fits scatter
+      over its range;
+    - *undecided*: only refits can tell, and the quick part made none.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor or Pipeline
+        If it is fitted, X and y must be the rows of its fit; otherwise a clone is fitted.
+    X, y : array-like
+        As for ``fit``.
+    parts : "quick", "all" or sequence of str, default="quick"
+        What to do beside the quick part, which needs no other fit and takes seconds: "intervals"
+        (:func:`confidence_intervals`), "starts" (restarts from other networks and other first
+        values), "assumptions" (:func:`other_assumptions`), "usage" (:func:`physics_usage`). These
+        refit the model some fifty times in all, side by side.
+    sample_weight : array-like of shape (n_samples,), default=None
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group are drawn and held out together.
+    n_replicates : int, default=10
+        Bootstrap replicates for "intervals".
+    n_jobs, max_members : int, default=None
+        As for :class:`~skhybrid.HybridSearchCV`.
+    random_state : int, default=0
+        Seed of the refits and of the draws.
+    verbose : int, default=0
+        With 1, progress and the time that is left are shown.
+
+    Returns
+    -------
+    IdentifiabilityReport
+        With ``verdicts``, ``evidence``, ``frame``, ``to_dict()``, text and HTML.
+
+    Raises
+    ------
+    ValueError
+        If a part is unknown, or the model has no free physics parameters.
+
+    Notes
+    -----
+    The thresholds of the verdicts were chosen on some of the random tasks of
+    ``benchmarks/bench_trust.py``, and judged on the others.
+
+    Examples
+    --------
+    >>> from skhybrid import HybridRegressor
+    >>> from skhybrid.datasets import make_pendulum_acceleration
+    >>> from skhybrid.inspection import identifiability_report
+    >>> data = make_pendulum_acceleration(200, random_state=0)
+    >>> model = HybridRegressor(data.physics, nn=(16,), max_epochs=60, random_state=0)
+    >>> report = identifiability_report(model, data.data, data.target)
+    >>> report.verdicts["omega2"].name
+    'undecided'
+    """
+    parts = _chosen(parts)
+    with showing(verbose) as display:
+        if not hasattr(hybrid_of(estimator), "_fitted"):
+            display.announce("Fitting the model")
+            estimator = _fitted_clone(estimator, X, y, sample_weight)
+        if not elements_of(estimator):
+            raise ValueError(
+                "The model has no free physics parameters, so there is nothing to report. Give "
+                "physics with at least one parameter that is not fixed."
+            )
+        data = {"X": X, "y": y, "sample_weight": sample_weight}
+        options = {"n_jobs": n_jobs, "max_members": max_members}
+        refits: dict[str, Callable] = {
+            "intervals": lambda: confidence_intervals(
+                estimator, **data, n_replicates=n_replicates, groups=groups,
+                random_state=random_state, **options,
+            ),
+            "starts": lambda: _over_starts(estimator, **data, random_state=random_state, **options),
+            "assumptions": lambda: other_assumptions(
+                estimator, **data, random_state=random_state, **options
+            ),
+            "usage": lambda: physics_usage(
+                estimator, **data, groups=groups, random_state=random_state, **options
+            ),
+        }  # fmt: skip
+        began, seconds, details = time.perf_counter(), {}, {}
+        rows = training_rows(estimator, X, y, sample_weight)
+        found = effects(estimator, X, y, sample_weight)
+        residuals = check_residuals_of(estimator, rows)
+        if hybrid_of(estimator).nn is not None:
+            details["overlap"] = overlap_sensitivity(estimator, **data)
+        evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y))
+        seconds["quick"] = time.perf_counter() - began
+        for part in parts[1:]:
+            began = time.perf_counter()
+            display.announce(f"Report: {part}")
+            details[part] = refits[part]()
+            seconds[part] = time.perf_counter() - began
+    evidence = {name: _completed(each, details) for name, each in evidence.items()}
+    verdicts = {name: judge(each) for name, each in evidence.items()}
+    return IdentifiabilityReport(evidence, verdicts, residuals, parts, seconds, details)
+
+
+def _chosen(parts: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the parts in the order in which they are made."""
+    if isinstance(parts, str):
+        parts = PARTS if parts == "all" else [parts]
+    for part in parts:
+        if part not in PARTS:
+            raise ValueError(
+                f"parts names {part!r}, which is none of {', '.join(PARTS)}, all"
+                f"{suggestion(str(part), [*PARTS, 'all'])}"
+            )
+    return ("quick", *(part for part in REFITS if part in parts))
+
+
+def _fitted_clone(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
+    """Return a fitted clone."""
+    fitted = clone(estimator)
+    if sample_weight is None:
+        return fitted.fit(X, y)
+    name = (
+        "sample_weight" if hybrid_of(fitted) is fitted else f"{fitted.steps[-1][0]}__sample_weight"
+    )
+    return fitted.fit(X, y, **{name: sample_weight})
+
+
+def _over_starts(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, *, random_state: int, **options: Any
+) -> dict[str, float]:
+    """Return the range of each element over restarts that fit the data equally well."""
+    if hybrid_of(estimator).nn is None:
+        return dict.fromkeys(elements_of(estimator), 0.0)
+    params = {"n_restarts": N_STARTS, "refine_rho": None}
+    (found,) = refit(
+        estimator,
+        [Refit(X, y, sample_weight, params)],
+        random_state=random_state,
+        what="starts",
+        **options,
+    )
+    if isinstance(found, Exception):
+        raise found
+    model = hybrid_of(found)
+    usable = [each for each in model.restarts_ if np.isfinite(each["loss"])]
+    lowest = min(each["loss"] for each in usable)
+    limit = lowest * (1.0 + np.sqrt(2.0 / model._fitted.n_rows))
+    equal = [
+        free_elements(each["physics_params"], model) for each in usable if each["loss"] <= limit
+    ]
+    return {name: float(np.ptp([each[name] for each in equal])) for name in equal[0]}
+
+
+def _completed(evidence: Evidence, details: dict[str, Any]) -> Evidence:
+    """Return the evidence on one element with what the refits say."""
+    name, more = evidence.name, {}
+    if "overlap" in details:
+        more["overlap"] = details["overlap"].sentence(name)
+    if "intervals" in details:
+        more |= details["intervals"].evidence(name)
+    if "starts" in details:
+        more["over_starts"] = details["starts"][name]
+    if "assumptions" in details:
+        more["opinions"] = details["assumptions"].opinions(name)
+    return replace(evidence, **more)

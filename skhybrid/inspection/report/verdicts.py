@@ -1,0 +1,180 @@
+"""Verdicts on physics parameters, with the reason and with advice."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from skhybrid.inspection.report.evidence import Evidence
+
+IDENTIFIED = "identified"
+SUPPORTED = "supported"
+ASSUMPTION_DEPENDENT = "assumption-dependent"
+NOT_IDENTIFIED = "not identified"
+UNDECIDED = "undecided"
+VERDICTS = (IDENTIFIED, SUPPORTED, ASSUMPTION_DEPENDENT, NOT_IDENTIFIED, UNDECIDED)
+
+# Chosen on half of the random tasks of benchmarks/bench_trust.py, judged on the other half.
+# An effect of which the network can predict less than this on rows held out, it cannot imitate.
+MAX_PREDICTABLE = 0.8
+# A parameter is fixed by the data if its standard error is below this part of its size ...
+MAX_RELATIVE_ERROR = 0.25
+# ... and not fixed if intervals or starts reach further than this part.
+MAX_RELATIVE_WIDTH = 1.0
+# Values under other assumptions agree if they lie within this many half widths of the interval,
+# or within this part of the value.
+AGREEMENT_WIDTHS = 1.5
+AGREEMENT_PART = 0.05
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict on one element of a physics parameter.
+
+    Attributes
+    ----------
+    name : str
+        One of :data:`VERDICTS`.
+    reason, advice : str
+        A sentence each; the advice may be empty.
+    """
+
+    name: str
+    reason: str
+    advice: str = ""
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Return the verdict on one element of a physics parameter."""
+    found = _not_fixed(evidence)
+    if found is not None:
+        return found
+    if evidence.on_bound:
+        return Verdict(
+            NOT_IDENTIFIED,
+            f"{evidence.name} is on its bound, so the data do not choose its value.",
+            f"Widen the bounds of {evidence.name}, or fix it where it is known.",
+        )
+    found = _identified(evidence)
+    if found is not None:
+        return found
+    if math.isnan(evidence.sampling) or not evidence.opinions:
+        return _undecided(evidence)
+    return _compared(evidence)
+
+
+def _not_fixed(evidence: Evidence) -> Verdict | None:
+    """Return a verdict if the data do not fix the element, whatever the network does."""
+    name = evidence.name
+    if evidence.partners and not evidence.standard_error <= MAX_RELATIVE_WIDTH * evidence.size:
+        others = " and ".join(evidence.partners)
+        return Verdict(
+            NOT_IDENTIFIED,
+            f"A change of {name} is made up for by {others}, even without a network: the data fix "
+            "only a combination of them.",
+            f"Fix {name} or {evidence.partners[0]} (Param(..., fixed=True)), or write the physics "
+            "with their combination.",
+        )
+    if evidence.standard_error > MAX_RELATIVE_WIDTH * evidence.size:
+        return Verdict(
+            NOT_IDENTIFIED,
+            f"The standard error of {name} from these data alone is {_part(evidence.standard_error, evidence)} of its "
+            "value.",
+            f"Measure where {name} matters more, take more rows, or fix it.",
+        )
+    scatter = evidence.over_starts
+    if scatter > MAX_RELATIVE_WIDTH * evidence.size:
+        return Verdict(
+            NOT_IDENTIFIED,
+            f"Fits from other starts are as good, with {name} anywhere in a range of {scatter:.2g}.",
+            f"Fix {name}, give a better first value and bounds, or vary what it acts on.",
+        )
+    return None
+
+
+def _part(error: float, evidence: Evidence) -> str:
+    """Return a standard error relative to the value, in words."""
+    if not math.isfinite(error) or evidence.size == 0.0:
+        return "larger than any part"
+    return f"{error / evidence.size:.0%}"
+
+
+def _identified(evidence: Evidence) -> Verdict | None:
+    """Return a verdict if the network cannot do what the parameter does."""
+    name, limit = evidence.name, MAX_RELATIVE_ERROR * evidence.size
+    if evidence.misfit:
+        return None
+    if not evidence.has_network and evidence.standard_error <= limit:
+        return Verdict(
+            IDENTIFIED, f"There is no network, and the data fix {name}.", "Check the residuals."
+        )
+    if evidence.predictable <= MAX_PREDICTABLE and evidence.error_beside_network <= limit:
+        return Verdict(
+            IDENTIFIED,
+            f"What the network sees predicts {evidence.predictable:.0%} of the effect of {name} on "
+            "rows held out, so the network cannot take it over, and the data fix it.",
+        )
+    return None
+
+
+def _undecided(evidence: Evidence) -> Verdict:
+    """Return what the quick parts can say where only refits can tell."""
+    name = evidence.name
+    if evidence.misfit:
+        reason = f"The residuals still contain something: {evidence.misfit}."
+    elif evidence.unknown:
+        reason = f"Whether the network could imitate {name} is not known: {evidence.unknown}"
+    elif evidence.predictable > MAX_PREDICTABLE:
+        reason = (
+            f"The network sees what {name} acts on ({evidence.predictable:.0%} of its effect can "
+            "be predicted), so its value rests on the assumption that the missing part is simple."
+        )
+    else:
+        reason = (
+            f"The standard error of {name} is {_part(evidence.error_beside_network, evidence)} of "
+            "its value if the network takes over what it can: too large to say more."
+        )
+    return Verdict(
+        UNDECIDED,
+        reason,
+        "Only refits can tell: identifiability_report(..., parts='all').",
+    )
+
+
+def _compared(evidence: Evidence) -> Verdict:
+    """Return a verdict from intervals, starts and other assumptions."""
+    name, half = evidence.name, evidence.half_width
+    if half > MAX_RELATIVE_WIDTH * evidence.size:
+        return Verdict(
+            NOT_IDENTIFIED,
+            f"The interval of {name} reaches from {evidence.low:.3g} to {evidence.high:.3g}: wider "
+            "than its value.",
+            f"Take more rows, or fix {name}.",
+        )
+    limit = max(AGREEMENT_WIDTHS * half, AGREEMENT_PART * evidence.size)
+    apart = {
+        assumption: value
+        for assumption, value in evidence.opinions.items()
+        if abs(value - evidence.value) > limit
+    }
+    if apart or evidence.misfit:
+        if apart:
+            furthest = max(apart, key=lambda each: abs(apart[each] - evidence.value))
+            reason = (
+                f"{name} is {evidence.value:.4g} here and {apart[furthest]:.4g} under another "
+                f"assumption ({furthest}): further apart than the interval explains."
+            )
+        else:
+            reason = f"The residuals still contain something: {evidence.misfit}."
+        return Verdict(
+            ASSUMPTION_DEPENDENT,
+            reason,
+            f"Take features that {name} acts on away from the network (nn_features=...), if "
+            f"the missing part does not need them; or fix {name}; or vary what it acts on.",
+        )
+    return Verdict(
+        SUPPORTED,
+        f"The network could imitate {name}, but rows, starts, ρ and other assumptions agree "
+        f"within {limit:.2g}.",
+        "A missing part that looks like the effect itself would go unnoticed: see the overlap.",
+    )

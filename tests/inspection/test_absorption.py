@@ -1,0 +1,113 @@
+"""What the network's inputs can predict of the effects of physics parameters."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from small_models import make_model
+
+from skhybrid import ODE, HybridRegressor, LatentODE, Param, Physics
+from skhybrid.datasets import make_pendulum_images
+from skhybrid.inspection.absorption import absorption
+from skhybrid.inspection.local_effects import local_effects
+from skhybrid.inspection.training_rows import training_rows
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skhybrid.exceptions.CollapseWarning",
+    "ignore::skhybrid.exceptions.PoorFitWarning",
+    "ignore::skhybrid.exceptions.FreeRunWarning",
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(-1, 1, (200, 3))
+Y = 2.0 * np.sin(2.0 * X[:, 0]) + X[:, 2] + 0.5 + X[:, 1] ** 2
+
+
+def wave(a, b, c, *, k=1.5, m=(0.5, 0.2)):
+    return k * torch.sin(2.0 * a) + m[0] * c + m[1]
+
+
+def effects_of(nn_features=None, physics=wave, **settings):
+    model = make_model(physics=physics, nn_features=nn_features, max_epochs=2, **settings)
+    model.fit(X, Y)
+    return local_effects(training_rows(model, X, Y))
+
+
+def test_effects_on_a_table_are_derivatives():
+    found = effects_of([1])
+    assert found.names == ["k", "m[0]", "m[1]"]
+    expected = np.stack([np.sin(2.0 * X[:, 0]), X[:, 2], np.ones(200)], axis=1)
+    np.testing.assert_allclose(found.effects[:, 0], expected, atol=1e-9)
+    np.testing.assert_allclose(found.seen[:, 0], (X[:, 1] - X[:, 1].mean()) / X[:, 1].std())
+    assert found.reached.tolist() == [True]
+
+
+def test_what_the_network_sees_it_can_imitate():
+    every = absorption(effects_of())
+    assert all(each.predictable > 0.99 for each in every.values())
+    assert all(each.left < 0.01 for each in every.values())
+    some = absorption(effects_of([1]))
+    assert some["k"].predictable < 0.1
+    assert some["k"].left > 0.8
+    assert some["m[0]"].predictable < 0.1
+    assert some["m[1]"].predictable == 1.0  # a constant
+    both = absorption(effects_of([1, 2]))
+    assert both["k"].predictable < 0.1
+    assert both["m[0]"].predictable > 0.99
+
+
+def spring(t, state, *, stiffness=1.0, ratio=1.0):
+    x, v = state.unbind(-1)
+    return torch.stack([ratio * v, -stiffness * x], -1)
+
+
+def onto_velocity(t, state, physics, nn):
+    return physics(t, state) + nn(t, state) * torch.tensor([0.0, 1.0], dtype=state.dtype)
+
+
+@pytest.mark.parametrize(("join", "seen"), [("add", True), (onto_velocity, False)])
+def test_a_rate_that_the_network_cannot_change_is_not_imitated(join, seen):
+    times = 0.2 * np.arange(1, 16)
+    first = RNG.uniform(-1, 1, (12, 2))
+    y = np.stack(
+        [
+            np.stack([x * np.cos(times) + v * np.sin(times), v * np.cos(times) - x * np.sin(times)])
+            for x, v in first
+        ]
+    ).transpose(0, 2, 1)
+    model = HybridRegressor(
+        Physics(spring, stiffness=Param(1.0), ratio=Param(1.0)),
+        nn=(4,),
+        structure=ODE(dt=0.2, join=join),
+        max_epochs=2,
+        refine_rho=None,
+        random_state=0,
+    ).fit(first, y)
+    effects = local_effects(training_rows(model, first, y))
+    assert effects.reached.tolist() == [seen, True]
+    found = absorption(effects)
+    assert found["stiffness"].predictable > 0.99
+    assert (found["ratio"].predictable > 0.99) == seen
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"nn": None}, "no network"), ({"physics": None}, "no free physics")],
+)
+def test_a_reason_takes_the_place_of_effects(settings, words):
+    assert words in effects_of(**settings)
+
+
+def test_states_behind_an_encoder_are_unknown():
+    film = make_pendulum_images(2, n_times=8, random_state=0)
+    model = HybridRegressor(
+        film.physics,
+        nn=(4,),
+        structure=LatentODE(n_states=2, dt=film.dt),
+        max_epochs=1,
+        refine_rho=None,
+        physics_init="given",
+        random_state=0,
+    ).fit(film.data, film.target)
+    assert "encoder" in local_effects(training_rows(model, film.data, film.target))
