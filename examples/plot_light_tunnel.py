@@ -78,21 +78,31 @@ for name, (X_test, y_test) in tests.items():
 # proportional to the drive.
 
 physics_part, network_part = hybrid.predict_parts(tests["in range"][0])
+measured = np.asarray(tests["in range"][1])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-left.plot(tests["in range"][1], physics_part, ".", color="#999999", markersize=2, label="physics")
-left.plot(
-    tests["in range"][1],
-    physics_part + network_part,
-    ".",
-    color="#D55E00",
-    markersize=2,
-    label="physics + network",
+edges = np.quantile(measured, np.linspace(0, 1, 21))
+bin_of = np.clip(np.searchsorted(edges, measured) - 1, 0, 19)
+middle = [measured[bin_of == number].mean() for number in range(20)]
+for label, predicted, colour in (
+    ("physics part", physics_part, "#666666"),
+    ("physics + network", physics_part + network_part, "#D55E00"),
+):
+    error = predicted - measured
+    low, mean, high = (
+        [summary(error[bin_of == number]) for number in range(20)]
+        for summary in (lambda e: np.quantile(e, 0.05), np.mean, lambda e: np.quantile(e, 0.95))
+    )
+    left.fill_between(middle, low, high, color=colour, alpha=0.25, linewidth=0)
+    left.plot(middle, mean, color=colour, linewidth=2, label=f"{label}: mean, and 90 % of rows")
+left.axhline(0, color="black", linewidth=0.8)
+left.set(
+    xlabel="measured (counts)",
+    ylabel="predicted less measured (counts)",
+    title="Unseen rows in range",
 )
-left.axline((0, 0), slope=1, color="black", linewidth=0.8, label="equal")
-left.set(xlabel="measured (counts)", ylabel="predicted (counts)", title="Unseen rows in range")
-left.legend(frameon=False, markerscale=5)
+left.legend(frameon=False, fontsize=8, loc="lower left")
 drive = tests["in range"][0]["red"]
-right.plot(drive, network_part, ".", color="#56B4E9", markersize=2, label="every row")
+right.plot(drive, network_part, ".", color="#56B4E9", markersize=2, alpha=0.4, label="every row")
 bins = np.arange(0, 91, 5)
 means = [network_part[(drive >= low) & (drive < low + 5)].mean() for low in bins[:-1]]
 right.plot(bins[:-1] + 2.5, means, color="#0072B2", linewidth=2, label="mean")
