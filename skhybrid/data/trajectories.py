@@ -186,6 +186,10 @@ class Trajectories:
             guesses[i, begin : begin + window + 1] = along[:room]
         return replace(self, states=guesses)
 
+    def trajectory_of_windows(self, window: int) -> np.ndarray:
+        """Return the index of the trajectory of each window of this length."""
+        return self._window_starts(window, every=window if self.layout.learned else 1)[0]
+
     def first_indices(self, window: int | str | None) -> np.ndarray:
         """Return the indices of the windows that begin trajectories, for learned first states."""
         window = self._length(window)
