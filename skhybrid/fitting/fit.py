@@ -19,6 +19,7 @@ from skhybrid.fitting.fitted import (
     learned_states,
     user_values,
     window_length,
+    window_states,
     with_range_of,
     with_weights,
 )
@@ -194,6 +195,7 @@ def finish_fit(
         physics_share=result.explained.physics_share,
         n_rows=len(rows),
         learned_states=learned,
+        window_states=window_states(result.coordinates, rows),
         drift=drift_since(hybrid, result.midway, result.coordinates),
         free_run_losses=losses,
         window=window_length(rows),

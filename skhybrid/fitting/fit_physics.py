@@ -10,7 +10,13 @@ from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import tell_user
-from skhybrid.fitting.fitted import Fitted, learned_states, user_values, window_length
+from skhybrid.fitting.fitted import (
+    Fitted,
+    learned_states,
+    user_values,
+    window_length,
+    window_states,
+)
 from skhybrid.fitting.growing_windows import WindowFit, fit_growing_windows
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.least_squares import fit_least_squares
@@ -102,5 +108,6 @@ def fit_physics(
         physics_share=1.0,
         n_rows=len(rows),
         learned_states=learned_states(coordinates, rows, info),
+        window_states=window_states(coordinates, rows),
         window=window_length(rows),
     )

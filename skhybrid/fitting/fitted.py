@@ -45,6 +45,8 @@ class Fitted:
         Number of training rows.
     learned_states : array of shape (n, *state_shape) or None
         Learned initial states of the training trajectories.
+    window_states : array of shape (n_first_states, *state_shape) or None
+        Learned first states of all training windows; NaN for windows that are held out.
     drift : dict of str to float or array, or None
         Change of the physics parameters in the second half of the first phase, in the user's
         units; None if training did not run for all of its epochs, and for least squares.
@@ -67,6 +69,7 @@ class Fitted:
     physics_share: float = math.nan
     n_rows: int = 0
     learned_states: np.ndarray | None = None
+    window_states: np.ndarray | None = None
     drift: dict[str, float | np.ndarray] | None = None
     window: int | None = None
     free_run_losses: dict[str, float] | None = None
@@ -140,6 +143,14 @@ def learned_states(
         return None
     learned = coordinates[FIRST_STATES].double().cpu().numpy()
     return initial_states(rows, learned, info.first_indices)
+
+
+def window_states(coordinates: Mapping[str, Tensor], rows: Rows) -> np.ndarray | None:
+    """Return the learned first states of all training windows, if there are any."""
+    if FIRST_STATES not in coordinates:
+        return None
+    learned = coordinates[FIRST_STATES].double().cpu().numpy()
+    return initial_states(rows, learned, np.arange(len(learned)))
 
 
 def window_length(rows: Rows) -> int | None:

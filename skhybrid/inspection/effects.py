@@ -18,7 +18,6 @@ from skhybrid.model.batch import Windows, select_rows
 from skhybrid.model.derivatives import directional
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
-from skhybrid.model.layout import FIRST_STATES
 from skhybrid.runtime.chunks import chunks
 
 # More values say hardly more about effects.
@@ -171,8 +170,6 @@ def _of_chunk(
     with torch.no_grad():
         fixed = hybrid.space.values(coordinates)
         physics = hybrid.physics_part(x, coordinates)
-    if FIRST_STATES in coordinates:
-        x = x._replace(first_state=hybrid.first_states(x, coordinates[FIRST_STATES]))
     names = _free(hybrid)
     shapes = [fixed[name].shape for name in names]
     sizes = [fixed[name].numel() for name in names]

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from skhybrid.data.rows import Rows
 from skhybrid.fitting.inputs import FitInputs, read_inputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.inspection.flat_parameters import hybrid_of
@@ -24,7 +26,7 @@ class TrainingRows:
     ----------
     hybrid : Hybrid
     coordinates : dict of str to Tensor
-        Fitted coordinates.
+        Fitted coordinates of the physics parameters. Learned first states are in ``data``.
     data : Batch
         Rows of a table, or windows of trajectories, as tensors.
     inputs : FitInputs
@@ -64,16 +66,27 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     fitted = model._fitted
     if fitted.window is not None:
         inputs = inputs.at_window(fitted.window)
-    hybrid, coordinates = fitted.hybrid, fitted.coordinates
+    hybrid, coordinates = fitted.hybrid, dict(fitted.coordinates)
+    if coordinates.pop(FIRST_STATES, None) is not None:
+        inputs = replace(inputs, rows=_at_learned_states(inputs.rows, fitted.window_states))
     scale = hybrid.scales.target_scale
     data = inputs.rows.tensors(scale.dtype, scale.device)
-    learned = coordinates.get(FIRST_STATES)
-    if learned is not None and int(data.x.index.max()) + 1 != len(learned):
-        raise ValueError(
-            f"The model has learned {len(learned)} initial states, and these trajectories have "
-            f"{int(data.x.index.max()) + 1}. Give the X and y of its fit."
-        )
     return TrainingRows(hybrid, coordinates, data, replace(inputs, earlier=()))
+
+
+def _at_learned_states(rows: Rows, states: np.ndarray) -> Rows:
+    """Return the training windows at their learned first states, which are then given ones."""
+    n_windows = int(rows.x.index.max()) + 1
+    if n_windows != len(states):
+        raise ValueError(
+            f"The model has learned {len(states)} initial states, and these trajectories have "
+            f"{n_windows}. Give the X and y of its fit."
+        )
+    first = states[rows.x.index]
+    known = np.flatnonzero(~np.isnan(first).reshape(len(first), -1).any(axis=1))
+    kept = np.arange(len(rows)) if rows.kept is None else rows.kept
+    rows, first = replace(rows.select(known), kept=kept[known]), first[known]
+    return replace(rows, x=rows.x._replace(first_state=first, index=None))
 
 
 def _is_auto(estimator: Any, name: str) -> bool:
