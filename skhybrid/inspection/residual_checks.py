@@ -12,8 +12,8 @@ from skhybrid.inspection.learners import best_prediction
 
 # Of a thousand fits without a fault, one gets each warning.
 LEVEL = 1e-3
-# Rounding of float32 and of the training is no fault.
-SMALL = 1e-3
+# What the residuals contain matters for θ above this part of the target's standard deviation.
+SMALL = 0.01
 # Noise in observed states explains a smaller R².
 LARGE = 0.2
 MAX_LAGS = 10
@@ -49,8 +49,8 @@ class ResidualChecks:
 
     @property
     def misfit(self) -> bool:
-        """Whether the residuals depend on features that the model could use."""
-        return self.relative > SMALL and (bool(self.trends) or self.predictable > 0.0)
+        """Whether the features predict a part of the residuals that matters."""
+        return self.relative * self.predictable**0.5 > SMALL
 
 
 def check_residuals(
