@@ -183,6 +183,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     ----------
     physics_params_ : dict of str to float or ndarray
         Physics parameters in your units, fixed ones included.
+    physics_params_std_ : dict of str to float or ndarray
+        For ``nn=None``: standard errors of the free physics parameters, from the Jacobian of the
+        least-squares fit. NaN on a bound, and where the data do not fix the value. With a network
+        there is no such attribute.
+    physics_params_correlation_ : DataFrame
+        For ``nn=None``: correlations between the errors of their elements.
     module_ : torch.nn.Module or None
         The trained network, from standardised inputs to units of the target's standard deviation.
     loss_ : float
@@ -494,6 +500,18 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 )
         display.announce(fitted_text(fitted), with_time=True)
         return choices, fitted, callbacks
+
+    @property
+    def physics_params_std_(self):
+        """Standard errors of the free physics parameters, for ``nn=None``."""
+        check_is_fitted(self)
+        return self._fitted.require_standard_errors().std
+
+    @property
+    def physics_params_correlation_(self):
+        """Correlations between the errors of the physics parameters, for ``nn=None``."""
+        check_is_fitted(self)
+        return self._fitted.require_standard_errors().correlation_frame
 
     def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
         """Predict the target.
