@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +21,7 @@ from skhybrid.model.hybrid import Hybrid
 # A direction of θ is not fixed by the data if its effect is below this part of the effects of its
 # elements: rounding error of the derivatives.
 RANK = 1e-9
-# First states that hardly change the residuals.
+# Added to the products of the columns of first states, some of which may have no effect.
 RIDGE = 1e-12
 # With more targets, their errors are taken to be independent of each other.
 MAX_TARGETS = 300
@@ -159,25 +160,25 @@ def _without_states(
     """Return the matrix less its projection on the columns of first states, and their number."""
     if not states.shape[1]:
         return matrix, 0
-    if scipy.sparse.issparse(states):
-        lengths = np.sqrt(np.asarray(states.power(2).sum(axis=0)).ravel())
-        acting = np.flatnonzero(lengths > 0.0)
-        unit = (states[:, acting] @ scipy.sparse.diags_array(1.0 / lengths[acting])).tocsc()
-        gram = unit.T @ unit + RIDGE * scipy.sparse.eye_array(len(acting))
-        solver = scipy.sparse.linalg.splu(gram.tocsc())
-        for _ in range(2):  # the second time for the digits that the products lost
-            matrix = matrix - unit @ solver.solve(unit.T @ matrix)
-        return matrix, len(acting)
-    lengths = np.linalg.norm(states, axis=0)
-    acting = lengths > 0.0
-    if not acting.any():
+    sparse = scipy.sparse.issparse(states)
+    squared = states.power(2) if sparse else np.square(states)
+    lengths = np.sqrt(np.asarray(squared.sum(axis=0)).ravel())
+    if not np.isfinite(lengths).all():
+        return np.full_like(matrix, np.nan), 0
+    acting = np.flatnonzero(lengths > 0.0)
+    if not len(acting):
         return matrix, 0
-    unit = states[:, acting] / lengths[acting]
-    basis, triangle, _ = scipy.linalg.qr(unit, mode="economic", pivoting=True)
-    basis = basis[:, np.abs(np.diagonal(triangle)) > RANK]
-    for _ in range(2):
-        matrix = matrix - basis @ (basis.T @ matrix)
-    return matrix, basis.shape[1]
+    if sparse:
+        unit = (states[:, acting] @ scipy.sparse.diags_array(1.0 / lengths[acting])).tocsc()
+        ridge = RIDGE * scipy.sparse.eye_array(len(acting))
+        solve = scipy.sparse.linalg.splu((unit.T @ unit + ridge).tocsc()).solve
+    else:
+        unit = states[:, acting] / lengths[acting]
+        factor = scipy.linalg.cho_factor(unit.T @ unit + RIDGE * np.eye(len(acting)))
+        solve = functools.partial(scipy.linalg.cho_solve, factor)
+    for _ in range(2):  # the second time for the digits that the products lost
+        matrix = matrix - unit @ solve(unit.T @ matrix)
+    return matrix, len(acting)
 
 
 def _independent(
