@@ -145,11 +145,15 @@ class StandardErrors:
         """What a reader of the standard errors must know."""
         if self.reason is not None:
             return [self.reason]
-        told = [each.sentence for each in self.unfixed]
-        if self.groups == "trajectories":
-            told.append(
-                f"± takes the {self.n_groups} trajectories to be independent, not their windows."
-            )
-        elif self.groups == "blocks":
-            told.append(f"± takes {self.n_groups} blocks of windows to be independent.")
-        return told
+        independent = {
+            "values": f"{self.n_groups} values",
+            "trajectories": f"{self.n_groups} trajectories (not of their windows)",
+            "blocks": f"{self.n_groups} blocks of windows",
+        }
+        told = [
+            f"± is the standard error, {self.dof} degrees of freedom. It takes the errors of "
+            f"{independent[self.groups]} to be independent."
+        ]
+        if self.on_bounds:
+            told.append(f"Held on a bound, and so without ±: {', '.join(self.on_bounds)}.")
+        return told + [each.sentence for each in self.unfixed]
