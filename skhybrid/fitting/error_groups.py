@@ -23,10 +23,11 @@ class ErrorGroups:
 
     Attributes
     ----------
-    kind : {"values", "trajectories", "blocks"}
-        "values" are independent one by one: rows of a table, and the values of whole rollouts.
+    kind : {"values", "rollouts", "trajectories", "blocks"}
+        "values" are independent one by one: rows of a table, and values of whole rollouts from
+        learned first states. So are "rollouts", if their first states are exact.
     of_window : array of int, shape (n_windows,), or None
-        The group of each window, from zero; None for "values".
+        The group of each window, from zero; None for values one by one.
     """
 
     kind: str = "values"
@@ -46,7 +47,8 @@ def error_groups(trajectories: Trajectories | None, rows: Rows) -> ErrorGroups:
     observations, as targets and as first states, and windows that follow each other are tied. The
     error of an observed first state also lasts a whole rollout. With five trajectories or more, the
     trajectories are the groups. With fewer, the windows of each are cut into blocks of at least
-    five lengths of a window (cf. the blocks of Künsch, 1989), and whole rollouts count as values.
+    five lengths of a window (cf. the blocks of Künsch, 1989), and whole rollouts count value by
+    value, which is right only if their first states are exact.
 
     Parameters
     ----------
@@ -61,8 +63,10 @@ def error_groups(trajectories: Trajectories | None, rows: Rows) -> ErrorGroups:
     trajectory, at = trajectories.window_places(window, rows.kept)
     numbers, trajectory = np.unique(trajectory, return_inverse=True)
     whole = len(numbers) == len(trajectory)
-    if whole and (trajectories.layout.learned or len(numbers) < MIN_TRAJECTORIES):
+    if whole and trajectories.layout.learned:
         return ErrorGroups()
+    if whole and len(numbers) < MIN_TRAJECTORIES:
+        return ErrorGroups("rollouts")
     if len(numbers) >= MIN_TRAJECTORIES:
         return ErrorGroups("trajectories", trajectory)
     lengths = trajectories.lengths[numbers]

@@ -55,9 +55,9 @@ class StandardErrors:
     covariance : array of shape (n_elements, n_elements)
     dof : int
         Degrees of freedom of the noise estimate.
-    groups : {"values", "trajectories", "blocks"}
-        What is taken to be independent: the errors of single values, of whole trajectories, or of
-        blocks of windows.
+    groups : {"values", "rollouts", "trajectories", "blocks"}
+        What is taken to be independent: the errors of single values, of single values of rollouts
+        whose first states are exact, of whole trajectories, or of blocks of windows.
     n_groups : int
         Number of them.
     on_bounds : tuple of str
@@ -146,13 +146,14 @@ class StandardErrors:
         if self.reason is not None:
             return [self.reason]
         independent = {
-            "values": f"{self.n_groups} values",
-            "trajectories": f"{self.n_groups} trajectories (not of their windows)",
-            "blocks": f"{self.n_groups} blocks of windows",
+            "values": f"{self.n_groups} values to be independent",
+            "rollouts": f"{self.n_groups} values to be independent, and first states to be exact",
+            "trajectories": f"{self.n_groups} whole trajectories to be independent",
+            "blocks": f"{self.n_groups} blocks of windows to be independent",
         }
         told = [
             f"± is the standard error, {self.dof} degrees of freedom. It takes the errors of "
-            f"{independent[self.groups]} to be independent."
+            f"{independent[self.groups]}."
         ]
         if self.on_bounds:
             told.append(f"Held on a bound, and so without ±: {', '.join(self.on_bounds)}.")

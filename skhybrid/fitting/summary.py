@@ -10,6 +10,7 @@ import numpy as np
 
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.parameter_warnings import element_name
+from skhybrid.fitting.standard_errors import StandardErrors
 from skhybrid.fitting.summary_lines import error_lines, fit_lines, title
 from skhybrid.runtime.data_frames import data_frame
 from skhybrid.runtime.number_text import number_text, value_and_error
@@ -20,6 +21,8 @@ MAX_SHOWN = 12
 # Columns of the text, and those that hold numbers.
 HEADER = ("parameter", "value", "±", "unit", "start", "bounds", "note")
 NUMBERS = ("value", "±", "start")
+# Columns of the frame.
+COLUMNS = ("value", "std", "unit", "start", "lower_bound", "upper_bound", "on_bound", "fixed")
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Element:
     ----------
     parameter, name : str
         Name of the parameter, and of the element, such as ``"gain[0]"``.
-    value, start, low, high : float
+    value, start, lower_bound, upper_bound : float
         In the user's units; bounds are infinite where open.
     std : float
         Standard error; NaN where it is not known.
@@ -48,8 +51,8 @@ class Element:
     std: float
     unit: str
     start: float
-    low: float
-    high: float
+    lower_bound: float
+    upper_bound: float
     on_bound: str
     fixed: bool
     unfixed: bool
@@ -59,10 +62,11 @@ class Element:
         """The columns of the text."""
         value, std = value_and_error(self.value, self.std)
         bounds = ""
-        if np.isfinite([self.low, self.high]).any():
-            low = f"[{number_text(self.low, 4)}" if np.isfinite(self.low) else "(-∞"
-            high = f"{number_text(self.high, 4)}]" if np.isfinite(self.high) else "∞)"
-            bounds = f"{low}, {high}"
+        if np.isfinite([self.lower_bound, self.upper_bound]).any():
+            low, high = (number_text(each, 4) for each in (self.lower_bound, self.upper_bound))
+            left = "[" if np.isfinite(self.lower_bound) else "("
+            right = "]" if np.isfinite(self.upper_bound) else ")"
+            bounds = f"{left}{low}, {high}{right}"
         note = "fixed" if self.fixed else f"on {self.on_bound} bound" if self.on_bound else ""
         note = "not fixed by the data" if self.unfixed else note
         std = "" if np.isnan(self.std) else std
@@ -81,17 +85,42 @@ class Summary:
         All elements of the physics parameters, fixed ones included.
     lines : tuple of str
         How to read the table, and how the model was fitted.
+    standard_errors : StandardErrors or None
+        For the physics alone: covariance, degrees of freedom, and intervals.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from skhybrid import HybridRegressor, Param, Physics
+    >>> def cooling(time, *, start=50.0, rate=1.0):
+    ...     return start * torch.exp(-rate * time)
+    >>> physics = Physics(cooling, start=Param(50.0, unit="K"), rate=Param(1.0, unit="1/h"))
+    >>> time = np.linspace(0.0, 3.0, 20)
+    >>> noise = np.random.default_rng(0).normal(size=20)
+    >>> model = HybridRegressor(physics, nn=None)
+    >>> print(model.fit(time[:, None], 80.0 * np.exp(-0.7 * time) + noise).summary())
+    HybridRegressor: physics 'cooling', structure additive
+    <BLANKLINE>
+    parameter   value       ±  unit  start
+    ---------  ------  ------  ----  -----
+    start       80.50    0.54  K        50
+    rate       0.7121  0.0079  1/h       1
+    <BLANKLINE>
+    ± is the standard error, 18 degrees of freedom. It takes the errors of 20 values to be...
+    Training data: 20 rows, R² 0.9985, loss 0.001495 ...
+    Fitted by least squares: ... evaluations
     """
 
     title: str
     elements: tuple[Element, ...]
     lines: tuple[str, ...]
+    standard_errors: StandardErrors | None = None
 
     @cached_property
     def frame(self):
         """The table as a DataFrame, a row for each element of a parameter."""
-        names = ("value", "std", "unit", "start", "low", "high", "on_bound", "fixed")
-        columns = {name: [getattr(each, name) for each in self.elements] for name in names}
+        columns = {name: [getattr(each, name) for each in self.elements] for name in COLUMNS}
         return data_frame(columns, [each.name for each in self.elements], what="summary().frame")
 
     def __str__(self) -> str:
@@ -137,7 +166,7 @@ def summarise(estimator: Any, fitted: Fitted) -> Summary:
     """
     elements = _elements(fitted)
     lines = (*error_lines(fitted), *fit_lines(estimator, fitted))
-    return Summary(title(estimator, fitted), elements, lines)
+    return Summary(title(estimator, fitted), elements, lines, fitted.standard_errors)
 
 
 def _elements(fitted: Fitted) -> tuple[Element, ...]:
@@ -165,8 +194,8 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
                     std=float(std.get(element, np.nan)),
                     unit=param.unit or "",
                     start=float(start[index]),
-                    low=float(low[index]),
-                    high=float(high[index]),
+                    lower_bound=float(low[index]),
+                    upper_bound=float(high[index]),
                     on_bound="" if param.fixed else side,
                     fixed=param.fixed,
                     unfixed=element in unfixed,

@@ -26,7 +26,7 @@ def test_values_of_a_table_are_independent():
         (6, {"window": 5, "initial_state": "learned"}, "trajectories"),
         (6, {"window": None}, "trajectories"),
         (6, {"window": None, "initial_state": "learned"}, "values"),
-        (2, {"window": None}, "values"),
+        (2, {"window": None}, "rollouts"),
         (2, {"window": 2}, "blocks"),
     ],
 )

@@ -64,6 +64,7 @@ def test_the_table_of_the_physics_alone():
     }
     assert row_of(found, "scale")["note"] == "fixed"
     assert row_of(found, "levels[1]")["value"] == "0"
+    assert found.standard_errors.interval()["height"][0] < height
     text = str(found)
     assert "40 rows" in text
     assert "Held on a bound, and so without ±: rate." in text
@@ -75,7 +76,7 @@ def test_the_table_of_the_physics_alone():
 def test_the_frame_has_numbers():
     frame = summary(physics=physics(rate=Param(0.4, bounds=(0.0, None), unit="s^-1"))).frame
     assert [*frame.index] == ["height", "rate", "scale", "levels[0]", "levels[1]"]
-    assert frame.loc["rate", ["start", "low", "high"]].tolist() == [0.4, 0.0, np.inf]
+    assert frame.loc["rate", ["start", "lower_bound", "upper_bound"]].tolist() == [0.4, 0.0, np.inf]
     assert frame.loc["rate", "unit"] == "s^-1"
     assert frame["fixed"].tolist() == [False, False, True, True, True]
     assert np.isfinite(frame["std"]).tolist() == [True, True, False, False, False]
@@ -115,6 +116,13 @@ def test_long_parameters_are_cut_in_the_text_alone():
     assert "powers: 3 more in .frame" in str(found)
     assert "powers[12]" not in str(found)
     assert len(found.frame) == 15
+
+
+def test_open_bounds():
+    found = summary(physics=physics(rate=Param(0.4, bounds=(0.0, None))))
+    assert row_of(found, "rate")["bounds"] == "[0, ∞)"
+    found = summary(physics=physics(rate=Param(0.4, bounds=(None, 9.0))))
+    assert row_of(found, "rate")["bounds"] == "(-∞, 9]"
 
 
 def test_html_escapes_units():
