@@ -22,6 +22,7 @@ from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.progress import beginning_text, fitted_text
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
+from skhybrid.fitting.summary import summarise
 from skhybrid.model.physics import require_wrapped
 from skhybrid.prediction.rates import predict_rates
 from skhybrid.prediction.rollouts import predict_trajectories
@@ -183,6 +184,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     ----------
     physics_params_ : dict of str to float or ndarray
         Physics parameters in your units, fixed ones included.
+    physics_params_std_ : dict of str to float or ndarray
+        For ``nn=None``: standard errors of the free physics parameters, from the Jacobian of the
+        least-squares fit. NaN on a bound, and where the data do not fix the value. With a network
+        there is no such attribute.
+    physics_params_correlation_ : DataFrame
+        For ``nn=None``: correlations between the errors of their elements.
     module_ : torch.nn.Module or None
         The trained network, from standardised inputs to units of the target's standard deviation.
     loss_ : float
@@ -494,6 +501,31 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
                 )
         display.announce(fitted_text(fitted), with_time=True)
         return choices, fitted, callbacks
+
+    @property
+    def physics_params_std_(self):
+        """Standard errors of the free physics parameters, for ``nn=None``."""
+        check_is_fitted(self)
+        return self._fitted.require_standard_errors().std
+
+    @property
+    def physics_params_correlation_(self):
+        """Correlations between the errors of the physics parameters, for ``nn=None``."""
+        check_is_fitted(self)
+        return self._fitted.require_standard_errors().correlation_frame
+
+    def summary(self):
+        """Return a table of the physics parameters, and how the model was fitted.
+
+        Returns
+        -------
+        summary : Summary
+            Shows itself as text, and as a table in notebooks. ``summary.frame`` is a DataFrame with
+            a row for each element: value, standard error (NaN with a network, and where it is not
+            known), unit, start, bounds, the bound reached, and whether it is fixed.
+        """
+        check_is_fitted(self)
+        return summarise(self, self._fitted)
 
     def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
         """Predict the target.

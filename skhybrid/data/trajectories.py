@@ -163,6 +163,19 @@ class Trajectories:
         every = window if self.layout.learned else 1
         return window * len(self._window_starts(window, every)[0])
 
+    def window_places(self, window: int, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the trajectories of windows, and the indices of their first times.
+
+        Parameters
+        ----------
+        window : int
+            Steps in a window.
+        kept : array of int, shape (n_windows,)
+            Indices of these windows among all windows.
+        """
+        trajectory, at = self._window_starts(window, every=window if self.layout.learned else 1)
+        return trajectory[kept], at[kept]
+
     @property
     def can_start_whole(self) -> bool:
         """Whether every trajectory has a first state from which a whole rollout can start."""

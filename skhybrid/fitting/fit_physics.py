@@ -8,6 +8,8 @@ from sklearn.exceptions import ConvergenceWarning
 from skhybrid.fitting.assemble import assemble_physics
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
+from skhybrid.fitting.covariance import standard_errors
+from skhybrid.fitting.error_groups import error_groups
 from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import tell_user
 from skhybrid.fitting.fitted import (
@@ -80,6 +82,7 @@ def fit_physics(
         *findings_of_least_squares(model, fit, data),
     ):
         tell_user(finding)
+    errors = standard_errors(model, fit, data, error_groups(inputs.trajectories, rows))
     # Least squares may end on a bound, which the smooth transforms reach only in the limit.
     space = ParameterSpace(physics, fit.values, device=device, held=True)
     model = model.at(space, model.scales)
@@ -110,4 +113,5 @@ def fit_physics(
         learned_states=learned_states(coordinates, rows, info),
         window_states=window_states(coordinates, rows),
         window=window_length(rows),
+        standard_errors=errors,
     )

@@ -15,6 +15,7 @@ from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import record_network_inputs
 from skhybrid.data.trajectories import initial_states
 from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
@@ -57,6 +58,8 @@ class Fitted:
         target's variance: "hybrid" and "physics" alone.
     compiled : bool
         Whether steps of the training were compiled.
+    standard_errors : StandardErrors or None
+        For the physics alone.
     """
 
     hybrid: Hybrid
@@ -74,6 +77,7 @@ class Fitted:
     window: int | None = None
     free_run_losses: dict[str, float] | None = None
     compiled: bool = False
+    standard_errors: StandardErrors | None = None
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -92,6 +96,12 @@ class Fitted:
     def physics_params(self) -> dict[str, float | np.ndarray]:
         """All physics parameters in the user's units, in the order of the signature."""
         return user_values(self.hybrid, self.coordinates)
+
+    def require_standard_errors(self) -> StandardErrors:
+        """Return the standard errors; raise an AttributeError for a model with a network."""
+        if self.standard_errors is None:
+            raise AttributeError(HYBRID_ERRORS)
+        return self.standard_errors
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of a fitted estimator."""

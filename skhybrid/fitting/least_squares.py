@@ -52,6 +52,10 @@ class LeastSquaresFit:
     sensitivities : dict of str to array of shape (n, *parameter_shape)
         ∂ŷ/∂θ by free parameter, for the n numbers of the target: in units of their standard
         deviation, with the square roots of their weights, and divided by the square root of n.
+    jacobian : array or sparse array of shape (n_residuals, n_elements), or None
+        Derivatives of all residuals, those of gaps included, by the elements of the free
+        parameters and the first states.
+    residuals : array of shape (n_residuals,) or None
     """
 
     values: dict[str, np.ndarray]
@@ -61,6 +65,8 @@ class LeastSquaresFit:
     message: str
     states: Tensor | None = None
     sensitivities: dict[str, np.ndarray] = field(default_factory=dict)
+    jacobian: np.ndarray | scipy.sparse.csr_array | None = None
+    residuals: np.ndarray | None = None
 
 
 def fit_least_squares(
@@ -104,14 +110,17 @@ def fit_least_squares(
         return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
     found = _minimise(residuals, tolerance, max_evaluations)
     vector = _on_bounds_if_as_good(residuals, found.vector)
+    last = residuals(vector, note=False)
     return LeastSquaresFit(
         values={**hybrid.space.start, **residuals.unflatten(vector)},
         states=residuals.first_states(vector),
-        loss=residuals.loss(residuals(vector, note=False)),
+        loss=residuals.loss(last),
         loss_curve=residuals.loss_curve,
         converged=found.converged,
         message=found.message,
         sensitivities=residuals.sensitivities(found.jacobian),
+        jacobian=found.jacobian,
+        residuals=last,
     )
 
 

@@ -1,0 +1,86 @@
+"""The lines of a summary: the parts of a model, what ± means, and how the model was fitted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from skhybrid.fitting.fitted import Fitted
+from skhybrid.fitting.standard_errors import HYBRID_ERRORS
+from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.user_code import function_name
+from skhybrid.runtime.number_text import number_text
+
+
+def title(estimator: Any, fitted: Fitted) -> str:
+    """Return the class of the estimator and the parts of its model."""
+    physics, network, structure = fitted.hybrid.physics, estimator.nn, estimator.structure
+    parts = [] if physics is None else [f"physics {physics.name!r}"]
+    if fitted.hybrid.network is not None:
+        own = hasattr(network, "forward")
+        parts.append(f"network {type(network).__name__ if own else network}")
+    if not isinstance(structure, str):
+        own = isinstance(fitted.hybrid, Dynamics)
+        structure = type(structure).__name__ if own else function_name(structure)
+    return f"{type(estimator).__name__}: {' and '.join(parts)}, structure {structure}"
+
+
+def error_lines(fitted: Fitted) -> list[str]:
+    """Return what ± means, and where it is missing."""
+    if fitted.hybrid.physics is None:
+        return ["There are no physics parameters: physics=None."]
+    if not fitted.free_names:
+        return ["There are no free physics parameters."]
+    errors = fitted.standard_errors
+    if errors is None:
+        return [f"Without ±. {HYBRID_ERRORS}"]
+    return errors.sentences
+
+
+def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
+    """Return the quality of the fit, and how it was made."""
+    rows = f"{fitted.n_rows} rows"
+    if fitted.window is not None:
+        rows = f"{fitted.n_rows} windows of {fitted.window} steps"
+    lines = [
+        f"Training data: {rows}, R² {_r2_text(1.0 - fitted.loss)}, loss "
+        f"{number_text(fitted.loss, 4)} (mean squared error in units of the target's variance)"
+    ]
+    both = fitted.hybrid.physics is not None and fitted.hybrid.network is not None
+    if both and np.isfinite(fitted.physics_share):
+        lines.append(f"Physics' share of what is explained: {100.0 * fitted.physics_share:.1f} %")
+    if fitted.free_run_losses is not None:
+        shown = [f"{part} {number_text(each, 4)}" for part, each in fitted.free_run_losses.items()]
+        lines.append(f"Loss of whole rollouts: {', '.join(shown)}")
+    lines.append(_training_line(estimator, fitted))
+    if isinstance(fitted.hybrid, Dynamics):
+        lines.append(_solver_line(fitted.hybrid))
+    return lines
+
+
+def _training_line(estimator: Any, fitted: Fitted) -> str:
+    """Return the optimizer and its radii."""
+    if fitted.hybrid.network is None:
+        return f"Fitted by least squares: {fitted.n_iter} evaluations"
+    radius = lambda name: getattr(estimator, f"{name}_", getattr(estimator, name))  # noqa: E731
+    rho = f" with rho {number_text(radius('rho'), 4)}" if estimator.optimizer == "sam" else ""
+    refined = radius("refine_rho")
+    then = "" if refined is None else f", then the network with rho {number_text(refined, 4)}"
+    return f"Trained by {estimator.optimizer}{rho}{then}: {fitted.n_iter} epochs"
+
+
+def _solver_line(hybrid: Dynamics) -> str:
+    """Return the method of the solver and its steps."""
+    steps = ""
+    if hybrid.step is not None:
+        counts = np.unique(hybrid.solver_steps.counts)
+        few = " to ".join(str(each) for each in {counts[0]: 0, counts[-1]: 0})
+        steps = f", {few} step{'s' if counts[-1] > 1 else ''} between observations"
+    return f"Solver: {hybrid.structure.method}{steps}"
+
+
+def _r2_text(r2: float) -> str:
+    """Return R² with as many digits as tell it from one."""
+    digits = 4 if r2 < 0.999 or r2 >= 1.0 else int(np.ceil(-np.log10(1.0 - r2))) + 1
+    return f"{r2:.{min(digits, 12)}f}"
