@@ -1,8 +1,17 @@
-"""Look at fits: how θ depends on a parameter of the estimator."""
+"""Look at fits: how θ depends on a parameter of the estimator, and how sure it is."""
 
 from __future__ import annotations
 
+from skhybrid.inspection.bootstrapping import BootstrapResult, bootstrap
+from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
 
-__all__ = ["PhysicsPathDisplay", "physics_path"]
+__all__ = [
+    "BootstrapResult",
+    "ConfidenceIntervals",
+    "PhysicsPathDisplay",
+    "bootstrap",
+    "confidence_intervals",
+    "physics_path",
+]

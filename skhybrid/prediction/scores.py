@@ -80,14 +80,7 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
             f"y has outputs of shape {outputs[0].shape[1:]}, but the model was fitted with shape "
             f"{fitted_shape}."
         )
-    n_first = 0
-    given = {}
-    if ode.inputs is not None and ode.n_initial > 0:
-        n_first = min(ode.n_initial, min(len(each) for each in outputs) - 1)
-        first = np.stack([each[:n_first] for each in outputs])
-        given["first_outputs"] = first[..., 0] if info.scalar else first
-    if ode.inputs is None:
-        given["times"] = _times_of(ode, info, [len(each) for each in outputs])
+    given, n_first = given_for_rollouts(estimator, outputs)
     (prediction,) = predict_trajectories(
         estimator, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
     )
@@ -108,6 +101,34 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
         weight = np.repeat(weight, observed.shape[1])
         observed, predicted = observed.reshape(-1, 1), predicted.reshape(-1, 1)
     return _mean_r2(observed, predicted, weight)
+
+
+def given_for_rollouts(estimator: Any, outputs: Sequence[np.ndarray]) -> tuple[dict[str, Any], int]:
+    """Return what a rollout to observed outputs is given beside X, and how many outputs that uses.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+        Fitted, with an :class:`~skhybrid.ODE`.
+    outputs : sequence of arrays of shape (n_times, *output_shape)
+        Of every trajectory.
+
+    Returns
+    -------
+    given : dict
+        Times, or the first outputs, from which the initial state is estimated.
+    n_first : int
+        Number of the first outputs.
+    """
+    info: TrajectoryInfo = estimator._fitted.trajectory_info
+    ode: ODE = estimator._fitted.hybrid.structure
+    if ode.inputs is None:
+        return {"times": _times_of(ode, info, [len(each) for each in outputs])}, 0
+    if ode.n_initial == 0:
+        return {}, 0
+    n_first = min(ode.n_initial, min(len(each) for each in outputs) - 1)
+    first = np.stack([each[:n_first] for each in outputs])
+    return {"first_outputs": first[..., 0] if info.scalar else first}, n_first
 
 
 def _mean_r2(observed: np.ndarray, predicted: np.ndarray, weight: np.ndarray | None) -> float:
