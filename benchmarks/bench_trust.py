@@ -33,7 +33,7 @@ from skhybrid.inspection import identifiability_report
 from skhybrid.inspection.report.evidence import Evidence
 from skhybrid.inspection.report.verdicts import VERDICTS, judge
 
-PARTS = ("intervals", "starts", "assumptions")
+PARTS = ("intervals", "starts")
 OFF = 0.1
 OVERLAP = 0.1
 CHOOSING = 4

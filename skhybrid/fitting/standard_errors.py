@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student_t
 
-from skhybrid.runtime.data_frames import data_frame
+from skhybrid.runtime.frames import data_frame
 
 HYBRID_ERRORS = (
     "Standard errors of a hybrid need refits: use "
@@ -103,7 +103,7 @@ class StandardErrors:
     def correlation_frame(self):
         """The correlations as a DataFrame with the names of the elements."""
         columns = dict(zip(self.names, self.correlation.T, strict=True))
-        return data_frame(columns, self.names, what="physics_params_correlation_")
+        return data_frame(columns, self.names)
 
     def interval(self, level: float = 0.95) -> dict[str, tuple]:
         """Return confidence intervals from quantiles of Student's t distribution.

@@ -12,7 +12,7 @@ from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.parameter_warnings import element_name
 from skhybrid.fitting.standard_errors import StandardErrors
 from skhybrid.fitting.summary_lines import error_lines, fit_lines, title
-from skhybrid.runtime.data_frames import data_frame
+from skhybrid.runtime.frames import data_frame
 from skhybrid.runtime.number_text import number_text, value_and_error
 from skhybrid.runtime.tables import html_paragraphs, html_table, text_table
 
@@ -121,7 +121,7 @@ class Summary:
     def frame(self):
         """The table as a DataFrame, a row for each element of a parameter."""
         columns = {name: [getattr(each, name) for each in self.elements] for name in COLUMNS}
-        return data_frame(columns, [each.name for each in self.elements], what="summary().frame")
+        return data_frame(columns, [each.name for each in self.elements])
 
     def __str__(self) -> str:
         table = [text_table(*self._table()), ""] if self.elements else []

@@ -6,12 +6,15 @@ from skhybrid.inspection.bootstrapping import BootstrapResult, bootstrap
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
+from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
 
 __all__ = [
     "BootstrapResult",
     "ConfidenceIntervals",
+    "IdentifiabilityReport",
     "PhysicsPathDisplay",
     "bootstrap",
     "confidence_intervals",
+    "identifiability_report",
     "physics_path",
 ]

@@ -35,8 +35,9 @@ def absorption(effects: LocalEffects) -> dict[str, Absorption]:
     """Return what the network's inputs can predict of each effect, on rows held out.
 
     An effect is first reduced by what the effects of the other parameters explain of it, and by its
-    mean where the network can give a constant. The R² is the best of several learners (polynomials, Gaussian kernels, boosted trees), because a network
-    could do as well as any. Channels that the network cannot change keep their whole effect.
+    mean where the network can give a constant. The R² is the best of several learners (polynomials,
+    Gaussian kernels, boosted trees), because a network could do as well as any. Channels that the
+    network cannot change keep their whole effect.
 
     Parameters
     ----------

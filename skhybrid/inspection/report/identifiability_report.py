@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skhybrid.inspection.assumptions import other_assumptions
 from skhybrid.inspection.effects import effects
 from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
-from skhybrid.inspection.intervals import confidence_intervals
+from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import overlap_sensitivity
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.inspection.report.evidence import Evidence
@@ -22,7 +21,6 @@ from skhybrid.inspection.report.residual_points import check_residuals_of
 from skhybrid.inspection.report.result import IdentifiabilityReport
 from skhybrid.inspection.report.verdicts import judge
 from skhybrid.inspection.training_rows import training_rows
-from skhybrid.inspection.usage import physics_usage
 from skhybrid.model_selection.scoring import free_elements
 from skhybrid.runtime.progress import showing
 from skhybrid.runtime.suggestions import suggestion
@@ -129,12 +127,6 @@ def identifiability_report(
                 random_state=random_state, **options,
             ),
             "starts": lambda: _over_starts(estimator, **data, random_state=random_state, **options),
-            "assumptions": lambda: other_assumptions(
-                estimator, **data, random_state=random_state, **options
-            ),
-            "usage": lambda: physics_usage(
-                estimator, **data, groups=groups, random_state=random_state, **options
-            ),
         }  # fmt: skip
         began, seconds, details = time.perf_counter(), {}, {}
         rows = training_rows(estimator, X, y, sample_weight)
@@ -178,6 +170,12 @@ def _fitted_clone(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     return fitted.fit(X, y, **{name: sample_weight})
 
 
+def _n_observed(y: Any) -> int:
+    """Return the number of targets that are not missing."""
+    arrays = y if isinstance(y, (list, tuple)) else [y]
+    return int(sum(np.isfinite(np.asarray(each, dtype=float)).sum() for each in arrays))
+
+
 def _over_starts(
     estimator: Any, X: Any, y: Any, sample_weight: Any, *, random_state: int, **options: Any
 ) -> dict[str, float]:
@@ -204,13 +202,26 @@ def _over_starts(
     return {name: float(np.ptp([each[name] for each in equal])) for name in equal[0]}
 
 
+def _interval(intervals: ConfidenceIntervals, name: str, value: float) -> dict[str, float]:
+    """Return an interval around the fitted value, which comes from another network."""
+    row = intervals.rows[name]
+    other = row.get("radius", row.get("start", 0.0))
+    below, above = row["estimate"] - row["low"], row["high"] - row["estimate"]
+    return {
+        "low": value - below,
+        "high": value + above,
+        "sampling": row["sampling"],
+        "over_radii": other,
+    }
+
+
 def _completed(evidence: Evidence, details: dict[str, Any]) -> Evidence:
     """Return the evidence on one element with what the refits say."""
     name, more = evidence.name, {}
     if "overlap" in details:
         more["overlap"] = details["overlap"].sentence(name)
     if "intervals" in details:
-        more |= details["intervals"].evidence(name)
+        more |= _interval(details["intervals"], name, evidence.value)
     if "starts" in details:
         more["over_starts"] = details["starts"][name]
     if "assumptions" in details:

@@ -78,15 +78,15 @@ def _not_fixed(evidence: Evidence) -> Verdict | None:
     if evidence.standard_error > MAX_RELATIVE_WIDTH * evidence.size:
         return Verdict(
             NOT_IDENTIFIED,
-            f"The standard error of {name} from these data alone is {_part(evidence.standard_error, evidence)} of its "
-            "value.",
+            f"The standard error of {name} from these data alone is "
+            f"{_part(evidence.standard_error, evidence)} of its value.",
             f"Measure where {name} matters more, take more rows, or fix it.",
         )
     scatter = evidence.over_starts
     if scatter > MAX_RELATIVE_WIDTH * evidence.size:
         return Verdict(
             NOT_IDENTIFIED,
-            f"Fits from other starts are as good, with {name} anywhere in a range of {scatter:.2g}.",
+            f"Fits from other starts are as good, and {name} differs by {scatter:.2g} in them.",
             f"Fix {name}, give a better first value and bounds, or vary what it acts on.",
         )
     return None
