@@ -42,6 +42,8 @@ class Effects:
         Free elements of the physics parameters, such as "gain[0]".
     values : array of shape (n_elements,)
         Fitted values of these elements.
+    units : dict of str to (str or None)
+        Units of these elements.
     sensitivities : array of shape (n_values, n_elements)
         ∂ŷ/∂θ with the network held, in units of the target per unit of the parameter. Learned
         first states are held, too.
@@ -65,6 +67,7 @@ class Effects:
 
     names: list[str]
     values: np.ndarray
+    units: dict[str, str | None]
     sensitivities: np.ndarray
     prediction: np.ndarray
     network: np.ndarray
@@ -122,6 +125,7 @@ def effects(
     whole = Effects(
         names=_names(hybrid),
         values=fitted,
+        units={each: hybrid.physics.params[each.partition("[")[0]].unit for each in _names(hybrid)},
         sensitivities=slopes.reshape(-1, len(fitted)),
         prediction=prediction.ravel(),
         network=(prediction - physics).ravel(),

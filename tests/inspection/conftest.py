@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from small_models import make_model, make_table
+from small_searches import batches  # noqa: F401
 
 from skhybrid.inspection import physics_path
 
