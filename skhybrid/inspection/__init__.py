@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
 
-__all__ = ["PhysicsPathDisplay", "physics_path"]
+__all__ = ["OverlapSensitivity", "PhysicsPathDisplay", "overlap_sensitivity", "physics_path"]

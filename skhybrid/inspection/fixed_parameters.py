@@ -20,8 +20,9 @@ from skhybrid.model.physics import Physics, as_physics
 def holding(estimator: Any, elements: Sequence[str]) -> Any:
     """Return a clone whose fits leave some elements of the physics parameters where they start.
 
-    It has no restarts, because they would draw the held elements. Clones that start elsewhere can be trained in one batch; with ``Param(fixed=True)`` they
-    could not, because all members of a batch share fixed values.
+    It has no restarts, because they would draw the held elements. Clones that start elsewhere can
+    be trained in one batch; with ``Param(fixed=True)`` they could not, because all members of a
+    batch share fixed values.
 
     Parameters
     ----------
