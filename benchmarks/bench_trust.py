@@ -30,6 +30,7 @@ from trust_tasks import N_DYNAMIC, N_STATIC, draw_trust_task
 
 from skhybrid import HybridRegressor
 from skhybrid.inspection import identifiability_report
+from skhybrid.inspection.intervals import half_width
 from skhybrid.inspection.report.evidence import Evidence
 from skhybrid.inspection.report.verdicts import VERDICTS, judge
 
@@ -37,6 +38,7 @@ PARTS = ("intervals", "starts")
 OFF = 0.1
 OVERLAP = 0.1
 CHOOSING = 4
+LEVEL, N_REPLICATES = 0.95, 10
 OPINION = "under "
 
 
@@ -49,9 +51,8 @@ def measure(number):
     began = time.process_time()
     model.fit(task.X, task.y)
     fitted = time.process_time()
-    report = identifiability_report(model, task.X, task.y, parts=PARTS)
+    report = identifiability_report(model, task.X, task.y, parts=PARTS, n_replicates=N_REPLICATES)
     seconds = time.process_time() - fitted
-    overlap = report.details.get("overlap")
     for name, evidence in report.evidence.items():
         found = asdict(evidence)
         opinions = {f"{OPINION}{key}": value for key, value in found.pop("opinions").items()}
@@ -65,10 +66,16 @@ def measure(number):
             "true": task.truth[name],
             "correlation": r,
             "centred correlation": task.overlap.get(name, math.nan),
-            "overlap shift": math.nan if math.isnan(r) or not overlap else overlap.shift(r)[name],
+            **overlap_at(report.details.get("overlap"), name, r),
             "seconds of the fit": fitted - began,
             "seconds of the report": seconds,
         } | found | opinions  # fmt: skip
+
+
+def overlap_at(overlap, name, r):
+    """Return where a parameter is if the missing part has the overlap r, which is the true one."""
+    low, high = (math.nan, math.nan) if math.isnan(r) else overlap.interval(r)[name]
+    return {"overlap low": low, "overlap high": high}
 
 
 def run(output, share):
@@ -111,10 +118,11 @@ def judged(results):
     """Return the results with verdicts, and whether intervals and statements cover the truth."""
     rows = []
     for row in results.to_dict("records"):
+        half = half_width(row["sampling"], row["over_radii"], LEVEL, N_REPLICATES)
+        row |= {"low": row["value"] - half, "high": row["value"] + half}
         evidence = evidence_of(row)
         error = abs(row["true"] - row["value"])
         covered = row["low"] <= row["true"] <= row["high"]
-        half = (row["high"] - row["low"]) / 2.0
         rows.append(
             row
             | {
@@ -122,7 +130,7 @@ def judged(results):
                 "covered": covered,
                 "off": not covered and error > OFF * abs(row["true"]),
                 "relative width": half / abs(row["true"]),
-                "stated": error <= row["overlap shift"] + half,
+                "stated": row["overlap low"] - half <= row["true"] <= row["overlap high"] + half,
                 "overlaps": row["kind"] == "overlap" or row["centred correlation"] > OVERLAP,
                 "kept aside": row["number"] % CHOOSING != 0,
             }
@@ -168,7 +176,7 @@ def print_summary(results):
         console.print(table)
         products = rows[rows["kind"] == "product"]
         named = (products["verdict"] == "not identified") & products["partners"].notna()
-        stated = rows[rows["overlap shift"].notna() & rows["true"].notna()]
+        stated = rows[rows["overlap low"].notna() & rows["true"].notna()]
         console.print(f"Products called not identified, with the other factor: {share_of(named)}")
         console.print(f"Overlap statements that cover the error: {share_of(stated['stated'])}")
 
