@@ -77,8 +77,8 @@ table.round(3)
 # %%
 # Can the coefficients be believed?
 # ---------------------------------
-# Both hybrids predict well, and only one has the right coefficients. The report says which: what the
-# network can imitate, it may have taken over.
+# Both hybrids predict well, and only one has the right coefficients. The report says which: what
+# the network can imitate, it may have taken over.
 
 for name in ("network sees all", "network sees radiation"):
     print(name)

@@ -2,17 +2,17 @@
 What a physics parameter means
 ==============================
 
-A hybrid model adds a network to the physics: :math:`y = f_S(x; \\theta) + f_N(x)`. If the network sees
-what the physics sees, data cannot say which part of the response belongs to which: another
-:math:`\\theta` with another network fits as well. This example shows the choices, and what each rule
-picks.
+A hybrid model adds a network to the physics: :math:`y = f_S(x; \\theta) + f_N(x)`. If the network
+sees what the physics sees, data cannot say which part of the response belongs to which: another
+:math:`\\theta` with another network fits as well. This example shows the choices, and what each
+rule picks.
 """
 
 # %%
 # Data
 # ----
-# The truth is a line of slope 2 and a step. The step also rises with ``x``, so it looks like the line
-# in part: their correlation is 0.94.
+# The truth is a line of slope 2 and a step. The step also rises with ``x``, so it looks like the
+# line in part: their correlation is 0.94.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -36,8 +36,8 @@ def line(x, *, slope=1.0):
 # %%
 # What each rule picks
 # --------------------
-# Flatness (SAM), a small network, a network orthogonal to the effect of the slope, and plain Adam. All
-# four fit the data equally well.
+# Flatness (SAM), a small network, a network orthogonal to the effect of the slope, and plain Adam.
+# All four fit the data equally well.
 
 rules = {
     "flat (SAM, default)": {},
@@ -59,9 +59,9 @@ table.round(3)
 
 # %%
 # Left: three splits of the same curve. Right: every slope leaves a network part, and its size is
-# smallest where that part has nothing left that looks like the line. All rules pick slopes near that
-# point. The true slope is 2: no rule can know that a part of the rise belongs to the step. What a fit
-# gives is the slope of the line that explains most, and the report of
+# smallest where that part has nothing left that looks like the line. All rules pick slopes near
+# that point. The true slope is 2: no rule can know that a part of the rise belongs to the step.
+# What a fit gives is the slope of the line that explains most, and the report of
 # :func:`~skhybrid.inspection.identifiability_report` says how far an overlap would move it.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")

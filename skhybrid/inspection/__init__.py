@@ -1,9 +1,23 @@
-"""Look at fits: how θ depends on a parameter of the estimator."""
+"""Look at fits: how θ depends on a parameter of the estimator, and how sure it is."""
 
 from __future__ import annotations
 
+from skhybrid.inspection.bootstrapping import BootstrapResult, bootstrap
+from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
+from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
 
-__all__ = ["OverlapSensitivity", "PhysicsPathDisplay", "overlap_sensitivity", "physics_path"]
+__all__ = [
+    "BootstrapResult",
+    "ConfidenceIntervals",
+    "IdentifiabilityReport",
+    "OverlapSensitivity",
+    "PhysicsPathDisplay",
+    "bootstrap",
+    "confidence_intervals",
+    "identifiability_report",
+    "overlap_sensitivity",
+    "physics_path",
+]
