@@ -134,7 +134,7 @@ def identifiability_report(
         residuals = check_residuals_of(estimator, rows)
         if hybrid_of(estimator).nn is not None:
             details["overlap"] = overlap_sensitivity(estimator, **data)
-        evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y))
+        evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y, sample_weight))
         seconds["quick"] = time.perf_counter() - began
         for part in parts[1:]:
             began = time.perf_counter()
@@ -170,10 +170,12 @@ def _fitted_clone(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     return fitted.fit(X, y, **{name: sample_weight})
 
 
-def _n_observed(y: Any) -> int:
-    """Return the number of targets that are not missing."""
-    arrays = y if isinstance(y, (list, tuple)) else [y]
-    return int(sum(np.isfinite(np.asarray(each, dtype=float)).sum() for each in arrays))
+def _n_observed(y: Any, sample_weight: Any) -> int:
+    """Return the number of targets that are not missing and have a weight."""
+    targets = y if isinstance(y, (list, tuple)) else np.asarray(y)
+    counts = [int(np.isfinite(np.asarray(each, dtype=float)).sum()) for each in targets]
+    weights = np.ones(len(counts)) if sample_weight is None else np.asarray(sample_weight)
+    return int(np.sum(np.array(counts)[weights > 0]))
 
 
 def _over_starts(

@@ -1,0 +1,114 @@
+"""The identifiability report of a fitted model."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from skhybrid import HybridRegressor, Param, Physics
+from skhybrid.inspection import identifiability_report
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::skhybrid.exceptions.CollapseWarning",
+    "ignore::skhybrid.exceptions.ParameterWarning",
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+)
+
+RNG = np.random.default_rng(0)
+X = pd.DataFrame(RNG.uniform(-1, 1, (160, 2)), columns=["force", "angle"])
+NOISE = 0.02 * RNG.standard_normal(160)
+Y = 2.0 * np.sin(2.0 * X["force"]) + 0.4 * X["angle"] ** 2 + NOISE
+
+
+def spring(force, *, gain=1.0):
+    return gain * torch.sin(2.0 * force)
+
+
+def product(force, *, p=1.0, q=1.5):
+    return p * q * torch.sin(2.0 * force)
+
+
+def make_model(physics=spring, **settings):
+    defaults = {"nn": (8,), "max_epochs": 100, "random_state": 0}
+    return HybridRegressor(physics, **{**defaults, **settings})
+
+
+@pytest.fixture(scope="module")
+def sees_angle():
+    return make_model(Physics(spring, gain=Param(1.0, unit="N")), nn_features=["angle"]).fit(X, Y)
+
+
+def test_what_the_network_cannot_see_is_identified(sees_angle):
+    report = identifiability_report(sees_angle, X, Y)
+    assert report.verdicts["gain"].name == "identified"
+    evidence = report.evidence["gain"]
+    assert evidence.value == sees_angle.physics_params_["gain"]
+    assert evidence.predictable < 0.2
+    assert 0.0 < evidence.standard_error < 0.02
+    assert report.seconds["quick"] > 0.0
+    for text in (str(report), report._repr_html_()):
+        assert "gain" in text
+        assert "identified" in text
+        assert "N" in text
+    assert report.frame.loc["gain", "verdict"] == "identified"
+    json.dumps(report.to_dict())
+
+
+def test_what_the_network_sees_is_undecided_without_refits():
+    report = identifiability_report(make_model(max_epochs=20), X, Y)  # fits a clone
+    assert report.verdicts["gain"].name == "undecided"
+    assert "parts='all'" in report.verdicts["gain"].advice
+
+
+def test_the_physics_alone_is_identified_unless_it_misses_something():
+    clean = 2.0 * np.sin(2.0 * X["force"]) + NOISE
+    assert identifiability_report(make_model(nn=None), X, clean).verdicts["gain"].name == (
+        "identified"
+    )
+    report = identifiability_report(make_model(nn=None), X, Y)
+    assert report.residuals.trends == ["angle"]
+    assert report.verdicts["gain"].name == "undecided"
+
+
+@pytest.mark.parametrize("nn", [(4,), None], ids=["hybrid", "physics alone"])
+def test_both_factors_of_a_product_are_named(nn):
+    report = identifiability_report(make_model(product, nn=nn, max_epochs=20), X, Y)
+    for name, other in (("p", "q"), ("q", "p")):
+        assert report.verdicts[name].name == "not identified"
+        assert report.evidence[name].partners == (other,)
+        assert other in report.verdicts[name].reason
+
+
+def test_a_pipeline_and_weights(sees_angle):
+    weight = np.where(np.arange(160) < 80, 1.0, 0.0)
+    model = clone(sees_angle).set_params(max_epochs=20)
+    pipeline = make_pipeline(FunctionTransformer(), model)
+    report = identifiability_report(pipeline, X, Y, sample_weight=weight)
+    half = clone(model).fit(X[:80], Y[:80])
+    alone = identifiability_report(half, X[:80], Y[:80])
+    assert report.evidence["gain"].value == pytest.approx(alone.evidence["gain"].value, rel=1e-4)
+    error = report.evidence["gain"].standard_error
+    assert error == pytest.approx(alone.evidence["gain"].standard_error, rel=1e-2)
+
+
+def test_refits_complete_the_evidence(sees_angle):
+    report = identifiability_report(sees_angle, X, Y, parts=["starts", "intervals"], n_replicates=4)
+    assert report.parts == ("quick", "intervals", "starts")
+    evidence = report.evidence["gain"]
+    assert evidence.low < evidence.value < evidence.high
+    assert evidence.sampling > 0.0
+    assert evidence.over_starts >= 0.0
+
+
+def test_mistakes_are_named(sees_angle):
+    with pytest.raises(ValueError, match="'interval'.*Did you mean 'intervals'"):
+        identifiability_report(sees_angle, X, Y, parts=["interval"])
+    with pytest.raises(ValueError, match="no free physics parameters"):
+        identifiability_report(make_model(None, max_epochs=2), X, Y)
