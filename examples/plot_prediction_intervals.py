@@ -25,7 +25,7 @@ from skhybrid.inspection import bootstrap
 LEVEL = 0.9
 swings = make_pendulum_acceleration(300, noise=0.1, random_state=0, as_frame=True)
 model = HybridRegressor(
-    swings.physics, nn=(16, 16), batch_size=None, max_epochs=600, random_state=0
+    swings.physics, nn=(16, 16), batch_size=None, max_epochs=400, random_state=0
 )
 result = bootstrap(model, swings.data, swings.target, n_replicates=20, refine=True, random_state=0)
 result

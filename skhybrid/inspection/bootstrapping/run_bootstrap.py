@@ -72,7 +72,9 @@ def bootstrap(
         Residuals are cross-fitted: they come from fits (five folds) that have not seen the row or
         the trajectory. For a single trajectory this is impossible. Its own residuals are used,
         multiplied by √(n / (n − k)), where k counts θ, learned initial states and the network as
-        if it were linear; a network that bends more makes the spread too small.
+        if it were linear; a network that bends more makes the spread too small. Residuals of an
+        ODE are those of whole rollouts. If the mean of the replicates in ``frame`` is far from the
+        estimate, the residuals are errors of the model and no noise; use "pairs" then.
     groups : array-like of shape (n_samples,), default=None
         Groups of rows of X that are not independent of each other.
     block_length : int, default=None
