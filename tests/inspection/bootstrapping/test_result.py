@@ -71,4 +71,4 @@ def test_it_reads_as_a_table(result):
     text = str(result)
     assert text.startswith("Bootstrap of rows, groups or trajectories: 12 replicates")
     assert f"{result.physics_params_std_['offset']:.5g}" in text
-    assert "<th>offset</th>" in result._repr_html_()
+    assert ">offset<" in result._repr_html_()
