@@ -43,10 +43,10 @@ of_measurement = result.predict(new.data, LEVEL, noise=True)
 # A conformal interval around the same estimator
 # ----------------------------------------------
 # MAPIE fits the estimator on five folds. The residuals of the rows that each fit has not seen give
-# the interval. If new rows are drawn like the training rows, then, whatever the model and the noise,
-# it covers them with a probability of at least 1 − 2 · (1 − LEVEL), less a term that vanishes with
-# many rows, and in practice of about LEVEL (CV+; Barber et al. 2021). It says nothing about the mean
-# without noise, nothing about θ, and nothing outside of the training range.
+# the interval. If new rows are drawn like the training rows, then, whatever the model and the
+# noise, it covers them with a probability of at least 1 − 2 · (1 − LEVEL), less a term that
+# vanishes with many rows, and in practice of about LEVEL (CV+; Barber et al. 2021). It says nothing
+# about the mean without noise, nothing about θ, and nothing outside of the training range.
 
 conformal = CrossConformalRegressor(model, confidence_level=LEVEL, method="plus", cv=5)
 conformal.fit_conformalize(swings.data, swings.target)
