@@ -89,7 +89,8 @@ def bootstrap(
     n_jobs, max_members : int, default=None
         As for :class:`~skhybrid.HybridSearchCV`.
     random_state : int, RandomState instance or None, default=None
-        Seed of what is drawn, and of the networks of the replicates.
+        Seed of what is drawn, and of the networks of the replicates; also that of the fit to all
+        rows, if the estimator has none.
 
     Returns
     -------
@@ -198,6 +199,7 @@ def run_bootstrap(
         From the chosen values of "auto" parameters to the further refits.
     """
     rng, seeds = options.seeds()
+    replicates.seed = int(rng.integers(np.iinfo(np.int32).max))
     params = {} if options.refine else {"refine_rho": None}
     n, groups = options.n_replicates, options.groups
     if options.kind == "pairs":

@@ -84,6 +84,8 @@ def test_the_seed_decides_everything():
     seeds = {each.random_state for each in first.estimators}
     assert len(seeds) == 4, "each replicate has another network"
     assert first.estimator.random_state == 0
+    unseeded = [small(make_model(max_epochs=3, random_state=None)) for _ in range(2)]
+    assert unseeded[0].estimator.physics_params_ == unseeded[1].estimator.physics_params_
 
 
 def test_a_pipeline_keeps_its_column_names():
