@@ -53,15 +53,16 @@ def confidence_intervals(
     Fits to all rows with smaller and larger radii of sharpness-aware minimisation give the range p
     of each parameter over the radii, because no rule says which radius is right. The interval is
     θ ± c · √(s² + p²); c is the quantile of Student's t distribution with as many degrees of
-    freedom as there are replicates, less one, times 1.08. That is 2.2 for 95 % and 30 replicates,
-    as calibrated on random tasks. All fits are trained side by side, without a second phase, which
-    does not change θ.
+    freedom as there are replicates, less one, times 1.08. That is 2.2 for 95 % and 30 replicates.
+    All fits are trained side by side, without a second phase, which does not change θ. The
+    interval ends at the bounds of the parameter.
 
     It does not cover an assumption that is wrong: where the missing term looks like the physics, θ
     is off by the same amount in all fits.
 
     Physics alone (``nn=None``) has no radius: the interval comes from the standard errors of least
-    squares and Student's t distribution, and nothing is fitted but the estimator.
+    squares and Student's t distribution, and nothing is fitted but the estimator. It is NaN for an
+    element on a bound, or in a direction that the data do not fix.
 
     Parameters
     ----------

@@ -36,6 +36,8 @@ class Replicates:
         Values of the parameters that are "auto", chosen once, on all rows.
     full : estimator or None
         Fitted to all rows.
+    seed : int or None
+        Seed of the fits to all rows and to folds if the estimator has none.
     """
 
     estimator: Any
@@ -47,6 +49,7 @@ class Replicates:
     max_members: int | None = None
     chosen: dict[str, Any] = field(default_factory=dict)
     full: Any = None
+    seed: int | None = None
 
     def fit(
         self, refits: Sequence[Refit], also: Callable[[Mapping[str, Any]], list[Refit]] = NO_REFITS
@@ -91,11 +94,12 @@ class Replicates:
         self.adopt(full)
 
     def _refit(self, refits: Sequence[Refit]) -> list[Any]:
-        # The estimator's own random_state makes the fit to all rows the one that ``fit`` makes.
+        # With the estimator's own random_state the fit to all rows is the one that ``fit`` makes.
+        has_seed = hybrid_of(self.estimator).random_state is not None
         return refit(
             self.estimator,
             refits,
-            random_state=None,
+            random_state=None if has_seed else self.seed,
             n_jobs=self.n_jobs,
             max_members=self.max_members,
         )

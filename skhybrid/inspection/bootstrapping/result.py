@@ -142,7 +142,8 @@ class BootstrapResult:
         noise : bool, default=False
             False: the interval of the mean, that is of what a measurement would be without noise.
             True: the interval of a new measurement with a sample weight of 1; residuals, drawn
-            independently for each row and time, are added to the replicates' predictions.
+            independently for each row and time, are added to the replicates' predictions. It is
+            somewhat wide, because residuals of rows that a fit has not seen hold its error, too.
         **given
             For an :class:`~skhybrid.ODE`: ``times``, ``initial_states`` or ``first_outputs``.
 

@@ -72,7 +72,9 @@ def bootstrap(
         Residuals are cross-fitted: they come from fits (five folds) that have not seen the row or
         the trajectory. For a single trajectory this is impossible. Its own residuals are used,
         multiplied by √(n / (n − k)), where k counts θ, learned initial states and the network as
-        if it were linear; a network that bends more makes the spread too small.
+        if it were linear; a network that bends more makes the spread too small. Residuals of an
+        ODE are those of whole rollouts. If the mean of the replicates in ``frame`` is far from the
+        estimate, the residuals are errors of the model and no noise; use "pairs" then.
     groups : array-like of shape (n_samples,), default=None
         Groups of rows of X that are not independent of each other.
     block_length : int, default=None
@@ -87,7 +89,8 @@ def bootstrap(
     n_jobs, max_members : int, default=None
         As for :class:`~skhybrid.HybridSearchCV`.
     random_state : int, RandomState instance or None, default=None
-        Seed of what is drawn, and of the networks of the replicates.
+        Seed of what is drawn, and of the networks of the replicates; also that of the fit to all
+        rows, if the estimator has none.
 
     Returns
     -------
@@ -196,6 +199,7 @@ def run_bootstrap(
         From the chosen values of "auto" parameters to the further refits.
     """
     rng, seeds = options.seeds()
+    replicates.seed = int(rng.integers(np.iinfo(np.int32).max))
     params = {} if options.refine else {"refine_rho": None}
     n, groups = options.n_replicates, options.groups
     if options.kind == "pairs":
