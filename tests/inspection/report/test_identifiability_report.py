@@ -108,7 +108,7 @@ def test_refits_complete_the_evidence(sees_angle):
 
 
 def test_mistakes_are_named(sees_angle):
-    with pytest.raises(ValueError, match="'interval'.*Did you mean 'intervals'"):
+    with pytest.raises(ValueError, match=r"'interval'.*Did you mean 'intervals'"):
         identifiability_report(sees_angle, X, Y, parts=["interval"])
     with pytest.raises(ValueError, match="no free physics parameters"):
         identifiability_report(make_model(None, max_epochs=2), X, Y)
