@@ -1,16 +1,19 @@
-"""Look at fits: how θ depends on a parameter of the estimator."""
+"""Look at fits: how θ depends on a parameter of the estimator, and how far it can be believed."""
 
 from __future__ import annotations
 
+from skhybrid.inspection.assumptions import OtherAssumptions, other_assumptions
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
 from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 
 __all__ = [
+    "OtherAssumptions",
     "OverlapSensitivity",
     "PhysicsPathDisplay",
     "PhysicsUsage",
+    "other_assumptions",
     "overlap_sensitivity",
     "physics_path",
     "physics_usage",
