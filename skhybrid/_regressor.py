@@ -105,8 +105,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         λ in λ · mean((P c)²); P projects on the physics' sensitivities ∂f_S/∂θ in the minibatch
         [6]_. The sensitivities make a step several times slower.
     learning_rate : float, default=6e-3
-        Adam's step size for the network. It falls to zero along half a cosine; ``max_epochs="auto"``
-        has an exception.
+        Adam's step size for the network. It falls to zero along half a cosine, with one exception
+        (see ``max_epochs``).
     physics_learning_rate : float or None, default=None
         Adam's step size for θ in units of its scale; None is ten times ``learning_rate`` (three
         times for a :class:`LatentODE`). With equal rates θ stays near its start for thousands of
