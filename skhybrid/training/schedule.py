@@ -86,8 +86,12 @@ class Schedule:
 
     @property
     def midway(self) -> int:
-        """The epoch, or 0 for the start, after which the second half of training begins."""
-        return self.n_epochs // 2
+        """The epoch, or 0 for the start, after which the second half of training begins.
+
+        If the rate decays in less than half of the steps, it is the epoch before the decay: until
+        then, θ fluctuates at the full rate.
+        """
+        return max(self.n_epochs // 2, self.n_epochs - math.ceil(self.decay_part * self.n_epochs))
 
     def decay(self, step: int) -> float:
         """Return the factor of the learning rate at a step.

@@ -94,3 +94,8 @@ def test_the_rate_is_constant_until_the_last_part(part):
 def test_the_part_that_decays_does_not_change_the_number_of_steps():
     late = Schedule.for_rows(640, "auto", "auto", n_steps=1000, decay_part=0.25)
     assert late == Schedule(100, 10, 64, 0.25)
+
+
+@pytest.mark.parametrize(("part", "midway"), [(1.0, 10), (0.6, 10), (0.5, 10), (0.25, 15)])
+def test_midway_is_the_half_or_the_begin_of_a_later_decay(part, midway):
+    assert Schedule(n_epochs=20, n_batches=3, batch_size=2, decay_part=part).midway == midway
