@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
+from skhybrid.runtime import tables
+
 # Numbers of a table have this many digits.
 N_DIGITS = 5
 
@@ -20,34 +22,28 @@ def text_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
     rows : mapping of str to mapping of str to object
         By name of the row, then by name of the column.
     """
-    cells = _cells(rows)
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = []
-    for first, *others in cells:
-        line = [first.ljust(widths[0])]
-        line += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join(line).rstrip())
-    return "\n".join([title, *lines])
+    return f"{title}\n{tables.text_table(*_cells(rows))}"
 
 
 def html_table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return a table in HTML with a title as its caption; arguments as for :func:`text_table`."""
-    header, *body = ([html.escape(cell) for cell in line] for line in _cells(rows))
-    lines = [f"<table><caption>{html.escape(title)}</caption>", "<thead><tr>"]
-    lines += [f"<th>{cell}</th>" for cell in header]
-    lines.append("</tr></thead><tbody>")
-    for first, *others in body:
-        lines.append(f"<tr><th>{first}</th>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>")
-    return "\n".join([*lines, "</tbody></table>"])
+    """Return a table in HTML under its title; arguments as for :func:`text_table`."""
+    return f"<p>{html.escape(title)}</p>{tables.html_table(*_cells(rows))}"
 
 
-def _cells(rows: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
-    """Return the header and the rows as texts."""
+def _cells(
+    rows: Mapping[str, Mapping[str, Any]],
+) -> tuple[list[str], list[list[str]], list[int]]:
+    """Return the header and the rows as texts, and the columns that hold numbers."""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     body = [
         [name, *(_text(row.get(column, "")) for column in columns)] for name, row in rows.items()
     ]
-    return [["", *columns], *body]
+    numbers = [
+        place
+        for place, column in enumerate(columns, start=1)
+        if all(isinstance(row.get(column, 0.0), Number) for row in rows.values())
+    ]
+    return ["", *columns], body, numbers
 
 
 def _text(value: Any) -> str:

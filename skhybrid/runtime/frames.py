@@ -12,14 +12,21 @@ def import_pandas():
         import pandas
     except ImportError as error:
         raise ImportError(
-            "This needs pandas, which is not installed: pip install pandas. Or install skhybrid "
-            'with its optional dependencies: pip install "skhybrid[demo]".'
+            "This table is a pandas DataFrame, and pandas is not installed. Install pandas: "
+            "pip install pandas."
         ) from error
     return pandas
 
 
 def data_frame(rows: Sequence[Mapping[str, Any]] | Mapping[str, Any], index: Any = None) -> Any:
     """Return rows, or columns, as a DataFrame.
+
+    Parameters
+    ----------
+    rows : sequence of mappings, or mapping of str to sequence
+        A mapping for each row, or a column for each name.
+    index : sequence of str, default=None
+        Names of the rows.
 
     Raises
     ------

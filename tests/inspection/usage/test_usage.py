@@ -64,7 +64,7 @@ def test_it_says_what_it_found(usage):
     assert "The physics explains" in text
     assert "network alone" in text
     assert f"gain = {usage.moves['gain'][0].moved:.4g}" in text
-    assert "<caption>" in usage._repr_html_()
+    assert "<table" in usage._repr_html_()
     assert len(usage.moves_frame) == 4
 
 
