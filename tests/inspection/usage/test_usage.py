@@ -63,6 +63,8 @@ def test_it_says_what_it_found(usage):
     text = str(usage)
     assert "The physics explains" in text
     assert "network alone" in text
+    assert "than the hybrid on rows held out: its loss is" in text
+    assert "at the edge of the training range" in text
     assert f"gain = {usage.moves['gain'][0].moved:.4g}" in text
     assert "<table" in usage._repr_html_()
     assert len(usage.moves_frame) == 4
