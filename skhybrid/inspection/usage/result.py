@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from skhybrid.inspection.tables import html_table, text_table
 from skhybrid.runtime.frames import data_frame
@@ -14,6 +15,8 @@ from skhybrid.runtime.frames import data_frame
 HYBRID, PHYSICS, NETWORK = "hybrid", "physics alone", "network alone"
 MODELS = (HYBRID, PHYSICS, NETWORK)
 REGIONS = ("all", "inside", "edge")
+# Differences count if they are significant at 5 %, on both sides.
+CONFIDENCE = 0.975
 COMPARED = "Loss on rows held out (mean squared error in units of the target's variance)"
 MOVED = "Training loss when a parameter is moved, the network held and trained again"
 
@@ -146,7 +149,9 @@ class PhysicsUsage:
         mean, error = self.difference(model, region)
         if not np.isfinite(mean):
             return ""
-        if not abs(mean) > 2.0 * error:  # an unknown error is no evidence
+        n_folds = int(np.isfinite(self.losses[region][model] - self.losses[region][HYBRID]).sum())
+        # An unknown error is no evidence.
+        if not abs(mean) > stats.t.ppf(CONFIDENCE, n_folds - 1) * error:
             return f"The {model} is about as good as the hybrid {where}."
         worse, higher = ("worse", "higher") if mean > 0 else ("better", "lower")
         return (
