@@ -51,7 +51,7 @@ def test_references_do_not_count_in_the_range():
     assert "'small' with 1.5 (-25.0%)" in found.sentence("k")
     assert "no other opinion" in OtherAssumptions([own, wild], ["k"]).sentence("k")
     assert "small" in str(found)
-    assert "<caption>" in found._repr_html_()
+    assert "<table" in found._repr_html_()
     with pytest.raises(KeyError, match="no assumption 'smal'"):
         found["smal"]
 

@@ -20,10 +20,10 @@ def two(force, flow, *, gain=1.0, slope=1.0):
 def table_of_three():
     """A table where the missing part depends on an angle that is correlated with the force."""
     rng = np.random.default_rng(0)
-    angle = rng.uniform(-1.0, 1.0, 400)
-    force = angle + 0.5 * rng.normal(size=400)
-    flow = rng.normal(size=400)
-    y = 2.0 * force - 1.0 * flow + 2.0 * np.sin(2.0 * angle) + 0.1 * rng.normal(size=400)
+    angle = rng.uniform(-1.0, 1.0, 200)
+    force = angle + 0.5 * rng.normal(size=200)
+    flow = rng.normal(size=200)
+    y = 2.0 * force - 1.0 * flow + 2.0 * np.sin(2.0 * angle) + 0.1 * rng.normal(size=200)
     return pd.DataFrame({"force": force, "flow": flow, "angle": angle}), y
 
 
@@ -41,7 +41,7 @@ def test_it_finds_the_truth_from_a_wrong_fit(table_of_three):
     found = partially_linear(model, X, y)
     assert found.reasons == {}
     for name, truth in {"gain": 2.0, "slope": -1.0}.items():
-        assert 0.002 < found.errors[name] < 0.05
+        assert 0.004 < found.errors[name] < 0.05
         assert abs(found.values[name] - truth) < 4.0 * found.errors[name]
 
 
