@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from skhybrid.inspection.assumptions import OtherAssumptions, other_assumptions
 from skhybrid.inspection.bootstrapping import BootstrapResult, bootstrap
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
@@ -13,11 +14,13 @@ __all__ = [
     "BootstrapResult",
     "ConfidenceIntervals",
     "IdentifiabilityReport",
+    "OtherAssumptions",
     "OverlapSensitivity",
     "PhysicsPathDisplay",
     "bootstrap",
     "confidence_intervals",
     "identifiability_report",
+    "other_assumptions",
     "overlap_sensitivity",
     "physics_path",
 ]

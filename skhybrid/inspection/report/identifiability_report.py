@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from skhybrid.inspection.assumptions import other_assumptions
 from skhybrid.inspection.effects import effects
 from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
@@ -127,6 +128,9 @@ def identifiability_report(
                 random_state=random_state, **options,
             ),
             "starts": lambda: _over_starts(estimator, **data, random_state=random_state, **options),
+            "assumptions": lambda: other_assumptions(
+                estimator, **data, groups=groups, random_state=random_state, **options
+            ),
         }  # fmt: skip
         began, seconds, details = time.perf_counter(), {}, {}
         rows = training_rows(estimator, X, y, sample_weight)
