@@ -43,6 +43,41 @@ def test_table_is_what_was_measured():
         assert cosine == (f"{group['cosine'].mean():.4f}" if known else ""), model
 
 
+STATIC = {
+    "100 rows, noise 0.2": ("drag, 100 rows, noise 0.2", "least_squares"),
+    "the same from a far start": ("drag, 100 rows, noise 0.2", "given"),
+    "400 rows, noise 0.05, from a far start": ("drag, 400 rows, noise 0.05", "given"),
+    "400 rows, missing part wiggly": ("wiggly, 400 rows, noise 0.05", "least_squares"),
+    "400 rows, noise 0.05": ("drag, 400 rows, noise 0.05", "least_squares"),
+    "400 rows, no noise": ("drag, 400 rows, clean", "least_squares"),
+}
+FAR_START = 0.2
+
+
+def test_table_with_known_truth_is_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/static_tasks.csv")
+    headings = ["task", "θ, Adam", "θ, SAM", "RMSE, Adam", "RMSE, SAM"]
+    table = readme_table("static_tasks.csv", headings)
+    assert set(table) == set(STATIC)
+    for name, (task, init) in STATIC.items():
+        chosen = (results["task"] == task) & (results["physics_init"] == init)
+        runs = results[chosen & (results["start"] == FAR_START)]
+        shown = []
+        for column, form in (("error of omega2, %", ".1f"), ("RMSE", ".3f")):
+            for model in ("Adam", "SAM"):
+                errors = runs.loc[runs["model"] == model, column]
+                assert len(errors) == 5, name
+                shown.append(f"{(errors**2).mean() ** 0.5:{form}}")
+        assert table[name] == shown, name
+
+
+def test_output_is_what_was_printed():
+    block = README.split("<!-- output: benchmarks/results/readme_output.txt -->\n```text\n")[1]
+    shown = block.split("```\n<!-- end of output -->")[0]
+    output = (ROOT / "benchmarks/results/readme_output.txt").read_text(encoding="utf-8")
+    assert shown == output
+
+
 def test_table_of_differential_equations_is_what_was_measured():
     results = pd.read_csv(ROOT / "benchmarks/results/dynamics.csv")
     headings = ["task", "physics alone", "hybrid, Adam", "hybrid, SAM"]

@@ -1,4 +1,4 @@
-"""Look at fits: how θ depends on a parameter of the estimator, and how sure it is."""
+"""Look at fits: how θ depends on a parameter of the estimator, and how far it can be believed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
 from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
+from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 
 __all__ = [
     "BootstrapResult",
@@ -17,10 +18,12 @@ __all__ = [
     "OtherAssumptions",
     "OverlapSensitivity",
     "PhysicsPathDisplay",
+    "PhysicsUsage",
     "bootstrap",
     "confidence_intervals",
     "identifiability_report",
     "other_assumptions",
     "overlap_sensitivity",
     "physics_path",
+    "physics_usage",
 ]

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.pipeline import Pipeline
 
 from skhybrid.model_selection.scoring import free_elements
@@ -33,11 +32,6 @@ def elements_of(estimator: Any) -> dict[str, float]:
     """Return the free elements of the physics parameters of a fitted model, such as "gain[0]"."""
     model = hybrid_of(estimator)
     return free_elements(model.physics_params_, model)
-
-
-def table_of(estimators: list[Any]) -> pd.DataFrame:
-    """Return the free elements of fitted models: a row for each model, a column for each."""
-    return pd.DataFrame([elements_of(each) for each in estimators])
 
 
 def in_shape(elements: Mapping[str, float], model: Any) -> dict[str, float | np.ndarray]:

@@ -1,20 +1,30 @@
-"""θ under other assumptions about what the physics lacks, as independent opinions."""
+"""θ under other assumptions."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sklearn.utils.validation import check_consistent_length
+import numpy as np
+from sklearn.utils import indexable
 
 from skhybrid.batching.auto_parameters import auto_parameters
-from skhybrid.inspection.assumptions.double_machine_learning import (
-    DOUBLE_MACHINE_LEARNING,
-    double_machine_learning,
+from skhybrid.inspection.assumptions.partially_linear import PartiallyLinear, partially_linear
+from skhybrid.inspection.assumptions.refitted import (
+    ASSUMPTIONS,
+    FEW_INPUTS,
+    OWN,
+    Assumption,
+    settings_of,
+    unusable,
 )
-from skhybrid.inspection.assumptions.result import AS_FITTED, OtherAssumptions
-from skhybrid.inspection.assumptions.settings import FEWEST_INPUTS, SETTINGS
+from skhybrid.inspection.assumptions.result import Opinion, OtherAssumptions
 from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
 from skhybrid.inspection.refits import Refit, refit
+
+PARTIALLY_LINEAR = "partially linear"
+MEANING = "any function of the network's inputs (double machine learning)"
+NAMES = (*(each.name for each in ASSUMPTIONS), PARTIALLY_LINEAR)
 
 
 def other_assumptions(
@@ -22,79 +32,72 @@ def other_assumptions(
     X: Any,
     y: Any,
     *,
+    assumptions: Sequence[str] | None = None,
     sample_weight: Any = None,
     groups: Any = None,
-    fewest_inputs: bool = False,
+    random_state: int | None = 0,
     n_jobs: int | None = None,
     max_members: int | None = None,
-    random_state: int | None = 0,
 ) -> OtherAssumptions:
-    """Return θ under other assumptions about what the physics lacks.
+    """Estimate θ under other assumptions about what the physics lacks.
 
-    With a missing term, data fix θ only up to what of this term looks like the effects of θ. Every
-    rule picks one of these values. Sharpness-aware minimisation picks the flattest network; this
-    function shows what other rules pick:
-
-    - "plain training": Adam, without any penalty;
-    - "small network": Adam with ``functional_norm=0.01``, the smallest correction [1]_;
-    - "orthogonal network": Adam with ``orthogonality=1``, a correction that does not look like the
-      effects of θ [2]_;
-    - "fewest inputs": ``nn_features="auto"``, the smallest set of inputs that predicts as well;
-    - "double machine learning" [3]_: other learners, on rows held out, take the network's place.
-
-    Where they agree, θ does not rest on one of these rules. Where they disagree, it does. They are
-    not averaged: which one holds is for you to say. All may be wrong alike
-    (:func:`overlap_sensitivity`).
+    With a missing part, data fix θ only up to what of this part looks like the effect of θ. Every
+    rule picks one of these values by an assumption. Where rules agree, θ hardly depends on the
+    assumption; where they disagree, one has to know which holds. Nothing is averaged.
 
     Parameters
     ----------
     estimator : HybridRegressor or Pipeline
-        If it is fitted, X and y must be the rows of its fit; otherwise a clone is fitted. Values
-        that a fit chose for "auto" parameters are kept.
+        With physics and network. If it is fitted, X and y must be the rows of its fit; otherwise
+        a clone is fitted. Values that a fit chose for "auto" parameters are kept.
     X, y : array-like
         As for ``fit``.
+    assumptions : sequence of str, default=None
+        Those to compare with the estimator's own; None is all but "few inputs":
+
+        - "small": the network's part is as small as possible, by a penalty on its square [1]_, with
+          plain Adam and a weight of 0.01, which did well on simulated tasks;
+        - "orthogonal": the network explains nothing that θ could explain, by a penalty on its
+          projection on ∂f_S/∂θ [2]_, with plain Adam and a weight of 1; on tables with a quarter
+          of the epochs, because its steps take several times as long;
+        - "few inputs": the network reads the fewest inputs that do (``nn_features="auto"``), with
+          the estimator's other settings; this takes the longest, five fits for each set of inputs;
+        - "plain": plain Adam, which chooses by the path of the training;
+        - "physics alone": no network, as a reference;
+        - "partially linear": any function of the network's inputs, by cross-fitted double machine
+          learning with learners of scikit-learn [3]_; for additive tables, where the effect of a
+          parameter varies beside the network's inputs.
     sample_weight : array-like of shape (n_samples,), default=None
     groups : array-like of shape (n_samples,), default=None
-        For double machine learning: rows of one group are held out together, and their errors may
-        depend on each other.
-    fewest_inputs : bool, default=False
-        Whether to choose the network's inputs among all columns, those that ``nn_features`` leaves
-        out included. This takes five fits for each set of columns, hence the default.
+        For "partially linear": rows of one group are held out together, and may share their noise.
+    random_state : int or None, default=0
+        Seed of all fits; None keeps the estimator's.
     n_jobs, max_members : int, default=None
         As for :class:`~skhybrid.HybridSearchCV`.
-    random_state : int or None, default=0
-        Seed of the refits and of the folds; None keeps the estimator's for the refits.
 
     Returns
     -------
     OtherAssumptions
-        Its ``values``, ``standard_errors``, ``reasons`` and ``frame`` have the assumptions as rows.
-        The rows "as fitted" and "physics alone" are for comparison; physics alone takes up what it
-        can of the missing term.
 
     Raises
     ------
     ValueError
-        If the model has no free physics parameters.
-    Exception
-        The error of the fit of the estimator itself. A refit that fails is a row without values,
-        with the reason.
+        If the estimator has no physics, no free parameters or no network, its own fit fails, or an
+        assumption is not known. A fit under another assumption that fails is a row with the reason.
 
     Notes
     -----
-    The refits are trained side by side, without a second phase, which does not change θ.
+    All fits are trained side by side, without a second phase, which does not change θ.
 
-    Double machine learning is for tables, additive structures and effects that vary given what the
-    network reads: where its inputs predict 90 % or more of the variance of an effect on rows held
-    out, the row says so. It needs ``nn_features``, since everything is a function of all features.
-    Its standard errors hold for the sampling and not for a missing term that depends on features
-    which the network does not read.
+    The smallest and the orthogonal correction leave as much to the physics as they can. So their θ
+    is close to that of the physics alone where the network sees all that the physics reads, and has
+    its bias. Agreement of the three with the estimator means more than disagreement.
 
     References
     ----------
     .. [1] Y. Yin et al., "Augmenting physical models with deep networks for complex dynamics
-       forecasting", ICLR 2021, eq. 3.
-    .. [2] B. Györök et al., "Orthogonal projection-based regularization for efficient model
+       forecasting", ICLR 2021.
+    .. [2] B. M. Györök et al., "Orthogonal projection-based regularization for efficient model
        augmentation", L4DC 2025.
     .. [3] V. Chernozhukov et al., "Double/debiased machine learning for treatment and structural
        parameters", The Econometrics Journal 21, 2018.
@@ -105,81 +108,84 @@ def other_assumptions(
     >>> from skhybrid.datasets import make_pendulum_acceleration
     >>> from skhybrid.inspection import other_assumptions
     >>> data = make_pendulum_acceleration(100, random_state=0)
-    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=60, random_state=0)
-    >>> found = other_assumptions(model, data.data, data.target)
+    >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
+    >>> found = other_assumptions(model, data.data, data.target, assumptions=["small", "plain"])
     >>> [*found.opinions("omega2")]
-    ['plain training', 'small network', 'orthogonal network']
-    >>> found.reasons["double machine learning"]
-    "the network's inputs predict 100% of the effect of omega2"
+    ['small', 'plain']
     """
-    check_consistent_length(X, groups)
+    model = hybrid_of(estimator)
+    for part in ("physics", "nn"):
+        if getattr(model, part) is None:
+            raise ValueError(f"{part} is None; only a model with physics and network has parts.")
+    chosen = tuple(assumptions or (name for name in NAMES if name != FEW_INPUTS))
+    for name in chosen:
+        if name not in NAMES:
+            raise ValueError(f"There is no assumption {name!r}; there are {', '.join(NAMES)}.")
+    X, y, sample_weight, groups = indexable(X, y, sample_weight, groups)
     options = {"random_state": random_state, "n_jobs": n_jobs, "max_members": max_members}
-    data = (X, y, sample_weight)
-    fitted = estimator if hasattr(hybrid_of(estimator), "_fitted") else None
-    autos = auto_parameters(hybrid_of(estimator))
-    if fitted is None and autos:
-        (fitted,) = refit(estimator, [Refit(*data, {"refine_rho": None})], **options)
-    if hybrid_of(estimator).nn is None:
-        settings = {}
-    else:
-        settings = {
-            name: s for name, s in SETTINGS.items() if name != FEWEST_INPUTS or fewest_inputs
-        }
-    chosen = {} if fitted is None else _chosen(fitted, autos)
-    ours = [] if fitted is not None else [Refit(*data, {"refine_rho": None})]
-    refits = [Refit(*data, {**chosen, **each, "refine_rho": None}) for each in settings.values()]
-    found = refit(estimator, [*ours, *refits], what="other assumptions", **options)
-    if ours:
-        fitted = found.pop(0)
-    if isinstance(fitted, Exception):
-        raise fitted
-    elements = _elements(fitted)
-    result = OtherAssumptions({AS_FITTED: elements}, units=_units(fitted))
-    for name, each in zip(settings, found, strict=True):
-        failed = isinstance(each, Exception)
-        result.values[name] = {} if failed else elements_of(each)
-        if failed:
-            result.reasons[name] = f"the fit failed ({str(each).rstrip('.')})"
-    if settings:
-        _add_double_machine_learning(result, fitted, data, groups, random_state or 0)
-    return result
+    asked = [each for each in ASSUMPTIONS if each.name in chosen]
+    own, fits = _fitted(estimator, asked, (X, y, sample_weight), options)
+    names = [*elements_of(own)]
+    if not names:
+        raise ValueError("The physics has no free parameters. Free one: Param(..., fixed=False).")
+    opinions = {OWN.name: _opinion(OWN, own, names)}
+    for each in asked:
+        found = fits.get(each.name, unusable(each, model))
+        opinions[each.name] = _opinion(each, found, names)
+    if PARTIALLY_LINEAR in chosen:
+        found = partially_linear(own, X, y, sample_weight, groups)
+        opinions[PARTIALLY_LINEAR] = _partially_linear(found, names)
+    return OtherAssumptions(opinions, names)
 
 
-def _elements(fitted: Any) -> dict[str, float]:
-    """Return the free elements of the fit, or raise a ValueError if there are none."""
-    elements = elements_of(fitted)
-    if not elements:
-        raise ValueError(
-            "The model has no free physics parameters, so there is nothing to compare. Give "
-            "physics with at least one parameter that is not fixed."
-        )
-    return elements
+def _fitted(
+    estimator: Any, asked: Sequence[Assumption], data: tuple, options: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Return the estimator's own fit, and the fits or errors by assumption."""
+    model, autos = hybrid_of(estimator), auto_parameters(hybrid_of(estimator))
+    own = estimator if hasattr(model, "_fitted") else None
+    if own is None and autos:
+        (own,) = refit(estimator, [Refit(*data, OWN.params)], **options)
+        _require_fitted(own)
+    # What a fit chose for "auto" is kept.
+    kept = {name: getattr(hybrid_of(own), f"{name}_") for name in autos}
+    usable = [each for each in asked if not unusable(each, model)]
+    to_fit = usable if own is not None else [OWN, *usable]
+    refits = [Refit(*data, {**kept, **settings_of(each, model, len(data[1]))}) for each in to_fit]
+    fits = refit(estimator, refits, what="fits under other assumptions", **options)
+    by_name = {each.name: fit for each, fit in zip(to_fit, fits, strict=True)}
+    own = by_name.pop(OWN.name, own)
+    _require_fitted(own)
+    return own, by_name
 
 
-def _chosen(fitted: Any, autos: list[str]) -> dict[str, Any]:
-    """Return the values that a fit chose for "auto" parameters."""
-    if isinstance(fitted, Exception):
-        raise fitted
-    return {name: getattr(hybrid_of(fitted), f"{name}_") for name in autos}
+def _require_fitted(own: Any) -> None:
+    """Raise a ValueError if the estimator's own fit failed."""
+    if isinstance(own, Exception):
+        raise ValueError(f"The fit of the estimator failed: {own}") from own
 
 
-def _units(fitted: Any) -> dict[str, str]:
-    """Return the units of the free elements that have one."""
-    params = hybrid_of(fitted)._fitted.hybrid.physics.params
-    units = {name: params[name.partition("[")[0]].unit for name in elements_of(fitted)}
-    return {name: unit for name, unit in units.items() if unit}
+def _opinion(assumption: Assumption, found: Any, names: list[str]) -> Opinion:
+    """Return the opinion of a fitted clone, of an error or of a reason."""
+    about = {
+        "assumption": assumption.name,
+        "meaning": assumption.meaning,
+        "reference": assumption.reference,
+    }
+    if isinstance(found, (str, Exception)):
+        reason = found if isinstance(found, str) else f"The fit failed: {found}"
+        return Opinion(values=dict.fromkeys(names, np.nan), reason=reason, **about)
+    values, loss = elements_of(found), float(hybrid_of(found).loss_)
+    if assumption.name == FEW_INPUTS:
+        features = ", ".join(map(str, hybrid_of(found).nn_features_))
+        about["meaning"] = f"depends on few inputs: {features}"
+    return Opinion(values=values, loss=loss, estimator=found, **about)
 
 
-def _add_double_machine_learning(
-    result: OtherAssumptions, fitted: Any, data: tuple, groups: Any, seed: int
-) -> None:
-    """Add the row of double machine learning."""
-    X, y, sample_weight = data
-    name = DOUBLE_MACHINE_LEARNING
-    found = double_machine_learning(
-        fitted, X, y, sample_weight=sample_weight, groups=groups, seed=seed
-    )
-    result.values[name] = found.values
-    result.standard_errors[name] = found.standard_errors
-    if found.reason:
-        result.reasons[name] = found.reason
+def _partially_linear(found: PartiallyLinear | str, names: list[str]) -> Opinion:
+    """Return the opinion of double machine learning."""
+    missing = dict.fromkeys(names, np.nan)
+    if isinstance(found, str):
+        return Opinion(PARTIALLY_LINEAR, MEANING, missing, reason=found)
+    reason = " ".join(found.reasons.values())
+    return Opinion(PARTIALLY_LINEAR, MEANING, missing | found.values, found.errors, reason=reason)

@@ -1,46 +1,78 @@
-"""θ under other assumptions, as an object: text, HTML and a DataFrame."""
+"""θ under other assumptions, side by side."""
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass, field
 from typing import Any
 
-from skhybrid.inspection.assumptions.settings import PHYSICS_ALONE
+import numpy as np
+
 from skhybrid.inspection.tables import html_table, text_table
 from skhybrid.runtime.frames import data_frame
 
-AS_FITTED = "as fitted"
-# For comparison only: the fit itself, and physics that takes up the missing term.
-REFERENCES = (AS_FITTED, PHYSICS_ALONE)
+OWN_NAME = "own"
+TITLE = "θ under other assumptions about what the physics lacks"
 
 
-@dataclass(frozen=True, repr=False)
-class OtherAssumptions:
-    """What :func:`other_assumptions` returns.
+@dataclass(frozen=True)
+class Opinion:
+    """θ under one assumption.
 
     Attributes
     ----------
-    values : dict of str to dict of str to float
-        By assumption, then by element, such as "gain[0]". What could not be had is missing.
-    standard_errors : dict of str to dict of str to float
-        The same, for assumptions that have them.
-    reasons : dict of str to str
-        Why values are missing, by assumption.
-    units : dict of str to str
-        Units of the elements that have some.
+    assumption : str
+        Such as "small".
+    meaning : str
+        What is assumed, with the value of its setting.
+    values : dict of str to float
+        By element, such as "gain[0]"; NaN where it cannot be had.
+    errors : dict of str to float
+        Standard errors, where they are known.
+    loss : float
+        Training loss, without penalties, in units of the target's variance; NaN if unknown.
+    reason : str
+        Why values are missing.
+    reference : bool
+        Whether it is shown for comparison alone: physics that takes up what it can of the rest.
+    estimator : HybridRegressor, Pipeline or None
+        The fitted clone.
     """
 
-    values: dict[str, dict[str, float]]
-    standard_errors: dict[str, dict[str, float]] = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    units: dict[str, str] = field(default_factory=dict)
+    assumption: str
+    meaning: str
+    values: dict[str, float]
+    errors: dict[str, float] = field(default_factory=dict)
+    loss: float = np.nan
+    reason: str = ""
+    reference: bool = False
+    estimator: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class OtherAssumptions:
+    """θ under other assumptions, as independent opinions, which are not averaged.
+
+    Attributes
+    ----------
+    by_assumption : dict of str to Opinion
+        The first one, "own", is that of the estimator's own settings.
+    names : list of str
+        Free elements of θ.
+    """
+
+    by_assumption: dict[str, Opinion]
+    names: list[str]
+
+    def __getitem__(self, assumption: str) -> Opinion:
+        if assumption not in self.by_assumption:
+            known = [*self.by_assumption]
+            raise KeyError(f"There is no assumption {assumption!r}; there are {known}.")
+        return self.by_assumption[assumption]
 
     def opinions(self, name: str) -> dict[str, float]:
-        """Return the values of one element by assumption.
+        """Return the values of one element under the other assumptions.
 
-        The fit itself is no opinion, and neither is the physics alone: it takes up what it can of
-        the missing term.
+        The estimator's own value, references and missing values are left out.
 
         Parameters
         ----------
@@ -52,72 +84,69 @@ class OtherAssumptions:
         ValueError
             If there is no such free element.
         """
-        elements = self.values[AS_FITTED]
-        if name not in elements:
-            raise ValueError(f"There is no free element {name!r}; there are {[*elements]}.")
+        if name not in self.names:
+            raise ValueError(f"There is no free element {name!r}; there are {self.names}.")
         return {
-            assumption: found[name]
-            for assumption, found in self.values.items()
-            if assumption not in REFERENCES and name in found
+            assumption: each.values[name]
+            for assumption, each in self.by_assumption.items()
+            if assumption != OWN_NAME
+            and not each.reference
+            and np.isfinite(each.values.get(name, np.nan))
         }
+
+    def errors(self, name: str) -> dict[str, float]:
+        """Return the standard errors of :meth:`opinions`, of those that have one."""
+        return {
+            assumption: self[assumption].errors[name]
+            for assumption in self.opinions(name)
+            if name in self[assumption].errors
+        }
+
+    def range(self, name: str) -> tuple[float, float]:
+        """Return the lowest and the highest value of an element, the estimator's own included.
+
+        References do not count.
+        """
+        values = [self[OWN_NAME].values[name], *self.opinions(name).values()]
+        return min(values), max(values)
+
+    def sentence(self, name: str) -> str:
+        """Return how far assumptions agree on an element, in plain words."""
+        low, high = self.range(name)
+        own, others = self[OWN_NAME].values[name], self.opinions(name)
+        if not others:
+            return f"There is no other opinion on {name}."
+        farthest = max(others, key=lambda each: abs(others[each] - own))
+        away = others[farthest] - own
+        relative = f" ({away / abs(own):+.1%})" if own else ""
+        return (
+            f"{name} is between {low:.4g} and {high:.4g} over {len(others) + 1} assumptions; the "
+            f"farthest from {own:.4g} is {farthest!r} with {others[farthest]:.4g}"
+            f"{relative}."
+        )
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
-        """One row for each assumption: values, standard errors (±) and the reason for gaps."""
-        rows = self._numbers
-        for assumption, reason in self.reasons.items():
-            rows[assumption]["reason"] = reason
-        return rows
+        """One row for each assumption."""
+        found = {}
+        for each in self.by_assumption.values():
+            row: dict[str, Any] = {"what is assumed": each.meaning}
+            for name in self.names:
+                row[name] = each.values.get(name, np.nan)
+                if any(name in opinion.errors for opinion in self.by_assumption.values()):
+                    row[f"{name} ±"] = each.errors.get(name, np.nan)
+            found[each.assumption] = {**row, "loss": each.loss, "reason": each.reason}
+        return found
 
     @property
     def frame(self) -> Any:
-        """The rows as a DataFrame, with units in ``attrs``; needs pandas."""
+        """The rows as a DataFrame; needs pandas."""
         rows = self.rows
-        table = data_frame([*rows.values()], index=[*rows])
-        table.attrs["units"] = dict(self.units)
-        return table
+        return data_frame([*rows.values()], index=[*rows])
 
-    @property
-    def _numbers(self) -> dict[str, dict[str, float]]:
-        """The rows without reasons."""
-        rows: dict[str, dict[str, float]] = {}
-        for assumption, found in self.values.items():
-            row, errors = {}, self.standard_errors.get(assumption, {})
-            for name in self.values[AS_FITTED]:
-                if name in found:
-                    row[name] = found[name]
-                if name in errors:
-                    row[f"± {name}"] = errors[name]
-            rows[assumption] = row
-        return rows
-
-    @property
-    def _shown(self) -> dict[str, dict[str, float]]:
-        """The rows with values, with units in the names of the columns."""
-        elements = self.values[AS_FITTED]
-        names = {each: f"{each} ({self.units[each]})" for each in elements if each in self.units}
-        with_errors = {name for errors in self.standard_errors.values() for name in errors}
-        order = {
-            key: names.get(name, name) if key == name else key
-            for name in elements
-            for key in ([name, f"± {name}"] if name in with_errors else [name])
-        }
-        return {
-            assumption: {order[key]: row[key] for key in order if key in row}
-            for assumption, row in self._numbers.items()
-            if row
-        }
-
-    @property
-    def _notes(self) -> list[str]:
-        return [f"{assumption}: {reason}." for assumption, reason in self.reasons.items()]
-
-    def __repr__(self) -> str:
-        return "\n".join([text_table(TITLE, self._shown), *self._notes])
+    def __str__(self) -> str:
+        return "\n".join([text_table(TITLE, self.rows), *map(self.sentence, self.names)])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<p>{html.escape(each)}</p>" for each in self._notes)
-        return html_table(TITLE, self._shown) + notes
-
-
-TITLE = "θ under other assumptions (the first two rows are for comparison)"
+        sentences = " ".join(map(self.sentence, self.names))
+        return f"{html_table(TITLE, self.rows)}<p>{sentences}</p>"

@@ -28,6 +28,8 @@ from skhybrid.runtime.suggestions import suggestion
 
 # Parts that need other fits, in the order in which they are made.
 REFITS = ("intervals", "starts", "assumptions", "usage")
+# Parts that say nothing about physics alone.
+NEED_NETWORK = ("assumptions", "usage")
 PARTS = ("quick", *REFITS)
 N_STARTS = 4
 
@@ -111,6 +113,8 @@ def identifiability_report(
     'undecided'
     """
     parts = _chosen(parts)
+    if hybrid_of(estimator).nn is None:
+        parts = tuple(part for part in parts if part not in NEED_NETWORK)
     with showing(verbose) as display:
         if not hasattr(hybrid_of(estimator), "_fitted"):
             display.announce("Fitting the model")

@@ -108,7 +108,21 @@ def test_refits_complete_the_evidence(sees_angle):
 
 
 def test_mistakes_are_named(sees_angle):
-    with pytest.raises(ValueError, match="'interval'.*Did you mean 'intervals'"):
+    with pytest.raises(ValueError, match=r"'interval'.*Did you mean 'intervals'"):
         identifiability_report(sees_angle, X, Y, parts=["interval"])
     with pytest.raises(ValueError, match="no free physics parameters"):
         identifiability_report(make_model(None, max_epochs=2), X, Y)
+
+
+def test_values_under_other_assumptions_are_part_of_the_evidence(sees_angle):
+    report = identifiability_report(sees_angle, X, Y, parts=["assumptions"])
+    opinions = report.evidence["gain"].opinions
+    assert opinions == report.details["assumptions"].opinions("gain")
+    assert [*opinions] == ["small", "orthogonal", "plain", "partially linear"]
+    assert report.frame.loc["gain", "under partially linear"] == pytest.approx(2.0, abs=0.05)
+
+
+def test_physics_alone_has_no_other_assumptions():
+    report = identifiability_report(make_model(nn=None), X, Y, parts=["assumptions"])
+    assert report.parts == ("quick",)
+    assert report.evidence["gain"].opinions == {}
