@@ -1,14 +1,15 @@
 """Judge verdicts, intervals and overlap statements on random tasks with known parameters.
 
 For every task of trust_tasks.py, the script fits the model with its defaults and makes the
-identifiability report with all parts but "usage", which no verdict needs. A file keeps the evidence
-about each parameter, and its true value. One task in four served to choose the thresholds of
-skhybrid/inspection/report/verdicts.py and the factor of the intervals; ``--summary`` judges the
-others: for each verdict, how many intervals cover the truth, and how many parameters are off by
-more than 10 % outside of their interval. Shares have Wilson intervals. A parameter overlaps if the
+identifiability report with the parts that a verdict needs: intervals and starts, and, by the second
+command, assumptions. A file keeps the evidence about each parameter, and its true value. One task
+in four served to choose the thresholds of skhybrid/inspection/report/verdicts.py and the factor of
+the intervals; ``--summary`` judges the others: for each verdict, how many intervals cover the truth,
+and how many parameters are off by more than 10 % outside of their interval. Shares have Wilson intervals. A parameter overlaps if the
 missing term and its effect have a centred correlation above 0.1, by construction or by chance.
 
     python benchmarks/bench_trust.py --output benchmarks/results/trust.csv
+    python benchmarks/bench_trust.py --output benchmarks/results/trust.csv --assumptions
     python benchmarks/bench_trust.py --output benchmarks/results/trust.csv --summary
 
 The same command goes on where it was stopped. ``--share 0 2`` runs every second task, so that two
@@ -29,9 +30,10 @@ from scipy.stats import binomtest
 from trust_tasks import N_DYNAMIC, N_STATIC, draw_trust_task
 
 from skhybrid import HybridRegressor
-from skhybrid.inspection import identifiability_report
+from skhybrid.inspection import identifiability_report, other_assumptions
 from skhybrid.inspection.intervals import half_width
 from skhybrid.inspection.report.evidence import Evidence
+from skhybrid.inspection.report.identifiability_report import ASSUMPTIONS
 from skhybrid.inspection.report.verdicts import VERDICTS, judge
 
 PARTS = ("intervals", "starts")
@@ -39,15 +41,13 @@ OFF = 0.1
 OVERLAP = 0.1
 CHOOSING = 4
 LEVEL, N_REPLICATES = 0.95, 10
-OPINION = "under "
+OPINION, ERROR, DONE = "under ", "error under ", "assumptions"
 
 
 def measure(number):
     """Return a row for each parameter of a task: the truth and the evidence."""
     task = draw_trust_task(number)
-    model = HybridRegressor(
-        task.physics, structure=task.structure, nn_features=task.nn_features, random_state=0
-    )
+    model = model_of(task)
     began = time.process_time()
     model.fit(task.X, task.y)
     fitted = time.process_time()
@@ -55,7 +55,7 @@ def measure(number):
     seconds = time.process_time() - fitted
     for name, evidence in report.evidence.items():
         found = asdict(evidence)
-        opinions = {f"{OPINION}{key}": value for key, value in found.pop("opinions").items()}
+        del found["opinions"], found["opinion_errors"]
         found["partners"] = " ".join(found["partners"])
         r = task.correlation.get(name, math.nan)
         yield {
@@ -69,7 +69,42 @@ def measure(number):
             **overlap_at(report.details.get("overlap"), name, r),
             "seconds of the fit": fitted - began,
             "seconds of the report": seconds,
-        } | found | opinions  # fmt: skip
+        } | found
+
+
+def add_assumptions(output, share):
+    """Add values under other assumptions to the rows of the file that lack them."""
+    rows = pd.read_csv(output)
+    if DONE not in rows:
+        rows[DONE] = False
+    rows[DONE] = rows[DONE].fillna(False).astype(bool)
+    first, every = share
+    for number in rows["number"].unique()[first::every]:
+        own = rows["number"] == number
+        if rows.loc[own, DONE].all():
+            continue
+        task = draw_trust_task(number)
+        model = model_of(task)
+        began = time.process_time()
+        found = other_assumptions(model, task.X, task.y, assumptions=ASSUMPTIONS)
+        rows.loc[own, "seconds of the assumptions"] = time.process_time() - began
+        for opinion in found.opinions[1:]:
+            for name in found.names:
+                at = own & (rows["name"] == name)
+                rows.loc[at, f"{OPINION}{opinion.assumption}"] = opinion.values.get(name, math.nan)
+                error = opinion.errors.get(name, math.nan)
+                rows.loc[at, f"{ERROR}{opinion.assumption}"] = error
+        rows.loc[own, DONE] = True
+        rows.to_csv(output, index=False, float_format="%.6g")
+        print(task.name, "assumptions", flush=True)
+    return rows
+
+
+def model_of(task):
+    """Return the model of a task, with the defaults."""
+    return HybridRegressor(
+        task.physics, structure=task.structure, nn_features=task.nn_features, random_state=0
+    )
 
 
 def overlap_at(overlap, name, r):
@@ -98,7 +133,8 @@ def run(output, share):
 
 def evidence_of(row):
     """Return the evidence of a row of the file."""
-    names = {field.name for field in fields(Evidence)} - {"opinions", "partners"}
+    names = {field.name for field in fields(Evidence)}
+    names -= {"opinions", "opinion_errors", "partners"}
     texts = {"unknown", "misfit", "overlap", "unit", "name"}
     given = {
         name: ("" if isinstance(row[name], float) else row[name]) if name in texts else row[name]
@@ -109,9 +145,14 @@ def evidence_of(row):
         for name, value in row.items()
         if name.startswith(OPINION) and not math.isnan(value)
     }
+    errors = {
+        name.removeprefix(ERROR): value
+        for name, value in row.items()
+        if name.startswith(ERROR) and not math.isnan(value)
+    }
     partners = row["partners"]
     partners = () if isinstance(partners, float) else tuple(partners.split())
-    return Evidence(**given, opinions=opinions, partners=partners)
+    return Evidence(**given, opinions=opinions, opinion_errors=errors, partners=partners)
 
 
 def judged(results):
@@ -187,14 +228,19 @@ def main():
     parser.add_argument("--output", type=Path)
     parser.add_argument("--share", type=int, nargs=2, default=[0, 1], metavar=("I", "N"))
     parser.add_argument("--join", type=Path, nargs="+", help="files to join into the output")
+    parser.add_argument("--assumptions", action="store_true", help="add the part of assumptions")
     parser.add_argument("--summary", action="store_true", help="judge the output file")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if arguments.join:
         joined = pd.concat([pd.read_csv(each) for each in arguments.join])
         joined.sort_values("number").to_csv(arguments.output, index=False)
-    fit = not arguments.summary and not arguments.join
-    results = run(arguments.output, arguments.share) if fit else pd.read_csv(arguments.output)
+    if arguments.summary or arguments.join:
+        results = pd.read_csv(arguments.output)
+    elif arguments.assumptions:
+        results = add_assumptions(arguments.output, arguments.share)
+    else:
+        results = run(arguments.output, arguments.share)
     print_summary(results)
 
 

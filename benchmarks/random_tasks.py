@@ -51,12 +51,16 @@ class RandomTask:
         return known
 
 
-def draw_task(number, seed):
-    """Return the random task of a number; the seed draws its rows and its noise."""
+def draw_task(number, seed, n_rows=None):
+    """Return the random task of a number; the seed draws its rows and its noise.
+
+    The number draws the number of rows, too, unless it is given.
+    """
     settings = np.random.default_rng([number, 0])
     kind = KINDS[number % len(KINDS)]
     effect, shape = settings.choice(list(EFFECTS)), settings.choice(list(SHAPES))
-    n_rows = round(np.exp(settings.uniform(np.log(100), np.log(1000))))
+    drawn = round(np.exp(settings.uniform(np.log(100), np.log(1000))))
+    n_rows = drawn if n_rows is None else n_rows
     noise = 0.0 if settings.uniform() < 1 / 3 else settings.uniform(0.0, 0.2)
     k = settings.uniform(0.5, 3.0)
     share = settings.uniform(0.3, 1.0)

@@ -138,7 +138,7 @@ def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, 
 def drift_since(
     hybrid: Hybrid, midway: Mapping[str, Tensor] | None, end: Mapping[str, Tensor]
 ) -> dict[str, Any] | None:
-    """Return the change of the physics parameters in the second half of training."""
+    """Return the change of the physics parameters since :attr:`Schedule.midway`."""
     if midway is None:
         return None
     before, after = user_values(hybrid, midway), user_values(hybrid, end)

@@ -14,7 +14,14 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.training.early_stopping import Patience
 from skhybrid.training.penalties import Penalties
 from skhybrid.training.problem import TrainingConfig
-from skhybrid.training.schedule import AUTO_STEPS, AUTO_WINDOW_STEPS, Schedule
+from skhybrid.training.schedule import (
+    AUTO_DECAY_PART,
+    AUTO_ESTIMATE_STEPS,
+    AUTO_RATE_FACTOR,
+    AUTO_STEPS,
+    AUTO_WINDOW_STEPS,
+    Schedule,
+)
 
 # θ learns faster than the network by this factor. With equal rates θ stays near its start for
 # thousands of steps, while the network explains the data.
@@ -61,15 +68,18 @@ def make_training_configs(
         strengths = {name: per_member(name, getattr(settings, name), n_members) for name in names}
         return Penalties(**strengths)
 
-    n_steps = AUTO_WINDOW_STEPS if isinstance(hybrid, Dynamics) else AUTO_STEPS
-    schedule = Schedule.for_rows(n_rows, settings.batch_size, settings.max_epochs, n_steps=n_steps)
+    estimate, refine, rate_factor = _schedules(settings, hybrid, n_rows)
+    largest = torch.finfo(scale.dtype).max
     physics_rate = settings.physics_learning_rate
     if physics_rate is None:
         factor = LATENT_RATE_FACTOR if hybrid.has_hidden_encoder else PHYSICS_RATE_FACTOR
-        physics_rate = min(factor * settings.learning_rate, torch.finfo(scale.dtype).max)
+        physics_rate = min(factor * settings.learning_rate, largest)
     patience = None
     if settings.early_stopping:
         patience = Patience(settings.n_iter_no_change, settings.tol)
+
+    def first_rate(name: str, rate: float) -> Tensor:
+        return (rate_factor * per_member(name, rate, n_members)).clamp(max=largest)
 
     def follows_noise(n_members: int) -> Tensor:
         follows = settings.rho_schedule == "noise"
@@ -78,14 +88,14 @@ def make_training_configs(
     first = TrainingConfig(
         rho=per_member("rho", settings.rho, n_members) if settings.uses_sam else None,
         follows_noise=follows_noise(n_members) if settings.uses_sam else None,
-        learning_rate=per_member("learning_rate", settings.learning_rate, n_members),
-        physics_learning_rate=per_member("physics_learning_rate", physics_rate, n_members),
+        learning_rate=first_rate("learning_rate", settings.learning_rate),
+        physics_learning_rate=first_rate("physics_learning_rate", physics_rate),
         penalties=penalties(n_members),
         perturbation=settings.perturbation,
         perturb=settings.perturb,
         patience=patience,
         keep_best="each" if validates else None,
-        schedule=replace(schedule, n_epochs=math.ceil(schedule.n_epochs / n_stages)),
+        schedule=replace(estimate, n_epochs=math.ceil(estimate.n_epochs / n_stages)),
         compile=settings.compile,
         seed=seed,
     )
@@ -99,11 +109,30 @@ def make_training_configs(
         penalties=penalties(1),
         perturbation=settings.perturbation,
         patience=patience,
-        schedule=schedule,
+        schedule=refine,
         compile=settings.compile,
         seed=seed,
     )
     return first, second
+
+
+def _schedules(
+    settings: FitSettings, hybrid: Hybrid, n_rows: int
+) -> tuple[Schedule, Schedule, float]:
+    """Return the schedules of both phases, and the factor of the first one's learning rates.
+
+    The first phase is short for tables with ``max_epochs="auto"``, if SAM trains them. Early
+    stopping needs rates that decay from the beginning: it could stop before a late decay.
+    """
+    given = (n_rows, settings.batch_size, settings.max_epochs)
+    if isinstance(hybrid, Dynamics):
+        schedule = Schedule.for_rows(*given, n_steps=AUTO_WINDOW_STEPS)
+        return schedule, schedule, 1.0
+    schedule = Schedule.for_rows(*given, n_steps=AUTO_STEPS)
+    if settings.max_epochs != "auto" or not settings.uses_sam or settings.early_stopping:
+        return schedule, schedule, 1.0
+    short = Schedule.for_rows(*given, n_steps=AUTO_ESTIMATE_STEPS, decay_part=AUTO_DECAY_PART)
+    return short, schedule, AUTO_RATE_FACTOR
 
 
 def _require_range(name: str, value: float, dtype: torch.dtype) -> None:

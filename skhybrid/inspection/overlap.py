@@ -233,8 +233,9 @@ def overlap_sensitivity(
         Δθ = (r / √(1 − r²) · b − a) / ‖S⊥‖.
 
     So θⱼ is at θ̂ⱼ + a / ‖S⊥‖ if the missing part has no overlap, and ``interval`` is what other
-    overlaps add to this on both sides. On random tasks with a known overlap, the first formula
-    covers a third of the errors, the second one nearly all (benchmarks/bench_overlap.py).
+    overlaps add to this on both sides. On random tasks whose missing part overlaps the effect, the
+    first formula covers about a third of the errors, the second one nine in ten
+    (benchmarks/bench_overlap.py).
 
     Solved for r with a given Δθ, this is a robustness value as that of [1]_ for variables that a
     linear regression omits.

@@ -123,7 +123,7 @@ def warn_of_short_training(
     warn(
         f"Training is too short to choose {name}: at {name}={value:g} the physics parameters have "
         f"not settled. Parameter {worst!r} ended at {mean:.4g}, after a change of {drift:.2g} in "
-        f"the second half of training. {consequence} With physics_init='given', begin nearer "
+        f"the last part of training. {consequence} With physics_init='given', begin nearer "
         "to the solution: set physics_init='least_squares'. Otherwise increase max_epochs, for "
         "example to four times its value.",
         ShortTrainingWarning,

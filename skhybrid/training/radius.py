@@ -15,7 +15,8 @@ AVERAGED_PART = 1 / 30
 class Radius:
     """The radius of every member, which may follow the noise in its training loss.
 
-    With p from 0 to 1 along a phase, the radius that follows the noise is
+    With p from 0 to 1 along the part of a phase in which the learning rate decays, and 0 before,
+    the radius that follows the noise is
 
         ρ · max(cos⁴(πp/2), √mean(min(1, ℓ / 0.03²))).
 

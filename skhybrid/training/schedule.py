@@ -5,9 +5,15 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# This many steps determine θ to a few per cent on every measured task; twice as many are hardly
-# better (benchmarks/bench_budget.py).
+# This many steps along a cosine determine θ to a few per cent on every measured task; twice as many
+# are hardly better (benchmarks/bench_budget.py).
 AUTO_STEPS = 3000
+
+# The phase that estimates θ of a table needs half as many if the rates are constant, half as large
+# again, until its last quarter (benchmarks/bench_steps.py).
+AUTO_ESTIMATE_STEPS = 1500
+AUTO_DECAY_PART = 0.25
+AUTO_RATE_FACTOR = 1.5
 
 # A step through windows takes about ten times as long, and trajectories have fewer independent
 # rows.
@@ -34,11 +40,14 @@ class Schedule:
     n_epochs, n_batches, batch_size : int
         All minibatches have the same size. An epoch leaves a few rows out, fewer than there are
         minibatches; the shuffle of the next epoch includes them again.
+    decay_part : float, default=1.0
+        The last part of the steps, in which the learning rate decays. It is constant before.
     """
 
     n_epochs: int
     n_batches: int
     batch_size: int
+    decay_part: float = 1.0
 
     @classmethod
     def for_rows(
@@ -48,6 +57,7 @@ class Schedule:
         n_epochs: int | str,
         *,
         n_steps: int = AUTO_STEPS,
+        decay_part: float = 1.0,
     ) -> Schedule:
         """Return the schedule for a number of rows and the user's settings.
 
@@ -60,6 +70,7 @@ class Schedule:
         n_epochs : int or "auto"
         n_steps : int
             Number of steps for ``n_epochs="auto"``.
+        decay_part : float, default=1.0
         """
         least_epochs = AUTO_MIN_EPOCHS
         is_auto = batch_size == "auto"
@@ -71,16 +82,26 @@ class Schedule:
             least_epochs = min(least_epochs, max(AUTO_LEAST_EPOCHS, AUTO_MAX_STEPS // n_batches))
         if n_epochs == "auto":
             n_epochs = max(least_epochs, math.ceil(n_steps / n_batches))
-        return cls(n_epochs, n_batches, n_rows // n_batches)
+        return cls(n_epochs, n_batches, n_rows // n_batches, decay_part)
 
     @property
     def midway(self) -> int:
-        """The epoch, or 0 for the start, after which the second half of training begins."""
-        return self.n_epochs // 2
+        """The epoch, or 0 for the start, after which the second half of training begins.
+
+        If the rate decays in less than half of the steps, it is the epoch before the decay: until
+        then, θ fluctuates at the full rate.
+        """
+        return max(self.n_epochs // 2, self.n_epochs - math.ceil(self.decay_part * self.n_epochs))
 
     def decay(self, step: int) -> float:
-        """Return the factor of the learning rate at a step: half a cosine from one to zero."""
-        return 0.5 * (1.0 + math.cos(math.pi * step / (self.n_epochs * self.n_batches)))
+        """Return the factor of the learning rate at a step.
+
+        It is one, and half a cosine from one to zero in the last :attr:`decay_part` of the steps.
+        """
+        n_steps = self.n_epochs * self.n_batches
+        before = (1.0 - self.decay_part) * n_steps
+        part = max(0.0, step - before) / (n_steps - before)
+        return 0.5 * (1.0 + math.cos(math.pi * part))
 
 
 def _automatic_batch_size(n_rows: int) -> int:

@@ -25,18 +25,47 @@ def configs(n_rows=400, *, n_members=1, validates=False, n_stages=1, **settings)
     )
 
 
-def test_defaults_are_two_phases_of_three_thousand_steps():
+def n_steps_of(config):
+    return config.schedule.n_epochs * config.schedule.n_batches
+
+
+def test_defaults_are_a_short_phase_with_larger_rates_and_one_of_three_thousand_steps():
     first, second = configs()
     assert first.rho.tolist() == pytest.approx([0.05])
     assert second.rho is None
     for config in (first, second):
         assert config.schedule.n_batches == 7
-        assert 3000 <= config.schedule.n_epochs * config.schedule.n_batches < 3007
         assert config.seed == 7
         assert config.patience is None
+    assert 1500 <= n_steps_of(first) < 1507
+    assert 3000 <= n_steps_of(second) < 3007
+    assert first.schedule.decay_part == 0.25
+    assert second.schedule.decay_part == 1.0
     rate = HybridRegressor().learning_rate
-    assert first.physics_learning_rate.tolist() == pytest.approx([PHYSICS_RATE_FACTOR * rate])
+    assert first.learning_rate.tolist() == pytest.approx([1.5 * rate])
+    assert first.physics_learning_rate.tolist() == pytest.approx([1.5 * PHYSICS_RATE_FACTOR * rate])
     assert second.learning_rate.tolist() == pytest.approx([rate])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"max_epochs": 40}, {"optimizer": "adam"}, {"early_stopping": True}],
+    ids=str,
+)
+def test_other_fits_have_the_given_rates_and_a_whole_cosine(settings):
+    first, _ = configs(**settings)
+    rate = HybridRegressor().learning_rate
+    assert first.schedule.decay_part == 1.0
+    assert first.learning_rate.tolist() == pytest.approx([rate])
+    assert first.physics_learning_rate.tolist() == pytest.approx([PHYSICS_RATE_FACTOR * rate])
+    assert n_steps_of(first) >= 280
+
+
+def test_a_given_physics_rate_keeps_its_ratio_and_zero_holds_theta():
+    for rate in (0.0, 0.2):
+        first, _ = configs(learning_rate=0.1, physics_learning_rate=rate)
+        assert first.learning_rate.tolist() == pytest.approx([1.5 * 0.1])
+        assert first.physics_learning_rate.tolist() == pytest.approx([1.5 * rate])
 
 
 def test_theta_is_held_in_the_second_phase():

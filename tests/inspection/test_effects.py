@@ -94,13 +94,14 @@ def test_effects_on_windows(how):
         y = y[..., :1]
     if how == "stiff":
         options |= {"method": "bdf", "rtol": 1e-8, "atol": 1e-9}
+        X, y = X[:2], y[:2, :3]
     model = HybridRegressor(
         physics, nn=4, structure=ODE(dt=0.2, **options), max_epochs=2, dtype="float64"
     )
     model = model.set_params(random_state=0, refine_rho=None, batch_size=None).fit(X, y)
     found = effects(model, X, y)
     assert found.names == ["stiffness", "damping[0]", "damping[1]"]
-    assert set(found.rows) == {0, 1, 2}
+    assert set(found.rows) == set(range(len(X)))
     loss = np.mean(found.weights * found.residuals**2)
     if how == "learned":  # the loss of the fit has the gaps between windows, too
         assert 0.3 * model.loss_ < loss < model.loss_

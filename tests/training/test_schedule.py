@@ -77,3 +77,25 @@ def test_the_rate_decays_from_one_to_zero_along_a_half_cosine():
     assert decay[20] == pytest.approx(0.0, abs=1e-15)
     assert decay[5] == pytest.approx(0.5 + 0.5**1.5)
     assert all(later < earlier for earlier, later in pairwise(decay))
+
+
+@pytest.mark.parametrize("part", [0.25, 0.4])
+def test_the_rate_is_constant_until_the_last_part(part):
+    schedule = Schedule(n_epochs=5, n_batches=4, batch_size=3, decay_part=part)
+    n_decay = round(20 * part)
+    decay = [schedule.decay(step) for step in range(21)]
+    assert decay[: 21 - n_decay] == [1.0] * (21 - n_decay)
+    whole = Schedule(n_epochs=1, n_batches=n_decay, batch_size=3)
+    assert decay[20 - n_decay :] == pytest.approx(
+        [whole.decay(step) for step in range(n_decay + 1)]
+    )
+
+
+def test_the_part_that_decays_does_not_change_the_number_of_steps():
+    late = Schedule.for_rows(640, "auto", "auto", n_steps=1000, decay_part=0.25)
+    assert late == Schedule(100, 10, 64, 0.25)
+
+
+@pytest.mark.parametrize(("part", "midway"), [(1.0, 10), (0.6, 10), (0.5, 10), (0.25, 15)])
+def test_midway_is_the_half_or_the_begin_of_a_later_decay(part, midway):
+    assert Schedule(n_epochs=20, n_batches=3, batch_size=2, decay_part=part).midway == midway

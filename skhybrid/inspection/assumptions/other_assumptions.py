@@ -59,10 +59,10 @@ def other_assumptions(
           plain Adam and a weight of 0.01, which did well on simulated tasks;
         - "orthogonal": the network explains nothing that θ could explain, by a penalty on its
           projection on ∂f_S/∂θ [2]_, with plain Adam and a weight of 1; on tables with a quarter
-          of the epochs, because its steps take several times as long;
+          of the epochs (750 steps for "auto"), because its steps take several times as long;
         - "few inputs": the network reads the fewest inputs that do (``nn_features="auto"``), with
           the estimator's other settings; this takes the longest, five fits for each set of inputs;
-        - "plain": plain Adam, which chooses by the path of the training;
+        - "plain": plain Adam, as a reference that assumes nothing;
         - "physics alone": no network, as a reference;
         - "partially linear": any function of the network's inputs, by cross-fitted double machine
           learning with learners of scikit-learn [3]_; for additive tables, where the effect of a
@@ -110,8 +110,8 @@ def other_assumptions(
     >>> data = make_pendulum_acceleration(100, random_state=0)
     >>> model = HybridRegressor(data.physics, nn=(8,), max_epochs=20, random_state=0)
     >>> found = other_assumptions(model, data.data, data.target, assumptions=["small", "plain"])
-    >>> [*found.opinions("omega2")]
-    ['small', 'plain']
+    >>> [opinion.assumption for opinion in found.opinions]
+    ['own', 'small', 'plain']
     """
     model = hybrid_of(estimator)
     for part in ("physics", "nn"):
@@ -128,13 +128,13 @@ def other_assumptions(
     names = [*elements_of(own)]
     if not names:
         raise ValueError("The physics has no free parameters. Free one: Param(..., fixed=False).")
-    opinions = {OWN.name: _opinion(OWN, own, names)}
+    opinions = [_opinion(OWN, own, names)]
     for each in asked:
         found = fits.get(each.name, unusable(each, model))
-        opinions[each.name] = _opinion(each, found, names)
+        opinions.append(_opinion(each, found, names))
     if PARTIALLY_LINEAR in chosen:
         found = partially_linear(own, X, y, sample_weight, groups)
-        opinions[PARTIALLY_LINEAR] = _partially_linear(found, names)
+        opinions.append(_partially_linear(found, names))
     return OtherAssumptions(opinions, names)
 
 

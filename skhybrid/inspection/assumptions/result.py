@@ -10,7 +10,6 @@ import numpy as np
 from skhybrid.inspection.tables import html_table, text_table
 from skhybrid.runtime.frames import data_frame
 
-OWN_NAME = "own"
 TITLE = "θ under other assumptions about what the physics lacks"
 
 
@@ -33,7 +32,7 @@ class Opinion:
     reason : str
         Why values are missing.
     reference : bool
-        Whether it is shown for comparison alone: physics that takes up what it can of the rest.
+        Whether it is shown for comparison alone: without an assumption, or without a network.
     estimator : HybridRegressor, Pipeline or None
         The fitted clone.
     """
@@ -54,74 +53,51 @@ class OtherAssumptions:
 
     Attributes
     ----------
-    by_assumption : dict of str to Opinion
-        The first one, "own", is that of the estimator's own settings.
+    opinions : list of Opinion
+        The first one is that of the estimator's own settings.
     names : list of str
         Free elements of θ.
     """
 
-    by_assumption: dict[str, Opinion]
+    opinions: list[Opinion]
     names: list[str]
 
     def __getitem__(self, assumption: str) -> Opinion:
-        if assumption not in self.by_assumption:
-            known = [*self.by_assumption]
-            raise KeyError(f"There is no assumption {assumption!r}; there are {known}.")
-        return self.by_assumption[assumption]
-
-    def opinions(self, name: str) -> dict[str, float]:
-        """Return the values of one element under the other assumptions.
-
-        The estimator's own value, references and missing values are left out.
-
-        Parameters
-        ----------
-        name : str
-            Element, such as "gain[0]".
-
-        Raises
-        ------
-        ValueError
-            If there is no such free element.
-        """
-        if name not in self.names:
-            raise ValueError(f"There is no free element {name!r}; there are {self.names}.")
-        return {
-            assumption: each.values[name]
-            for assumption, each in self.by_assumption.items()
-            if assumption != OWN_NAME
-            and not each.reference
-            and np.isfinite(each.values.get(name, np.nan))
-        }
-
-    def errors(self, name: str) -> dict[str, float]:
-        """Return the standard errors of :meth:`opinions`, of those that have one."""
-        return {
-            assumption: self[assumption].errors[name]
-            for assumption in self.opinions(name)
-            if name in self[assumption].errors
-        }
+        for opinion in self.opinions:
+            if opinion.assumption == assumption:
+                return opinion
+        known = [each.assumption for each in self.opinions]
+        raise KeyError(f"There is no assumption {assumption!r}; there are {known}.")
 
     def range(self, name: str) -> tuple[float, float]:
-        """Return the lowest and the highest value of an element, the estimator's own included.
+        """Return the lowest and the highest value of an element over assumptions.
 
-        References do not count.
+        References, which assume nothing, do not count.
         """
-        values = [self[OWN_NAME].values[name], *self.opinions(name).values()]
-        return min(values), max(values)
+        values = [
+            each.values[name]
+            for each in self.opinions
+            if not each.reference and np.isfinite(each.values.get(name, np.nan))
+        ]
+        return (min(values), max(values)) if values else (np.nan, np.nan)
 
     def sentence(self, name: str) -> str:
         """Return how far assumptions agree on an element, in plain words."""
         low, high = self.range(name)
-        own, others = self[OWN_NAME].values[name], self.opinions(name)
-        if not others:
+        own = self.opinions[0].values.get(name, np.nan)
+        counted = [
+            each
+            for each in self.opinions
+            if not each.reference and np.isfinite(each.values.get(name, np.nan))
+        ]
+        if len(counted) < 2:
             return f"There is no other opinion on {name}."
-        farthest = max(others, key=lambda each: abs(others[each] - own))
-        away = others[farthest] - own
+        farthest = max(counted, key=lambda each: abs(each.values[name] - own))
+        away = farthest.values[name] - own
         relative = f" ({away / abs(own):+.1%})" if own else ""
         return (
-            f"{name} is between {low:.4g} and {high:.4g} over {len(others) + 1} assumptions; the "
-            f"farthest from {own:.4g} is {farthest!r} with {others[farthest]:.4g}"
+            f"{name} is between {low:.4g} and {high:.4g} over {len(counted)} assumptions; the "
+            f"farthest from {own:.4g} is {farthest.assumption!r} with {farthest.values[name]:.4g}"
             f"{relative}."
         )
 
@@ -129,11 +105,11 @@ class OtherAssumptions:
     def rows(self) -> dict[str, dict[str, Any]]:
         """One row for each assumption."""
         found = {}
-        for each in self.by_assumption.values():
+        for each in self.opinions:
             row: dict[str, Any] = {"what is assumed": each.meaning}
             for name in self.names:
                 row[name] = each.values.get(name, np.nan)
-                if any(name in opinion.errors for opinion in self.by_assumption.values()):
+                if any(name in opinion.errors for opinion in self.opinions):
                     row[f"{name} ±"] = each.errors.get(name, np.nan)
             found[each.assumption] = {**row, "loss": each.loss, "reason": each.reason}
         return found

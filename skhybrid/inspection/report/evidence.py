@@ -40,6 +40,8 @@ class Evidence:
         Range over restarts that fit equally well; NaN without the part "starts".
     opinions : dict of str to float
         Value under other assumptions; empty without the part "assumptions".
+    opinion_errors : dict of str to float
+        Standard errors of these values; 0 where none is known.
     overlap : str
         Sentence on how far an overlap would move the element.
     """
@@ -61,6 +63,7 @@ class Evidence:
     over_radii: float = math.nan
     over_starts: float = math.nan
     opinions: dict[str, float] = field(default_factory=dict)
+    opinion_errors: dict[str, float] = field(default_factory=dict)
     overlap: str = ""
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from skhybrid.inspection.assumptions import other_assumptions
+from skhybrid.inspection.assumptions import OtherAssumptions, other_assumptions
 from skhybrid.inspection.effects import effects
 from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
@@ -22,16 +22,17 @@ from skhybrid.inspection.report.residual_points import check_residuals_of
 from skhybrid.inspection.report.result import IdentifiabilityReport
 from skhybrid.inspection.report.verdicts import judge
 from skhybrid.inspection.training_rows import training_rows
+from skhybrid.inspection.usage import physics_usage
 from skhybrid.model_selection.scoring import free_elements
 from skhybrid.runtime.progress import showing
 from skhybrid.runtime.suggestions import suggestion
 
 # Parts that need other fits, in the order in which they are made.
 REFITS = ("intervals", "starts", "assumptions", "usage")
-# Parts that say nothing about physics alone.
-NEED_NETWORK = ("assumptions", "usage")
 PARTS = ("quick", *REFITS)
 N_STARTS = 4
+# "few inputs" compares sets of inputs, which takes as long as all other parts together.
+ASSUMPTIONS = ("small", "orthogonal", "partially linear")
 
 
 def identifiability_report(
@@ -113,8 +114,6 @@ def identifiability_report(
     'undecided'
     """
     parts = _chosen(parts)
-    if hybrid_of(estimator).nn is None:
-        parts = tuple(part for part in parts if part not in NEED_NETWORK)
     with showing(verbose) as display:
         if not hasattr(hybrid_of(estimator), "_fitted"):
             display.announce("Fitting the model")
@@ -133,6 +132,10 @@ def identifiability_report(
             ),
             "starts": lambda: _over_starts(estimator, **data, random_state=random_state, **options),
             "assumptions": lambda: other_assumptions(
+                estimator, **data, assumptions=ASSUMPTIONS, groups=groups,
+                random_state=random_state, **options,
+            ),
+            "usage": lambda: physics_usage(
                 estimator, **data, groups=groups, random_state=random_state, **options
             ),
         }  # fmt: skip
@@ -144,6 +147,8 @@ def identifiability_report(
             details["overlap"] = overlap_sensitivity(estimator, **data)
         evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y, sample_weight))
         seconds["quick"] = time.perf_counter() - began
+        if hybrid_of(estimator).nn is None:
+            parts = tuple(part for part in parts if part not in ("assumptions", "usage"))
         for part in parts[1:]:
             began = time.perf_counter()
             display.announce(f"Report: {part}")
@@ -225,6 +230,20 @@ def _interval(intervals: ConfidenceIntervals, name: str, value: float) -> dict[s
     }
 
 
+def _opinions(assumptions: OtherAssumptions, name: str) -> dict[str, dict[str, float]]:
+    """Return the values of one element under other assumptions, and their standard errors."""
+    others = [
+        each
+        for each in assumptions.opinions[1:]
+        if not each.reference and np.isfinite(each.values.get(name, np.nan))
+    ]
+    errors = {each.assumption: each.errors.get(name, 0.0) for each in others}
+    return {
+        "opinions": {each.assumption: each.values[name] for each in others},
+        "opinion_errors": errors,
+    }
+
+
 def _completed(evidence: Evidence, details: dict[str, Any]) -> Evidence:
     """Return the evidence on one element with what the refits say."""
     name, more = evidence.name, {}
@@ -235,5 +254,5 @@ def _completed(evidence: Evidence, details: dict[str, Any]) -> Evidence:
     if "starts" in details:
         more["over_starts"] = details["starts"][name]
     if "assumptions" in details:
-        more["opinions"] = details["assumptions"].opinions(name)
+        more |= _opinions(details["assumptions"], name)
     return replace(evidence, **more)

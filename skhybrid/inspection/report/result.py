@@ -51,7 +51,7 @@ class IdentifiabilityReport:
             verdict = self.verdicts[name]
             row = {"parameter": name, "verdict": verdict.name}
             row |= {key: value for key, value in asdict(evidence).items() if key != "name"}
-            opinions = row.pop("opinions")
+            opinions, _ = row.pop("opinions"), row.pop("opinion_errors")
             row |= {f"under {assumption}": value for assumption, value in opinions.items()}
             rows.append(row | {"reason": verdict.reason, "advice": verdict.advice})
         return data_frame(rows).set_index("parameter")

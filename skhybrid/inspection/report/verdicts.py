@@ -155,7 +155,8 @@ def _compared(evidence: Evidence) -> Verdict:
     apart = {
         assumption: value
         for assumption, value in evidence.opinions.items()
-        if abs(value - evidence.value) > limit
+        if abs(value - evidence.value)
+        > max(limit, 2.0 * evidence.opinion_errors.get(assumption, 0.0))
     }
     if apart or evidence.misfit:
         if apart:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from skhybrid.inspection.tables import html_table, text_table
 from skhybrid.runtime.frames import data_frame
@@ -14,6 +15,8 @@ from skhybrid.runtime.frames import data_frame
 HYBRID, PHYSICS, NETWORK = "hybrid", "physics alone", "network alone"
 MODELS = (HYBRID, PHYSICS, NETWORK)
 REGIONS = ("all", "inside", "edge")
+# Differences count if they are significant at 5 %, on both sides.
+CONFIDENCE = 0.975
 COMPARED = "Loss on rows held out (mean squared error in units of the target's variance)"
 MOVED = "Training loss when a parameter is moved, the network held and trained again"
 
@@ -135,19 +138,26 @@ class PhysicsUsage:
         found = [f"The physics explains {training:.0%} of what the hybrid explains."]
         if np.isfinite(held_out):
             found[0] = f"{found[0][:-1]}, and {held_out:.0%} on rows held out."
-        for model in (PHYSICS, NETWORK):
-            mean, error = self.difference(model)
-            if not np.isfinite(mean):
-                continue
-            if np.isfinite(error) and abs(mean) > 2.0 * error:
-                word = "worse" if mean > 0 else "better"
-                found.append(
-                    f"The {model} is {word} than the hybrid on rows held out: its loss is "
-                    f"{abs(mean):.2g} ± {error:.1g} {'higher' if mean > 0 else 'lower'}."
-                )
-            else:
-                found.append(f"The {model} is about as good as the hybrid on rows held out.")
+        found += [self._compared(model, "all", "on rows held out") for model in MODELS[1:]]
+        if "edge" in self.losses:
+            found.append(self._compared(NETWORK, "edge", "at the edge of the training range"))
+        found = [each for each in found if each]
         return [*found, *self.reasons.values()]
+
+    def _compared(self, model: str, region: str, where: str) -> str:
+        """Return how a model compares with the hybrid; empty if it has no losses."""
+        mean, error = self.difference(model, region)
+        if not np.isfinite(mean):
+            return ""
+        n_folds = int(np.isfinite(self.losses[region][model] - self.losses[region][HYBRID]).sum())
+        # An unknown error is no evidence.
+        if not abs(mean) > stats.t.ppf(CONFIDENCE, n_folds - 1) * error:
+            return f"The {model} is about as good as the hybrid {where}."
+        worse, higher = ("worse", "higher") if mean > 0 else ("better", "lower")
+        return (
+            f"The {model} is {worse} than the hybrid {where}: its loss is {abs(mean):.2g} ± "
+            f"{error:.1g} {higher}."
+        )
 
     def __str__(self) -> str:
         parts = [*self.sentences(), "", text_table(COMPARED, self.rows)]

@@ -22,6 +22,7 @@ from skhybrid.inspection.usage.losses import (
 )
 from skhybrid.inspection.usage.moves import moves_of
 from skhybrid.inspection.usage.result import HYBRID, MODELS, NETWORK, PHYSICS, PhysicsUsage
+from skhybrid.model.latent_ode import LatentODE
 from skhybrid.training.explained_variance import measure_explained_variance
 
 # The network alone reads all columns: nn_features keep a network from replacing the physics.
@@ -116,7 +117,7 @@ def physics_usage(
     fits = refit(estimator, [*jobs, *extra], what="fits of the parts", **options)
     n_folds = len(splits)
     models = {name: fits[i * n_folds : (i + 1) * n_folds] for i, name in enumerate(MODELS)}
-    reasons = _reasons(models)
+    reasons = _reasons(estimator, models)
     losses, no_edge = _losses(estimator, data, splits, models)
     reasons |= {"edge": no_edge} if no_edge else {}
     share = _shares(data, splits, models[HYBRID])
@@ -142,14 +143,17 @@ def _first_phase(estimator: Any) -> Any:
     return copied
 
 
-def _reasons(models: dict[str, list]) -> dict[str, str]:
+def _reasons(estimator: Any, models: dict[str, list]) -> dict[str, str]:
     """Return why models are missing; raise an error if no hybrid could be fitted."""
     reasons = {}
+    has_images = isinstance(hybrid_of(estimator).structure, LatentODE)
     for name, fits in models.items():
         errors = [each for each in fits if isinstance(each, Exception)]
         if errors and name == HYBRID:
             raise ValueError(f"The fit of the hybrid failed: {errors[0]}") from errors[0]
-        if errors:
+        if errors and name == PHYSICS and has_images:
+            reasons[name] = "There is no physics alone: images need an encoder and a decoder."
+        elif errors:
             reasons[name] = f"The {name} cannot be fitted: {errors[0]}"
     return reasons
 

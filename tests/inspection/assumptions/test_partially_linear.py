@@ -25,10 +25,10 @@ def growth(force, *, rate=0.8):
 def table_of_three():
     """A table where the missing part depends on an angle that is correlated with the force."""
     rng = np.random.default_rng(0)
-    angle = rng.uniform(-1.0, 1.0, 400)
-    force = angle + 0.5 * rng.normal(size=400)
-    flow = rng.normal(size=400)
-    y = 2.0 * force - 1.0 * flow + 2.0 * np.sin(2.0 * angle) + 0.1 * rng.normal(size=400)
+    angle = rng.uniform(-1.0, 1.0, 200)
+    force = angle + 0.5 * rng.normal(size=200)
+    flow = rng.normal(size=200)
+    y = 2.0 * force - 1.0 * flow + 2.0 * np.sin(2.0 * angle) + 0.1 * rng.normal(size=200)
     return pd.DataFrame({"force": force, "flow": flow, "angle": angle}), y
 
 
@@ -46,7 +46,7 @@ def test_it_finds_the_truth_from_a_wrong_fit(table_of_three):
     found = partially_linear(model, X, y)
     assert found.reasons == {}
     for name, truth in {"gain": 2.0, "slope": -1.0}.items():
-        assert 0.002 < found.errors[name] < 0.05
+        assert 0.004 < found.errors[name] < 0.05
         assert abs(found.values[name] - truth) < 4.0 * found.errors[name]
 
 
@@ -122,11 +122,11 @@ def test_rows_of_a_group_share_their_noise(table_of_three):
     alone = partially_linear(model, X, y)
     each = np.arange(len(X))
     assert partially_linear(model, X, y, groups=each).errors == pytest.approx(alone.errors)
-    copies = np.tile(each, 4)
+    copies = np.tile(each, 3)
     X, y = X.iloc[copies], y[copies]
     model = wrong_fit(X, y, nn_features=["angle"])
     grouped = partially_linear(model, X, y, groups=copies)
     assert grouped.errors["gain"] == pytest.approx(alone.errors["gain"], rel=0.1)
     naive = partially_linear(model, X, y).errors["gain"]
-    assert naive < 0.7 * grouped.errors["gain"]
+    assert naive < 0.9 * alone.errors["gain"]
     assert "Fewer than 8 groups" in partially_linear(model, X, y, groups=copies % 5)

@@ -7,7 +7,8 @@ import pytest
 from small_models import drive, make_model, make_table
 from small_trajectories import make_oscillations, spring
 
-from skhybrid import ODE, HybridRegressor, Param, Physics
+from skhybrid import ODE, HybridRegressor, LatentODE, Param, Physics
+from skhybrid.datasets import make_pendulum_images
 from skhybrid.inspection import physics_usage
 
 QUIET = pytest.mark.filterwarnings("ignore")
@@ -63,8 +64,10 @@ def test_it_says_what_it_found(usage):
     text = str(usage)
     assert "The physics explains" in text
     assert "network alone" in text
+    assert "than the hybrid on rows held out: its loss is" in text
+    assert "at the edge of the training range" in text
     assert f"gain = {usage.moves['gain'][0].moved:.4g}" in text
-    assert "<caption>" in usage._repr_html_()
+    assert "<table" in usage._repr_html_()
     assert len(usage.moves_frame) == 4
 
 
@@ -94,6 +97,24 @@ def test_what_cannot_be_had_has_a_reason():
     assert "gain[0] is zero" in found.reasons["gain[0]"]
     assert found.moves["gain[1]"][1].moved == pytest.approx(2.1), "stopped by its bound"
     assert [*found.losses] == ["all"]
+
+
+@QUIET
+def test_images_have_no_physics_alone_and_no_edge():
+    film = make_pendulum_images(6, n_times=6, size=6, random_state=0)
+    structure = LatentODE(encoder=4, decoder=4, n_states=2, dt=film.dt, window=3)
+    model = HybridRegressor(film.physics, nn=4, structure=structure, max_epochs=1, random_state=0)
+    found = physics_usage(model, film.data, film.target, cv=2, moves=False)
+    assert "images need an encoder" in found.reasons["physics alone"]
+    assert np.isnan(found.losses["all"]["physics alone"]).all()
+    assert np.isfinite(found.losses["all"]["network alone"]).all()
+    assert [*found.losses] == ["all"]
+
+
+@QUIET
+def test_a_hybrid_that_cannot_be_fitted_is_an_error(table):
+    with pytest.raises(ValueError, match=r"The fit of the hybrid failed: .*l2"):
+        physics_usage(make_model(l2=-1.0), *table)
 
 
 def two_gains(force, *, gain=(1.0, 1.0)):
