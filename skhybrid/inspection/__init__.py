@@ -8,6 +8,7 @@ from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_interv
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.physics_path_display import PhysicsPathDisplay
+from skhybrid.inspection.profile import Profile, profile
 from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
 from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 
@@ -19,6 +20,7 @@ __all__ = [
     "OverlapSensitivity",
     "PhysicsPathDisplay",
     "PhysicsUsage",
+    "Profile",
     "bootstrap",
     "confidence_intervals",
     "identifiability_report",
@@ -26,4 +28,5 @@ __all__ = [
     "overlap_sensitivity",
     "physics_path",
     "physics_usage",
+    "profile",
 ]
