@@ -54,7 +54,11 @@ COMPARED = replace(
             NOT_IDENTIFIED,
             "from 0 to 9",
         ),
-        (replace(UNSEEN, has_network=False, predictable=np.nan, standard_error=0.6), UNDECIDED, "30%"),
+        (
+            replace(UNSEEN, has_network=False, predictable=np.nan, standard_error=0.6),
+            UNDECIDED,
+            "30%",
+        ),
         (
             replace(COMPARED, has_network=False, standard_error=0.6, opinions={}),
             SUPPORTED,
