@@ -99,8 +99,8 @@ def confidence_intervals(
     Raises
     ------
     ValueError
-        If the physics has no free parameters, if ``level`` is not between 0 and 1, if ``radii`` cannot be used, or as for
-        :func:`bootstrap`.
+        If the physics has no free parameters, if ``level`` is not between 0 and 1, if ``radii``
+        cannot be used, or as for :func:`bootstrap`.
     TrainingError
         If too many fits failed.
 

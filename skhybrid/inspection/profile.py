@@ -165,8 +165,8 @@ def profile(
     For the physics alone (``nn=None``), the interval holds all values whose loss is at most
     1 + F / (n - p) times the least loss, F being the quantile of Fisher's distribution with 1 and
     n - p degrees of freedom [1]_. This needs independent errors, so there is no interval for short
-    windows of trajectories, whose errors overlap. A network has no number of parameters that counts, so a hybrid
-    has no such interval: use :func:`confidence_intervals`.
+    windows of trajectories, whose errors overlap. A network has no number of parameters that
+    counts, so a hybrid has no such interval: use :func:`confidence_intervals`.
 
     References
     ----------
