@@ -40,7 +40,8 @@ from skhybrid.inspection.report.verdicts import VERDICTS, judge
 PARTS = ("intervals", "starts")
 OFF = 0.1
 OVERLAP = 0.1
-CHOOSING = 4
+# Of every four blocks of tasks, one of each kind, the first one chose.
+N_KINDS, CHOOSING = 4, 4
 LEVEL, N_REPLICATES = 0.95, 10
 OPINION, ERROR, DONE = "under ", "error under ", "assumptions"
 
@@ -174,7 +175,7 @@ def judged(results):
                 "relative width": half / abs(row["true"]),
                 "stated": row["overlap low"] - half <= row["true"] <= row["overlap high"] + half,
                 "overlaps": row["kind"] == "overlap" or row["centred correlation"] > OVERLAP,
-                "kept aside": row["number"] % CHOOSING != 0,
+                "kept aside": row["number"] // N_KINDS % CHOOSING != 0,
             }
         )
     return pd.DataFrame(rows)
