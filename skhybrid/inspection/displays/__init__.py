@@ -1,0 +1,7 @@
+"""Figures of fitted models and of what the inspection finds."""
+
+from __future__ import annotations
+
+from skhybrid.inspection.displays.physics_path_display import PhysicsPathDisplay
+
+__all__ = ["PhysicsPathDisplay"]
