@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from skhybrid.inspection.assumptions import OtherAssumptions, other_assumptions
 from skhybrid.inspection.bootstrapping import BootstrapResult, bootstrap
-from skhybrid.inspection.displays import PhysicsPathDisplay
+from skhybrid.inspection.displays import FitDisplay, PartsDisplay, PhysicsPathDisplay
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
@@ -14,9 +14,11 @@ from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 __all__ = [
     "BootstrapResult",
     "ConfidenceIntervals",
+    "FitDisplay",
     "IdentifiabilityReport",
     "OtherAssumptions",
     "OverlapSensitivity",
+    "PartsDisplay",
     "PhysicsPathDisplay",
     "PhysicsUsage",
     "bootstrap",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from skhybrid.inspection.displays.fit_display import FitDisplay
+from skhybrid.inspection.displays.parts_display import PartsDisplay
 from skhybrid.inspection.displays.physics_path_display import PhysicsPathDisplay
 
-__all__ = ["PhysicsPathDisplay"]
+__all__ = ["FitDisplay", "PartsDisplay", "PhysicsPathDisplay"]

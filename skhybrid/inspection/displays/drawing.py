@@ -146,4 +146,5 @@ def draw_values(
         return
     bins = binned(x, values)
     ax.fill_between(bins.x, bins.low, bins.high, color=colour, alpha=0.2, lw=0)
+    label = f"{label}: mean, 10–90 %"
     ax.plot(bins.x, bins.mean, f"{marker}-", color=colour, label=label, markersize=4, lw=1.2)
