@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from skhybrid.inspection.assumptions import OtherAssumptions, other_assumptions
 from skhybrid.inspection.bootstrapping import BootstrapResult, bootstrap
-from skhybrid.inspection.displays import FitDisplay, PartsDisplay, PhysicsPathDisplay
+from skhybrid.inspection.displays import (
+    BootstrapDisplay,
+    CorrelationDisplay,
+    FitDisplay,
+    LossCurveDisplay,
+    PartsDisplay,
+    PhysicsPathDisplay,
+)
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
@@ -12,10 +19,13 @@ from skhybrid.inspection.report import IdentifiabilityReport, identifiability_re
 from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 
 __all__ = [
+    "BootstrapDisplay",
     "BootstrapResult",
     "ConfidenceIntervals",
+    "CorrelationDisplay",
     "FitDisplay",
     "IdentifiabilityReport",
+    "LossCurveDisplay",
     "OtherAssumptions",
     "OverlapSensitivity",
     "PartsDisplay",

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+from skhybrid.inspection.displays.bootstrap_display import BootstrapDisplay
+from skhybrid.inspection.displays.correlation_display import CorrelationDisplay
 from skhybrid.inspection.displays.fit_display import FitDisplay
+from skhybrid.inspection.displays.loss_curve_display import LossCurveDisplay
 from skhybrid.inspection.displays.parts_display import PartsDisplay
 from skhybrid.inspection.displays.physics_path_display import PhysicsPathDisplay
 
-__all__ = ["FitDisplay", "PartsDisplay", "PhysicsPathDisplay"]
+__all__ = [
+    "BootstrapDisplay",
+    "CorrelationDisplay",
+    "FitDisplay",
+    "LossCurveDisplay",
+    "PartsDisplay",
+    "PhysicsPathDisplay",
+]
