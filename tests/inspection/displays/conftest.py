@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import matplotlib.pyplot as plt
 import pytest
+from sklearn.base import clone
 from small_models import drive, make_model
 from small_swings import SWINGS, make_swing_model
 
 from skhybrid import Param, Physics
+from skhybrid.inspection import bootstrap
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +22,13 @@ def fitted(table):
 @pytest.fixture(scope="session")
 def swinging():
     return make_swing_model().fit(SWINGS.data, SWINGS.target)
+
+
+@pytest.fixture(scope="session")
+def replicates(fitted, table):
+    """A bootstrap of the table."""
+    model = clone(fitted).set_params(refine_rho=None, max_epochs=10)
+    return bootstrap(model, *table, n_replicates=19, random_state=0)
 
 
 @pytest.fixture(autouse=True)
