@@ -11,6 +11,8 @@ from skhybrid.inspection.displays import (
     LossCurveDisplay,
     PartsDisplay,
     PhysicsPathDisplay,
+    ReportDisplay,
+    TrajectoryDisplay,
 )
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
@@ -31,6 +33,8 @@ __all__ = [
     "PartsDisplay",
     "PhysicsPathDisplay",
     "PhysicsUsage",
+    "ReportDisplay",
+    "TrajectoryDisplay",
     "bootstrap",
     "confidence_intervals",
     "identifiability_report",
