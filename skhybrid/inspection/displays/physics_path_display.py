@@ -121,7 +121,8 @@ class PhysicsPathDisplay:
         check_matplotlib_support(f"{type(self).__name__}.plot")
         path = self.path
         names = [*path.physics_params]
-        axes = panels(ax, len(names) + 2)
+        n_panels = len(names) + 2
+        axes = panels(ax, n_panels, n_columns=2 if n_panels == 4 else 3)
         self.axes_, self.figure_ = axes, axes[0].figure
         for name, panel in zip(names, axes, strict=False):
             self._plot_parameter(panel, name, None if truth is None else truth.get(name))
