@@ -16,6 +16,7 @@ went, and how far its physics parameters can be believed. They are used like sci
 # 0.2 rad/s².
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import torch
 
@@ -28,10 +29,12 @@ from skhybrid.inspection import (
     LossCurveDisplay,
     PartsDisplay,
     PhysicsPathDisplay,
+    ProfileDisplay,
     ReportDisplay,
     TrajectoryDisplay,
     bootstrap,
     identifiability_report,
+    profile,
 )
 
 data = make_pendulum_acceleration(320, missing="drag", noise=0.05, random_state=0)
@@ -91,6 +94,15 @@ replicates = bootstrap(model, X, y, n_replicates=40, refine=False, random_state=
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
 BootstrapDisplay.from_result(replicates, truth=truth, ax=axes[:2])
 CorrelationDisplay.from_result(replicates, ax=axes[2])
+plt.show()
+
+# %%
+# A profile
+# ---------
+# The parameter is held at each value, and the rest is trained again.
+
+along = profile(model, X, y, "omega2", grid=np.linspace(0.8, 1.2, 5) * truth["omega2"])
+ProfileDisplay.from_result(along, truth=truth["omega2"])
 plt.show()
 
 # %%

@@ -11,6 +11,7 @@ from skhybrid.inspection.displays import (
     LossCurveDisplay,
     PartsDisplay,
     PhysicsPathDisplay,
+    ProfileDisplay,
     ReportDisplay,
     TrajectoryDisplay,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "PhysicsPathDisplay",
     "PhysicsUsage",
     "Profile",
+    "ProfileDisplay",
     "ReportDisplay",
     "TrajectoryDisplay",
     "bootstrap",
