@@ -4,9 +4,10 @@ For every task of trust_tasks.py, the script fits the model with its defaults an
 identifiability report with the parts that a verdict needs: intervals and starts, and, by the second
 command, assumptions. A file keeps the evidence about each parameter, and its true value. One task
 in four served to choose the thresholds of skhybrid/inspection/report/verdicts.py and the factor of
-the intervals; ``--summary`` judges the others: for each verdict, how many intervals cover the truth,
-and how many parameters are off by more than 10 % outside of their interval. Shares have Wilson intervals. A parameter overlaps if the
-missing term and its effect have a centred correlation above 0.1, by construction or by chance.
+the intervals. ``--summary`` judges the others: for each verdict, how many intervals cover the
+truth, and how many parameters are off by more than 10 % outside of their interval. Shares have
+Wilson intervals. A parameter overlaps if the missing term and its effect have a centred correlation
+above 0.1, by construction or by chance.
 
     python benchmarks/bench_trust.py --output benchmarks/results/trust.csv
     python benchmarks/bench_trust.py --output benchmarks/results/trust.csv --assumptions
@@ -39,7 +40,8 @@ from skhybrid.inspection.report.verdicts import VERDICTS, judge
 PARTS = ("intervals", "starts")
 OFF = 0.1
 OVERLAP = 0.1
-CHOOSING = 4
+# Of every four blocks of tasks, one of each kind, the first one chose.
+N_KINDS, CHOOSING = 4, 4
 LEVEL, N_REPLICATES = 0.95, 10
 OPINION, ERROR, DONE = "under ", "error under ", "assumptions"
 
@@ -173,7 +175,7 @@ def judged(results):
                 "relative width": half / abs(row["true"]),
                 "stated": row["overlap low"] - half <= row["true"] <= row["overlap high"] + half,
                 "overlaps": row["kind"] == "overlap" or row["centred correlation"] > OVERLAP,
-                "kept aside": row["number"] % CHOOSING != 0,
+                "kept aside": row["number"] // N_KINDS % CHOOSING != 0,
             }
         )
     return pd.DataFrame(rows)

@@ -11,12 +11,14 @@ from skhybrid.inspection.displays import (
     LossCurveDisplay,
     PartsDisplay,
     PhysicsPathDisplay,
+    ProfileDisplay,
     ReportDisplay,
     TrajectoryDisplay,
 )
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
+from skhybrid.inspection.profile import Profile, profile
 from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
 from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 
@@ -33,6 +35,8 @@ __all__ = [
     "PartsDisplay",
     "PhysicsPathDisplay",
     "PhysicsUsage",
+    "Profile",
+    "ProfileDisplay",
     "ReportDisplay",
     "TrajectoryDisplay",
     "bootstrap",
@@ -42,4 +46,5 @@ __all__ = [
     "overlap_sensitivity",
     "physics_path",
     "physics_usage",
+    "profile",
 ]

@@ -41,7 +41,7 @@ class Effects:
     names : list of str
         Free elements of the physics parameters, such as "gain[0]".
     values : array of shape (n_elements,)
-        Fitted values of these elements.
+        Values of these elements: the fitted ones, or those given.
     units : dict of str to (str or None)
         Units of these elements.
     sensitivities : array of shape (n_values, n_elements)
@@ -79,7 +79,13 @@ class Effects:
 
 
 def effects(
-    estimator: Any, X: Any, y: Any, sample_weight: Any = None, *, max_values: int = MAX_VALUES
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    max_values: int = MAX_VALUES,
+    physics_params: Mapping[str, Any] | None = None,
 ) -> Effects:
     """Return the effects of the physics parameters at a fitted model.
 
@@ -95,6 +101,8 @@ def effects(
         trajectories.
     max_values : int, default=20_000
         Most values; of more, rows or windows are chosen evenly spaced.
+    physics_params : dict of str to (float or array), default=None
+        Values of the free parameters in place of the fitted ones, beside the same network.
 
     Returns
     -------
@@ -108,6 +116,9 @@ def effects(
     model = hybrid_of(estimator)
     read = training_rows(estimator, X, y, sample_weight)
     _require_same_columns(model, read)
+    if physics_params is not None:
+        moved = read.hybrid.space.coordinates(physics_params)
+        read = replace(read, coordinates={**read.coordinates, **moved})
     read, rows = _chosen(read, max_values)
     hybrid, data = read.hybrid, read.data
     hold = model.nn_extrapolation == "hold"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingRegressor
@@ -21,7 +21,11 @@ MAX_KERNEL_POINTS = 800
 MAX_POLYNOMIAL_INPUTS = 12
 
 
-def best_prediction(inputs: np.ndarray, values: np.ndarray) -> np.ndarray:
+def best_prediction(
+    inputs: np.ndarray,
+    values: np.ndarray,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]] | None = None,
+) -> np.ndarray:
     """Predict every row from the other rows, by the learner that does best.
 
     The learners are polynomials of third degree, Gaussian kernels and boosted trees.
@@ -30,6 +34,8 @@ def best_prediction(inputs: np.ndarray, values: np.ndarray) -> np.ndarray:
     ----------
     inputs : array of shape (n, n_inputs)
     values : array of shape (n,)
+    splits : sequence of (train, test) arrays of int, default=None
+        Folds, each row in one test set; None is four folds of rows drawn at random.
 
     Returns
     -------
@@ -45,7 +51,7 @@ def best_prediction(inputs: np.ndarray, values: np.ndarray) -> np.ndarray:
         for learner in _learners(*inputs.shape):
             if least <= (1.0 - PREDICTED) * len(values):
                 break
-            predicted = cross_val_predict(learner, inputs, scaled, cv=FOLDS)
+            predicted = cross_val_predict(learner, inputs, scaled, cv=splits or FOLDS)
             left = float(np.sum((scaled - predicted) ** 2))
             if left < least:
                 best, least = mean + size * predicted, left

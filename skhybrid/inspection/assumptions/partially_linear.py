@@ -6,15 +6,25 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import GroupKFold
 
 from skhybrid.inspection.effects import Effects, effects
-from skhybrid.inspection.flat_parameters import hybrid_of
-from skhybrid.inspection.learners import best_prediction
+from skhybrid.inspection.flat_parameters import hybrid_of, in_shape
+from skhybrid.inspection.learners import FOLDS, best_prediction
 from skhybrid.model.structures import STRUCTURES
 
 # Of an effect that the network's inputs predict better, what is left is the learners' error.
 MAX_R2 = 0.9
 MIN_ROWS = 40
+MIN_GROUPS = 8
+# More values make the standard errors small, and the learners slow.
+MAX_VALUES = 4_000
+# The physics is linearised again until its effects change by less than this part of their size, or
+# θ by less than this part of its standard errors ...
+LINEAR = 1e-3
+OF_ERROR = 0.1
+# ... at most so often.
+MAX_STEPS = 5
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,9 @@ class PartiallyLinear:
 
 
 def partially_linear(
-    estimator: Any, X: Any, y: Any, sample_weight: Any = None
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, groups: Any = None
 ) -> PartiallyLinear | str:
-    """Estimate θ by double machine learning, in one step from a fitted model.
+    """Estimate θ by double machine learning, from a fitted model.
 
     Parameters
     ----------
@@ -45,6 +55,8 @@ def partially_linear(
         Fitted. Only its θ is used, as the point at which the physics is linearised.
     X, y, sample_weight : array-like
         As for ``fit``.
+    groups : array-like of shape (n_samples,), default=None
+        Rows of one group are held out together, and their noise may be shared.
 
     Returns
     -------
@@ -57,7 +69,8 @@ def partially_linear(
     To first order u = y − f_S(x; θ̂) = S (θ − θ̂) + g(v) + noise, S = ∂f_S/∂θ. Learners of
     scikit-learn predict u and every column of S from v, each row from the other folds. What is left
     of u is regressed on what is left of S [1]_. Weights count in this last step. The standard
-    errors are robust to noise that varies between rows.
+    errors are robust to noise that varies between rows. Physics that is not linear in θ is
+    linearised again at the result, until its effects or θ hardly change.
 
     References
     ----------
@@ -70,16 +83,57 @@ def partially_linear(
         return "Trajectories: a differential equation is not linear in what the network adds."
     if model._fitted.hybrid.structure is not STRUCTURES["additive"]:
         return "The structure is not additive."
-    at = effects(estimator, X, y, sample_weight)
+    at = effects(estimator, X, y, sample_weight, max_values=MAX_VALUES)
     if at.inputs is None or not at.names:
         return "There are no physics parameters beside a network."
     known = at.weights > 0
     if np.unique(at.rows[known]).size < MIN_ROWS:
         return f"Fewer than {MIN_ROWS} rows: learners cannot predict them."
-    return _estimated(at, known)
+    clusters = at.rows
+    if groups is not None:
+        clusters = np.unique(np.asarray(groups), return_inverse=True)[1][at.rows]
+        if np.unique(clusters[known]).size < MIN_GROUPS:
+            return f"Fewer than {MIN_GROUPS} groups: standard errors need more."
+    for _ in range(MAX_STEPS):
+        found = _estimated(at, known, clusters)
+        values = {**dict(zip(at.names, at.values.tolist(), strict=True)), **found.values}
+        params = in_shape(values, model)
+        moved = effects(
+            estimator, X, y, sample_weight, max_values=MAX_VALUES, physics_params=params
+        )
+        if _settled(found, at, moved):
+            return found
+        at = moved
+    return PartiallyLinear(
+        reasons=dict.fromkeys(at.names, f"{MAX_STEPS} linearisations did not settle.")
+    )
 
 
-def _estimated(at: Effects, known: np.ndarray) -> PartiallyLinear:
+def _settled(found: PartiallyLinear, before: Effects, now: Effects) -> bool:
+    """Whether another linearisation would change nothing, or would be beyond a bound."""
+    size = np.linalg.norm(before.sensitivities)
+    if np.linalg.norm(now.sensitivities - before.sensitivities) <= LINEAR * size:
+        return True
+    steps = []
+    for j, name in enumerate(before.names):
+        if name in found.values:
+            target, error = found.values[name], found.errors[name]
+            reached = abs(now.values[j] - target) <= 0.5 * abs(now.values[j] - before.values[j])
+            if target != before.values[j] and not reached:
+                return True  # A bound stops the move.
+            steps.append(abs(target - before.values[j]) / error if error else np.inf)
+    return all(step <= OF_ERROR for step in steps)
+
+
+def _splits(clusters: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return folds that keep groups together."""
+    if np.unique(clusters).size == len(clusters):
+        return [*FOLDS.split(clusters)]
+    folds = GroupKFold(FOLDS.get_n_splits(), shuffle=True, random_state=0)
+    return [*folds.split(clusters, groups=clusters)]
+
+
+def _estimated(at: Effects, known: np.ndarray, clusters: np.ndarray) -> PartiallyLinear:
     """Return the estimates from effects."""
     unexplained = at.residuals + at.network
     left = np.zeros((len(unexplained), len(at.names) + 1))
@@ -87,9 +141,10 @@ def _estimated(at: Effects, known: np.ndarray) -> PartiallyLinear:
     columns = np.column_stack([at.sensitivities, unexplained])
     for target in np.unique(at.targets[known]):
         rows = np.flatnonzero(known & (at.targets == target))
+        splits = _splits(clusters[rows])
         for j, column in enumerate(columns.T):
             before[rows, j] = column[rows] - column[rows].mean()
-            left[rows, j] = column[rows] - best_prediction(at.inputs[rows], column[rows])
+            left[rows, j] = column[rows] - best_prediction(at.inputs[rows], column[rows], splits)
     weights = at.weights
     result = PartiallyLinear()
     usable = []
@@ -116,9 +171,9 @@ def _estimated(at: Effects, known: np.ndarray) -> PartiallyLinear:
         return result
     bread = np.linalg.inv(S.T @ (weights[:, None] * S))
     scores = (weights * (u - S @ step))[:, None] * S
-    # Values of one row share their noise.
-    by_row = np.zeros((at.rows.max() + 1, len(usable)))
-    np.add.at(by_row, at.rows, scores)
+    # Values of one row, or of one group, share their noise.
+    by_row = np.zeros((clusters.max() + 1, len(usable)))
+    np.add.at(by_row, clusters, scores)
     errors = np.sqrt(np.diag(bread @ (by_row.T @ by_row) @ bread))
     for place, j in enumerate(usable):
         result.values[at.names[j]] = float(at.values[j] + step[place] / size[place])

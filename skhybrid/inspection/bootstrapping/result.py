@@ -65,7 +65,7 @@ class BootstrapResult:
 
     @property
     def params(self) -> dict[str, np.ndarray]:
-        """Free physics parameters of each replicate, of shape (n_replicates, *shape)."""
+        """Free physics parameters of each replicate, an array with one entry for each replicate."""
         models = [hybrid_of(each) for each in self.estimators]
         return {
             name: np.stack([np.asarray(model.physics_params_[name]) for model in models])

@@ -8,6 +8,7 @@ from skhybrid.inspection.displays.fit_display import FitDisplay
 from skhybrid.inspection.displays.loss_curve_display import LossCurveDisplay
 from skhybrid.inspection.displays.parts_display import PartsDisplay
 from skhybrid.inspection.displays.physics_path_display import PhysicsPathDisplay
+from skhybrid.inspection.displays.profile_display import ProfileDisplay
 from skhybrid.inspection.displays.report_display import ReportDisplay
 from skhybrid.inspection.displays.trajectory_display import TrajectoryDisplay
 
@@ -18,6 +19,7 @@ __all__ = [
     "LossCurveDisplay",
     "PartsDisplay",
     "PhysicsPathDisplay",
+    "ProfileDisplay",
     "ReportDisplay",
     "TrajectoryDisplay",
 ]

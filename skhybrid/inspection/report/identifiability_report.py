@@ -132,7 +132,8 @@ def identifiability_report(
             ),
             "starts": lambda: _over_starts(estimator, **data, random_state=random_state, **options),
             "assumptions": lambda: other_assumptions(
-                estimator, **data, assumptions=ASSUMPTIONS, random_state=random_state, **options
+                estimator, **data, assumptions=ASSUMPTIONS, groups=groups,
+                random_state=random_state, **options,
             ),
             "usage": lambda: physics_usage(
                 estimator, **data, groups=groups, random_state=random_state, **options

@@ -73,7 +73,9 @@ class IdentifiabilityReport:
         lines = [text_table(self._title, self._table()), ""]
         for name, verdict in self.verdicts.items():
             lines += _wrapped(f"{name}: {verdict.name}. {self._sentences(name)}")
-        lines += _wrapped(self._residual_sentence)
+        lines += ["", *_wrapped(self._residual_sentence)]
+        for advice, names in self._advice.items():
+            lines += _wrapped(f"{', '.join(names)}: {advice}")
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -85,7 +87,10 @@ class IdentifiabilityReport:
             for name, verdict in self.verdicts.items()
         )
         table = html_table(self._title, self._table())
-        return f"{table}<ul>{items}</ul><p>{html.escape(self._residual_sentence)}</p>"
+        said = [self._residual_sentence]
+        said += [f"{', '.join(names)}: {advice}" for advice, names in self._advice.items()]
+        paragraphs = "".join(f"<p>{html.escape(each)}</p>" for each in said)
+        return f"{table}<ul>{items}</ul>{paragraphs}"
 
     @property
     def _title(self) -> str:
@@ -103,7 +108,16 @@ class IdentifiabilityReport:
 
     def _sentences(self, name: str) -> str:
         verdict, evidence = self.verdicts[name], self.evidence[name]
-        return " ".join(each for each in (verdict.reason, evidence.overlap, verdict.advice) if each)
+        return " ".join(each for each in (verdict.reason, evidence.overlap) if each)
+
+    @property
+    def _advice(self) -> dict[str, list[str]]:
+        """What to do, with the elements that it is for."""
+        found: dict[str, list[str]] = {}
+        for name, verdict in self.verdicts.items():
+            if verdict.advice:
+                found.setdefault(verdict.advice, []).append(name)
+        return found
 
     @property
     def _residual_sentence(self) -> str:

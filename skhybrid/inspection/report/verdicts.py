@@ -58,7 +58,7 @@ def judge(evidence: Evidence) -> Verdict:
     found = _identified(evidence)
     if found is not None:
         return found
-    if math.isnan(evidence.sampling) or not evidence.opinions:
+    if math.isnan(evidence.sampling) or (evidence.has_network and not evidence.opinions):
         return _undecided(evidence)
     return _compared(evidence)
 
@@ -167,15 +167,21 @@ def _compared(evidence: Evidence) -> Verdict:
             )
         else:
             reason = f"The residuals still contain something: {evidence.misfit}."
-        return Verdict(
-            ASSUMPTION_DEPENDENT,
-            reason,
-            f"Take features that {name} acts on away from the network (nn_features=...), if "
-            f"the missing part does not need them; or fix {name}; or vary what it acts on.",
-        )
+        return Verdict(ASSUMPTION_DEPENDENT, reason, _independence(evidence))
     return Verdict(
         SUPPORTED,
         f"The network could imitate {name}, but rows, starts, ρ and other assumptions agree "
         f"within {limit:.2g}.",
         "A missing part that looks like the effect itself would go unnoticed: see the overlap.",
+    )
+
+
+def _independence(evidence: Evidence) -> str:
+    """Return what makes a value depend less on assumptions."""
+    name = evidence.name
+    if not evidence.has_network:
+        return "Add a network for what the physics lacks: nn=(64, 64)."
+    return (
+        f"Take features that {name} acts on away from the network (nn_features=...), if the "
+        f"missing part does not need them; or fix {name}; or vary what it acts on."
     )

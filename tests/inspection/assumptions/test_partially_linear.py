@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from small_models import drive_two, make_model, make_table
 from small_trajectories import make_oscillations, spring
 
@@ -14,6 +15,10 @@ from skhybrid.inspection.assumptions.partially_linear import partially_linear
 
 def two(force, flow, *, gain=1.0, slope=1.0):
     return gain * force + slope * flow
+
+
+def growth(force, *, rate=0.8):
+    return torch.exp(rate * force)
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +93,40 @@ def test_other_models_are_refused_with_a_reason(table):
     first, states = make_oscillations(n=3)
     model = HybridRegressor(spring, nn=4, structure=ODE(dt=0.2), max_epochs=2).fit(first, states)
     assert "Trajectories" in partially_linear(model, first, states)
+
+
+def test_a_regression_that_ignores_the_missing_part_is_biased(table_of_three):
+    X, y = table_of_three
+    naive, *_ = np.linalg.lstsq(X[["force", "flow"]], y, rcond=None)
+    found = partially_linear(wrong_fit(X, y, nn_features=["angle"]), X, y)
+    assert abs(naive[0] - 2.0) > 10.0 * abs(found.values["gain"] - 2.0)
+
+
+def test_nonlinear_physics_is_linearised_again(table_of_three):
+    X, _ = table_of_three
+    rng = np.random.default_rng(1)
+    missing = 2.0 * np.sin(2.0 * X["angle"])
+    y = np.exp(1.2 * X["force"]) + missing + 0.05 * rng.normal(size=len(X))
+    start = {"physics_init": "given", "physics_learning_rate": 0.0, "max_epochs": 2}
+    model = make_model(physics=growth, nn_features=["angle"], **start).fit(X, y)
+    assert model.physics_params_ == {"rate": 0.8}
+    found = partially_linear(model, X, y)
+    error = found.errors["rate"]
+    assert error < 0.02
+    assert abs(found.values["rate"] - 1.2) < 4.0 * error
+
+
+def test_rows_of_a_group_share_their_noise(table_of_three):
+    X, y = table_of_three
+    model = wrong_fit(X, y, nn_features=["angle"])
+    alone = partially_linear(model, X, y)
+    each = np.arange(len(X))
+    assert partially_linear(model, X, y, groups=each).errors == pytest.approx(alone.errors)
+    copies = np.tile(each, 3)
+    X, y = X.iloc[copies], y[copies]
+    model = wrong_fit(X, y, nn_features=["angle"])
+    grouped = partially_linear(model, X, y, groups=copies)
+    assert grouped.errors["gain"] == pytest.approx(alone.errors["gain"], rel=0.1)
+    naive = partially_linear(model, X, y).errors["gain"]
+    assert naive < 0.9 * alone.errors["gain"]
+    assert "Fewer than 8 groups" in partially_linear(model, X, y, groups=copies % 5)

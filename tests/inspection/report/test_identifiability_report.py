@@ -112,3 +112,18 @@ def test_mistakes_are_named(sees_angle):
         identifiability_report(sees_angle, X, Y, parts=["interval"])
     with pytest.raises(ValueError, match="no free physics parameters"):
         identifiability_report(make_model(None, max_epochs=2), X, Y)
+
+
+def test_values_under_other_assumptions_are_part_of_the_evidence(sees_angle):
+    report = identifiability_report(sees_angle, X, Y, parts=["assumptions"])
+    opinions = report.evidence["gain"].opinions
+    assert [*opinions] == ["small", "orthogonal", "partially linear"]
+    # The model is fitted already.
+    assert report.details["assumptions"]["own"].values == sees_angle.physics_params_
+    assert report.frame.loc["gain", "under partially linear"] == pytest.approx(2.0, abs=0.05)
+
+
+def test_physics_alone_has_no_other_assumptions():
+    report = identifiability_report(make_model(nn=None), X, Y, parts=["assumptions"])
+    assert report.parts == ("quick",)
+    assert report.evidence["gain"].opinions == {}

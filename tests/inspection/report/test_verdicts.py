@@ -40,6 +40,11 @@ COMPARED = replace(
         (COMPARED, SUPPORTED, "agree"),
         (replace(COMPARED, opinions={"plain": 2.5}), ASSUMPTION_DEPENDENT, "plain"),
         (replace(COMPARED, misfit="they change along a"), ASSUMPTION_DEPENDENT, "along a"),
+        (
+            replace(COMPARED, has_network=False, opinions={}, misfit="they change along a"),
+            ASSUMPTION_DEPENDENT,
+            "along a",
+        ),
         (replace(COMPARED, low=-1.0, high=5.0), NOT_IDENTIFIED, "from -1 to 5"),
         (replace(COMPARED, over_starts=2.5), NOT_IDENTIFIED, "starts"),
         # What the network cannot see stays identified beside other opinions.
