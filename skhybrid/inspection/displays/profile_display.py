@@ -131,6 +131,6 @@ class ProfileDisplay:
             side for side, end in zip(("left", "right"), interval, strict=True) if np.isinf(end)
         ]
         is_open = f", open to the {' and the '.join(sides)}" if sides else ""
-        label = f"{100 * self.profile.level:g} % interval{is_open}"
+        label = f"{100 * self.profile.level:g} % interval (F-test){is_open}"
         self.ax_.axvspan(low, high, color=ORANGE, alpha=0.2, lw=0, label=label)
         self.ax_.set_xlim(left, right)

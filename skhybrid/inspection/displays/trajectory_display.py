@@ -148,7 +148,7 @@ class TrajectoryDisplay:
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
         check_is_fitted(estimator)
         model = hybrid_of(estimator)
-        _require_trajectories(model, cls.__name__)
+        _require_trajectories(estimator, cls.__name__)
         series = Series.of(model, y)
         if not 0 <= index < series.n_samples:
             raise ValueError(f"index is {index}, and y has {series.n_samples} trajectories.")
@@ -235,8 +235,9 @@ class TrajectoryDisplay:
         return float(low - margin), float(high + margin)
 
 
-def _require_trajectories(model: Any, display: str) -> None:
-    """Raise a TypeError for tables and images."""
+def _require_trajectories(estimator: Any, display: str) -> None:
+    """Raise a TypeError for tables, images and pipelines."""
+    model = hybrid_of(estimator)
     if model._fitted.trajectory_info is None:
         raise TypeError(
             f"{display} draws trajectories, and this model predicts the rows of a table. Use "
@@ -246,6 +247,11 @@ def _require_trajectories(model: Any, display: str) -> None:
         raise TypeError(
             f"{display} draws states over time, and this model predicts images. Draw the images of "
             "model.predict(X) beside those of y."
+        )
+    if model is not estimator:
+        raise TypeError(
+            f"{display} needs the model itself, without a pipeline around it. Give "
+            "pipeline[-1] and the X that it reads, pipeline[:-1].transform(X)."
         )
 
 

@@ -27,8 +27,8 @@ def swinging():
 @pytest.fixture(scope="session")
 def replicates(fitted, table):
     """A bootstrap of the table."""
-    model = clone(fitted).set_params(refine_rho=None, max_epochs=10)
-    return bootstrap(model, *table, n_replicates=19, random_state=0)
+    model = clone(fitted).set_params(refine_rho=None, max_epochs=3)
+    return bootstrap(model, *table, n_replicates=9, random_state=0)
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ def test_the_physics_alone_has_correlations(table):
 def test_so_have_replicates(replicates):
     display = CorrelationDisplay.from_result(replicates)
     assert np.array_equal(display.correlation, replicates.correlation.to_numpy())
-    assert "19 replicates" in display.ax_.get_title()
+    assert "9 replicates" in display.ax_.get_title()
 
 
 def test_elements_without_an_error_have_a_dash():

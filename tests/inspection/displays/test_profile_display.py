@@ -43,7 +43,7 @@ def test_an_open_interval_ends_at_the_edge_and_says_so():
     end = ax.patches[0].get_extents().transformed(ax.transData.inverted()).x1
     assert end == pytest.approx(ax.get_xlim()[1])
     texts = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert "90 % interval, open to the right" in texts
+    assert "90 % interval (F-test), open to the right" in texts
 
 
 def test_a_hybrid_has_no_interval_and_failed_fits_are_left_out():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
 from small_swings import DT, SWINGS, make_swing_model
 
 from skhybrid import ODE
@@ -65,6 +66,8 @@ def test_what_cannot_be_drawn_is_refused(swinging, fitted, table):
     data = SWINGS.data, SWINGS.target
     with pytest.raises(TypeError, match="Use PartsDisplay"):
         TrajectoryDisplay.from_estimator(fitted, *table)
+    with pytest.raises(TypeError, match="needs the model itself, without a pipeline"):
+        TrajectoryDisplay.from_estimator(make_pipeline("passthrough", swinging), *data)
     with pytest.raises(ValueError, match="index is 12, and y has 12 trajectories"):
         TrajectoryDisplay.from_estimator(swinging, *data, index=12)
     with pytest.raises(ValueError, match="components has 2, and y has 2 components"):
