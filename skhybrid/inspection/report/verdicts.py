@@ -178,10 +178,9 @@ def _compared(evidence: Evidence) -> Verdict:
 
 def _independence(evidence: Evidence) -> str:
     """Return what makes a value depend less on assumptions."""
-    name = evidence.name
     if not evidence.has_network:
         return "Add a network for what the physics lacks: nn=(64, 64)."
     return (
-        f"Take features that {name} acts on away from the network (nn_features=...), if the "
-        f"missing part does not need them; or fix {name}; or vary what it acts on."
+        "Take features that the parameter acts on away from the network (nn_features=...), if the "
+        "missing part does not need them; or fix the parameter; or vary what it acts on."
     )
