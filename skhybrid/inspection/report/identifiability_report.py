@@ -21,7 +21,7 @@ from skhybrid.inspection.report.quick import quick_evidence
 from skhybrid.inspection.report.residual_points import check_residuals_of
 from skhybrid.inspection.report.result import IdentifiabilityReport
 from skhybrid.inspection.report.verdicts import judge
-from skhybrid.inspection.training_rows import training_rows
+from skhybrid.inspection.training_rows import TrainingRows, training_rows
 from skhybrid.inspection.usage import physics_usage
 from skhybrid.model_selection.scoring import free_elements
 from skhybrid.runtime.progress import showing
@@ -95,7 +95,8 @@ def identifiability_report(
     Raises
     ------
     ValueError
-        If a part is unknown, or the model has no free physics parameters.
+        If a part is unknown, the model has no free physics parameters, or it was fitted to another
+        number of rows.
 
     Notes
     -----
@@ -141,6 +142,7 @@ def identifiability_report(
         }  # fmt: skip
         began, seconds, details = time.perf_counter(), {}, {}
         rows = training_rows(estimator, X, y, sample_weight)
+        _require_own_rows(estimator, rows)
         found = effects(estimator, X, y, sample_weight)
         residuals = check_residuals_of(estimator, rows)
         if hybrid_of(estimator).nn is not None:
@@ -181,6 +183,17 @@ def _fitted_clone(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
         "sample_weight" if hybrid_of(fitted) is fitted else f"{fitted.steps[-1][0]}__sample_weight"
     )
     return fitted.fit(X, y, **{name: sample_weight})
+
+
+def _require_own_rows(estimator: Any, rows: TrainingRows) -> None:
+    """Raise a ValueError if the model was fitted to another number of rows."""
+    model = hybrid_of(estimator)
+    n_fitted, n_given = model._fitted.n_rows, len(rows.inputs.rows)
+    if not model.early_stopping and n_fitted != n_given:
+        raise ValueError(
+            f"The model was fitted to {n_fitted} rows or windows, and these are {n_given}. Give "
+            "the X and y of its fit, or an estimator that is not fitted: clone(estimator)."
+        )
 
 
 def _n_observed(y: Any, sample_weight: Any) -> int:

@@ -14,6 +14,8 @@ from skhybrid.inspection.report.evidence import Evidence
 from skhybrid.inspection.residual_checks import ResidualChecks
 from skhybrid.inspection.training_rows import TrainingRows
 
+# Fewer points cannot show what a learner predicts on rows held out.
+MIN_POINTS = 30
 # Residuals smaller than this part of the target's spread are as small as fits get.
 LEAST_NOISE = 1e-3
 # Directions in which the scaled effects are smaller than this part of the largest have no effect.
@@ -46,6 +48,8 @@ def quick_evidence(
     """
     model = hybrid_of(estimator)
     local = local_effects(rows)
+    if isinstance(local, LocalEffects) and len(local.effects) < MIN_POINTS:
+        local = f"Fewer than {MIN_POINTS} rows cannot show what the network sees."
     absorbed = absorption(local) if isinstance(local, LocalEffects) else {}
     unknown = local if isinstance(local, str) and model.nn is not None else ""
     errors, partners = standard_errors(effects, n_observed)

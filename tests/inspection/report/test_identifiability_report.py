@@ -127,3 +127,15 @@ def test_physics_alone_has_no_other_assumptions():
     report = identifiability_report(make_model(nn=None), X, Y, parts=["assumptions"])
     assert report.parts == ("quick",)
     assert report.evidence["gain"].opinions == {}
+
+
+def test_other_rows_than_those_of_the_fit_are_refused(sees_angle):
+    with pytest.raises(ValueError, match=r"fitted to 160 rows or windows, and these are 20.*clone"):
+        identifiability_report(sees_angle, X[:20], Y[:20])
+
+
+def test_few_rows_show_nothing_about_the_network():
+    model = make_model(nn=(2,), nn_features=["angle"], max_epochs=5)
+    report = identifiability_report(model, X[:20], Y[:20])
+    assert report.verdicts["gain"].name != "identified"
+    assert "Fewer than 30 rows" in report.evidence["gain"].unknown
