@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skhybrid.fitting.poor_fits import LOSS_OF_MEAN
 from skhybrid.inspection.absorption import Absorption, absorption
 from skhybrid.inspection.effects import Effects
 from skhybrid.inspection.flat_parameters import hybrid_of
@@ -14,8 +15,6 @@ from skhybrid.inspection.report.evidence import Evidence
 from skhybrid.inspection.residual_checks import ResidualChecks
 from skhybrid.inspection.training_rows import TrainingRows
 
-# Fewer points cannot show what a learner predicts on rows held out.
-MIN_POINTS = 30
 # Residuals smaller than this part of the target's spread are as small as fits get.
 LEAST_NOISE = 1e-3
 # Directions in which the scaled effects are smaller than this part of the largest have no effect.
@@ -24,6 +23,8 @@ RANK = 1e-6
 PART = 0.1
 # Estimates that are correlated more than this make up for each other.
 CORRELATED = 0.95
+# From fewer points, learners cannot tell what a network could predict.
+MIN_POINTS = 30
 
 
 def quick_evidence(
@@ -48,11 +49,12 @@ def quick_evidence(
     """
     model = hybrid_of(estimator)
     local = local_effects(rows)
-    if isinstance(local, LocalEffects) and len(local.effects) < MIN_POINTS:
-        local = f"Fewer than {MIN_POINTS} rows cannot show what the network sees."
+    if isinstance(local, LocalEffects) and len(local.seen) < MIN_POINTS:
+        local = f"{len(local.seen)} points are too few to tell what it could predict."
     absorbed = absorption(local) if isinstance(local, LocalEffects) else {}
     unknown = local if isinstance(local, str) and model.nn is not None else ""
     errors, partners = standard_errors(effects, n_observed)
+    errors |= _of_physics_alone(model)
     found = {}
     for name, value in zip(effects.names, effects.values.tolist(), strict=True):
         seen = absorbed.get(name, Absorption(np.nan, np.nan))
@@ -66,7 +68,7 @@ def quick_evidence(
             unknown=unknown,
             partners=partners[name],
             on_bound=_on_bound(model, name, value),
-            misfit=_misfit(residuals),
+            misfit=_misfit(residuals, model.loss_),
             has_network=model.nn is not None,
         )
     return found
@@ -90,9 +92,16 @@ def standard_errors(
         Elements in the same direction, or correlated with this one above :data:`CORRELATED`.
     """
     names, values = effects.names, effects.values
+    if n_observed <= len(names):
+        return dict.fromkeys(names, np.inf), dict.fromkeys(names, ())
     noise = _noise(effects, n_observed)
-    scales = np.where(values == 0.0, 1.0, np.abs(values))
-    scaled = effects.sensitivities * scales * np.sqrt(effects.weights)[:, None]
+    weighted = effects.sensitivities * np.sqrt(effects.weights)[:, None]
+    scales = np.abs(values)
+    with np.errstate(divide="ignore"):
+        # A value that is zero but for rounding says nothing about the size of its effect.
+        alone = noise / np.linalg.norm(weighted, axis=0)
+    scales = np.where(scales > RANK * alone, scales, np.where(np.isfinite(alone), alone, 1.0))
+    scaled = weighted * scales
     size = np.sqrt(np.sum(scaled**2, axis=0))
     largest = float(np.max(size, initial=0.0))
     has_effect = size > RANK * largest
@@ -114,6 +123,17 @@ def standard_errors(
         errors[name] = np.inf if unfixed else float(scales[j] / unit[j] * deviation[j])
         partners[name] = tuple(names[i] for i in np.flatnonzero(together))
     return errors, partners
+
+
+def _of_physics_alone(model: Any) -> dict[str, float]:
+    """Return the standard errors of ``model.summary()``; infinite where the data fix nothing."""
+    known = model._fitted.standard_errors
+    if known is None:
+        return {}
+    if known.reason is not None:
+        return dict.fromkeys(known.names, np.inf)
+    errors = dict(zip(known.names, known.element_std.tolist(), strict=True))
+    return errors | {name: np.inf for each in known.unfixed for name in each.names}
 
 
 def _noise(effects: Effects, n_observed: int) -> float:
@@ -150,8 +170,10 @@ def _on_bound(model: Any, element: str, value: float) -> bool:
     return bool(value - low <= near or high - value <= near)
 
 
-def _misfit(residuals: ResidualChecks) -> str:
+def _misfit(residuals: ResidualChecks, loss: float) -> str:
     """Return what the residuals contain that may move θ."""
+    if loss > LOSS_OF_MEAN:
+        return f"the fit is worse than the mean of y (R² {1.0 - loss:.2g})"
     if not residuals.misfit:
         return ""
     if residuals.trends:

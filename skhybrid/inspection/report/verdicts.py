@@ -25,6 +25,8 @@ MAX_RELATIVE_WIDTH = 1.0
 # or within this part of the value.
 AGREEMENT_WIDTHS = 1.5
 AGREEMENT_PART = 0.05
+# A standard error is not given as a part of the value if it is more times as large.
+LARGEST_PART = 100.0
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,7 @@ def _not_fixed(evidence: Evidence) -> Verdict | None:
     if evidence.standard_error > MAX_RELATIVE_WIDTH * evidence.size:
         return Verdict(
             NOT_IDENTIFIED,
-            f"The standard error of {name} from these data alone is "
-            f"{_part(evidence.standard_error, evidence)} of its value.",
+            _uncertain(evidence),
             f"Measure where {name} matters more, take more rows, or fix it.",
         )
     scatter = evidence.over_starts
@@ -92,22 +93,37 @@ def _not_fixed(evidence: Evidence) -> Verdict | None:
     return None
 
 
+def _uncertain(evidence: Evidence) -> str:
+    """Return how large the standard error is, in words."""
+    name, error = evidence.name, evidence.standard_error
+    if math.isinf(error):
+        return (
+            f"These data alone do not fix {name}: no prediction changes with it, or there are not "
+            "more values than free parameters."
+        )
+    unit = f" {evidence.unit}" if evidence.unit else ""
+    part = _part(error, evidence)
+    return (
+        f"{name} cannot be told from zero: its standard error from these data alone is "
+        f"{error:.2g}{unit}{f', {part} of its value' if part else ''}."
+    )
+
+
 def _part(error: float, evidence: Evidence) -> str:
-    """Return a standard error relative to the value, in words."""
-    if not math.isfinite(error) or evidence.size == 0.0:
-        return "larger than any part"
+    """Return a standard error relative to the value; nothing if the value is next to zero."""
+    if not math.isfinite(error) or error >= LARGEST_PART * evidence.size:
+        return ""
     return f"{error / evidence.size:.0%}"
 
 
 def _identified(evidence: Evidence) -> Verdict | None:
     """Return a verdict if the network cannot do what the parameter does."""
     name, limit = evidence.name, MAX_RELATIVE_ERROR * evidence.size
-    if evidence.misfit:
+    is_wide = evidence.low == evidence.low and _is_wide(evidence)
+    if evidence.misfit or is_wide:
         return None
     if not evidence.has_network and evidence.standard_error <= limit:
-        return Verdict(
-            IDENTIFIED, f"There is no network, and the data fix {name}.", "Check the residuals."
-        )
+        return Verdict(IDENTIFIED, f"There is no network, and the data fix {name}.")
     if evidence.predictable <= MAX_PREDICTABLE and evidence.error_beside_network <= limit:
         return Verdict(
             IDENTIFIED,
@@ -120,8 +136,14 @@ def _identified(evidence: Evidence) -> Verdict | None:
 def _undecided(evidence: Evidence) -> Verdict:
     """Return what the quick parts can say where only refits can tell."""
     name = evidence.name
+    advice = "Only refits can tell: identifiability_report(..., parts='all')."
     if evidence.misfit:
         reason = f"The residuals still contain something: {evidence.misfit}."
+        advice = _better_fit(evidence)
+    elif not evidence.has_network:
+        part = _part(evidence.standard_error, evidence)
+        reason = f"The standard error of {name} is {part} of its value: too large to say more."
+        advice = f"identifiability_report(..., parts='all') gives the interval of {name}."
     elif evidence.unknown:
         reason = f"Whether the network could imitate {name} is not known: {evidence.unknown}"
     elif evidence.predictable > MAX_PREDICTABLE:
@@ -130,21 +152,19 @@ def _undecided(evidence: Evidence) -> Verdict:
             "be predicted), so its value rests on the assumption that the missing part is simple."
         )
     else:
+        part = _part(evidence.error_beside_network, evidence)
+        size = f"{part} of its value" if part else "far larger than its value"
         reason = (
-            f"The standard error of {name} is {_part(evidence.error_beside_network, evidence)} of "
-            "its value if the network takes over what it can: too large to say more."
+            f"The standard error of {name} is {size} if the network takes over what it can: too "
+            "large to say more."
         )
-    return Verdict(
-        UNDECIDED,
-        reason,
-        "Only refits can tell: identifiability_report(..., parts='all').",
-    )
+    return Verdict(UNDECIDED, reason, advice)
 
 
 def _compared(evidence: Evidence) -> Verdict:
     """Return a verdict from intervals, starts and other assumptions."""
     name, half = evidence.name, evidence.half_width
-    if half > MAX_RELATIVE_WIDTH * evidence.size:
+    if _is_wide(evidence):
         return Verdict(
             NOT_IDENTIFIED,
             f"The interval of {name} reaches from {evidence.low:.3g} to {evidence.high:.3g}: wider "
@@ -167,7 +187,15 @@ def _compared(evidence: Evidence) -> Verdict:
             )
         else:
             reason = f"The residuals still contain something: {evidence.misfit}."
-        return Verdict(ASSUMPTION_DEPENDENT, reason, _independence(evidence))
+        advice = _independence(evidence) if apart else _better_fit(evidence)
+        return Verdict(ASSUMPTION_DEPENDENT, reason, advice)
+    if not evidence.has_network:
+        return Verdict(
+            SUPPORTED,
+            f"There is no network, and {name} is between {evidence.low:.3g} and "
+            f"{evidence.high:.3g}.",
+            "Take more rows for a shorter interval.",
+        )
     return Verdict(
         SUPPORTED,
         f"The network could imitate {name}, but rows, starts, ρ and other assumptions agree "
@@ -176,10 +204,23 @@ def _compared(evidence: Evidence) -> Verdict:
     )
 
 
-def _independence(evidence: Evidence) -> str:
-    """Return what makes a value depend less on assumptions."""
+def _is_wide(evidence: Evidence) -> bool:
+    """Whether an interval is wider than the value is large."""
+    return evidence.half_width > MAX_RELATIVE_WIDTH * evidence.size
+
+
+def _better_fit(evidence: Evidence) -> str:
+    """Return what takes a trend out of the residuals."""
     if not evidence.has_network:
         return "Add a network for what the physics lacks: nn=(64, 64)."
+    return (
+        "Fit better first: train longer (max_epochs), take a larger network (nn), or let the "
+        "network see the features along which residuals change (nn_features)."
+    )
+
+
+def _independence(evidence: Evidence) -> str:
+    """Return what makes a value depend less on assumptions."""
     return (
         "Take features that the parameter acts on away from the network (nn_features=...), if the "
         "missing part does not need them; or fix the parameter; or vary what it acts on."

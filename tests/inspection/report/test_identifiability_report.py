@@ -13,6 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skhybrid import HybridRegressor, Param, Physics
+from skhybrid.exceptions import PoorFitWarning
 from skhybrid.inspection import identifiability_report
 
 pytestmark = pytest.mark.filterwarnings(
@@ -62,7 +63,7 @@ def test_what_the_network_cannot_see_is_identified(sees_angle):
 
 
 def test_what_the_network_sees_is_undecided_without_refits():
-    report = identifiability_report(make_model(max_epochs=20), X, Y)  # fits a clone
+    report = identifiability_report(make_model(max_epochs=200), X, Y)  # fits a clone
     assert report.verdicts["gain"].name == "undecided"
     assert "parts='all'" in report.verdicts["gain"].advice
 
@@ -75,6 +76,44 @@ def test_the_physics_alone_is_identified_unless_it_misses_something():
     report = identifiability_report(make_model(nn=None), X, Y)
     assert report.residuals.trends == ["angle"]
     assert report.verdicts["gain"].name == "undecided"
+
+
+def test_physics_alone_has_the_standard_errors_of_its_summary():
+    weight = np.linspace(0.5, 2.0, 160)
+    model = make_model(Physics(spring, gain=Param(1.0, bounds=(0.0, None))), nn=None)
+    model.fit(X, Y, sample_weight=weight)
+    report = identifiability_report(model, X, Y, sample_weight=weight)
+    assert report.evidence["gain"].standard_error == model.physics_params_std_["gain"]
+
+
+@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.PoorFitWarning")
+@pytest.mark.parametrize("nn", [(4,), None], ids=["hybrid", "physics alone"])
+def test_few_rows_identify_nothing(nn):
+    n_rows = 12 if nn else 1
+    report = identifiability_report(make_model(nn=nn, max_epochs=20), X[:n_rows], Y[:n_rows])
+    assert report.verdicts["gain"].name == ("undecided" if nn else "not identified")
+    assert "few" in report.verdicts["gain"].reason or "not more values" in str(report)
+
+
+def test_a_parameter_that_is_zero_has_a_standard_error_and_no_partners():
+    def line(force, *, slope=0.0, offset=1.0):
+        return slope * force + offset
+
+    force = X["force"].to_numpy()
+    flat = 3.0 + 5 * NOISE
+    flat -= np.polyfit(force, flat, 1)[0] * force
+    report = identifiability_report(make_model(line, nn=None), X[["force"]], flat)
+    assert np.isfinite(report.evidence["slope"].standard_error)
+    assert report.evidence["slope"].partners == ()
+    assert "zero" in report.verdicts["slope"].reason
+
+
+def test_a_fit_worse_than_the_mean_identifies_nothing():
+    with pytest.warns(PoorFitWarning):
+        model = make_model(Physics(spring, gain=Param(-1.0, bounds=(None, -1.0))), nn=None)
+        model.fit(X, Y)
+    report = identifiability_report(model, X, Y)
+    assert "worse than the mean" in report.evidence["gain"].misfit
 
 
 @pytest.mark.parametrize("nn", [(4,), None], ids=["hybrid", "physics alone"])
@@ -132,10 +171,3 @@ def test_physics_alone_has_no_other_assumptions():
 def test_other_rows_than_those_of_the_fit_are_refused(sees_angle):
     with pytest.raises(ValueError, match=r"fitted to 160 rows or windows, and these are 20.*clone"):
         identifiability_report(sees_angle, X[:20], Y[:20])
-
-
-def test_few_rows_show_nothing_about_the_network():
-    model = make_model(nn=(2,), nn_features=["angle"], max_epochs=5)
-    report = identifiability_report(model, X[:20], Y[:20])
-    assert report.verdicts["gain"].name != "identified"
-    assert "Fewer than 30 rows" in report.evidence["gain"].unknown

@@ -47,6 +47,23 @@ COMPARED = replace(
         ),
         (replace(COMPARED, low=-1.0, high=5.0), NOT_IDENTIFIED, "from -1 to 5"),
         (replace(COMPARED, over_starts=2.5), NOT_IDENTIFIED, "starts"),
+        (replace(UNSEEN, standard_error=np.inf), NOT_IDENTIFIED, "do not fix"),
+        (replace(UNSEEN, value=0.0), NOT_IDENTIFIED, "zero"),
+        (
+            replace(UNSEEN, low=0.0, high=9.0, sampling=3.0, opinions={"plain": 2.0}),
+            NOT_IDENTIFIED,
+            "from 0 to 9",
+        ),
+        (
+            replace(UNSEEN, has_network=False, predictable=np.nan, standard_error=0.6),
+            UNDECIDED,
+            "30%",
+        ),
+        (
+            replace(COMPARED, has_network=False, standard_error=0.6, opinions={}),
+            SUPPORTED,
+            "no network",
+        ),
         # What the network cannot see stays identified beside other opinions.
         (replace(UNSEEN, opinions={"plain": 2.5}, sampling=0.05), IDENTIFIED, "10%"),
     ],
@@ -58,6 +75,14 @@ def test_the_evidence_gives_a_verdict_with_its_reason(evidence, verdict, words):
     assert found.reason.endswith(".")
     if verdict not in (IDENTIFIED,):
         assert found.advice.endswith((".", ")"))
+
+
+@pytest.mark.parametrize("has_network", [True, False])
+@pytest.mark.parametrize("evidence", [UNSEEN, COMPARED])
+def test_a_trend_is_answered_by_a_better_fit_and_not_by_refits(evidence, has_network):
+    found = judge(replace(evidence, misfit="they change along a", has_network=has_network))
+    assert "parts=" not in found.advice
+    assert ("max_epochs" if has_network else "Add a network") in found.advice
 
 
 @pytest.mark.parametrize("factor", [1e-9, 1e6, -1.0])
