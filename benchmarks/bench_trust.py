@@ -11,7 +11,8 @@ above 0.1, by construction or by chance.
 
     python benchmarks/bench_trust.py --output benchmarks/results/trust.csv
     python benchmarks/bench_trust.py --output benchmarks/results/trust.csv --assumptions
-    python benchmarks/bench_trust.py --output benchmarks/results/trust.csv --summary
+    python benchmarks/bench_trust.py --output benchmarks/results/trust.csv --summary \\
+        --text docs/reports/verdicts.txt
 
 The same command goes on where it was stopped. ``--share 0 2`` runs every second task, so that two
 processes share the work, each with its own file; ``--join`` joins files.
@@ -40,7 +41,8 @@ from skhybrid.inspection.report.verdicts import VERDICTS, judge
 PARTS = ("intervals", "starts")
 OFF = 0.1
 OVERLAP = 0.1
-CHOOSING = 4
+# Of every four blocks of tasks, one of each kind, the first one chose.
+N_KINDS, CHOOSING = 4, 4
 LEVEL, N_REPLICATES = 0.95, 10
 OPINION, ERROR, DONE = "under ", "error under ", "assumptions"
 
@@ -174,7 +176,7 @@ def judged(results):
                 "relative width": half / abs(row["true"]),
                 "stated": row["overlap low"] - half <= row["true"] <= row["overlap high"] + half,
                 "overlaps": row["kind"] == "overlap" or row["centred correlation"] > OVERLAP,
-                "kept aside": row["number"] % CHOOSING != 0,
+                "kept aside": row["number"] // N_KINDS % CHOOSING != 0,
             }
         )
     return pd.DataFrame(rows)
@@ -189,10 +191,9 @@ def share_of(truths):
     return f"{truths.mean():.1%} ({test.low:.0%} to {test.high:.0%})"
 
 
-def print_summary(results):
-    """Print the tables on the tasks that were kept aside."""
+def print_summary(results, console):
+    """Print the tables on the tasks that were kept aside, and on the others."""
     found = judged(results)
-    console = Console(width=130)
     for title, rows in (
         ("Tasks kept aside", found[found["kept aside"]]),
         ("Tasks that chose", found[~found["kept aside"]]),
@@ -231,6 +232,7 @@ def main():
     parser.add_argument("--join", type=Path, nargs="+", help="files to join into the output")
     parser.add_argument("--assumptions", action="store_true", help="add the part of assumptions")
     parser.add_argument("--summary", action="store_true", help="judge the output file")
+    parser.add_argument("--text", type=Path, help="file for the tables as text")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     if arguments.join:
@@ -242,7 +244,10 @@ def main():
         results = add_assumptions(arguments.output, arguments.share)
     else:
         results = run(arguments.output, arguments.share)
-    print_summary(results)
+    print_summary(results, Console(width=130))
+    if arguments.text is not None:
+        with arguments.text.open("w", encoding="utf-8") as file:
+            print_summary(results, Console(file=file, width=130))
 
 
 if __name__ == "__main__":

@@ -80,27 +80,28 @@ for name, (X_test, y_test) in tests.items():
 physics_part, network_part = hybrid.predict_parts(tests["in range"][0])
 measured = np.asarray(tests["in range"][1])
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-edges = np.quantile(measured, np.linspace(0, 1, 21))
-bin_of = np.clip(np.searchsorted(edges, measured) - 1, 0, 19)
-middle = [measured[bin_of == number].mean() for number in range(20)]
 for label, predicted, colour in (
     ("physics part", physics_part, "#666666"),
     ("physics + network", physics_part + network_part, "#D55E00"),
 ):
-    error = predicted - measured
+    edges = np.quantile(predicted, np.linspace(0, 1, 21))
+    bin_of = np.clip(np.searchsorted(edges, predicted) - 1, 0, 19)
+    bins = [bin_of == number for number in range(20)]
+    middle = [predicted[own].mean() for own in bins]
+    error = measured - predicted
     low, mean, high = (
-        [summary(error[bin_of == number]) for number in range(20)]
+        [summary(error[own]) for own in bins]
         for summary in (lambda e: np.quantile(e, 0.05), np.mean, lambda e: np.quantile(e, 0.95))
     )
     left.fill_between(middle, low, high, color=colour, alpha=0.25, linewidth=0)
     left.plot(middle, mean, color=colour, linewidth=2, label=f"{label}: mean, and 90 % of rows")
 left.axhline(0, color="black", linewidth=0.8)
 left.set(
-    xlabel="measured (counts)",
-    ylabel="predicted less measured (counts)",
+    xlabel="predicted (counts)",
+    ylabel="measured less predicted (counts)",
     title="Unseen rows in range",
 )
-left.legend(frameon=False, fontsize=8, loc="lower left")
+left.legend(frameon=False, fontsize=8, loc="upper left")
 drive = tests["in range"][0]["red"]
 right.plot(drive, network_part, ".", color="#56B4E9", markersize=2, alpha=0.4, label="every row")
 bins = np.arange(0, 91, 5)
@@ -112,7 +113,7 @@ right.set(
     ylabel="part of the network (counts)",
     title="What the network adds",
 )
-right.legend(frameon=False, markerscale=5, loc="lower right")
+right.legend(markerscale=5, loc="lower right")
 figure.suptitle("Infrared sensor of the light tunnel")
 figure.tight_layout()
 plt.show()

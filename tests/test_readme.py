@@ -182,9 +182,10 @@ def test_first_example_runs(monkeypatch, data_home):
     pytest.importorskip("pandas")
     monkeypatch.setenv("SKHYBRID_DATA", str(data_home))
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL).group(1)
-    quick = code.replace("HybridRegressor(malus,", "HybridRegressor(malus, max_epochs=2,")
+    quick = code.replace("HybridRegressor(physics,", "HybridRegressor(physics, max_epochs=2,")
     assert quick != code
     names: dict = {}
     exec(compile(quick, "README.md", "exec"), names)
     assert set(names["model"].physics_params_) == {"gain", "leak"}
-    assert names["physics"].shape == names["network"].shape == (len(names["tunnel"].data),)
+    n_rows = len(names["tunnel"].data)
+    assert names["physics_part"].shape == names["network_part"].shape == (n_rows,)

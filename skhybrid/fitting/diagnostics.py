@@ -62,8 +62,8 @@ def warn_of_interrupt(
         Whether the fit keeps a checkpoint.
     """
     second = result.refinement
-    n_second = 0 if second is None else len(second.curve)
-    n_first = len(result.loss_curve) - n_second
+    n_first = result.n_first
+    n_second = len(result.loss_curve) - n_first
     if result.restarts.status[result.best] is Status.INTERRUPTED:
         kept = (
             f"after {n_first} of {n_epochs['estimate']} epochs of the first phase. The model of "

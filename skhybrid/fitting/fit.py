@@ -199,6 +199,7 @@ def finish_fit(
         drift=drift_since(hybrid, result.midway, result.coordinates),
         free_run_losses=losses,
         window=window_length(rows),
+        n_iter_first=result.n_first,
     )
 
 

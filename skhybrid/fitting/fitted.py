@@ -60,6 +60,8 @@ class Fitted:
         Whether steps of the training were compiled.
     standard_errors : StandardErrors or None
         For the physics alone.
+    n_iter_first : int or None
+        Epochs of the first phase; None for the physics alone, and while training runs.
     """
 
     hybrid: Hybrid
@@ -78,6 +80,7 @@ class Fitted:
     free_run_losses: dict[str, float] | None = None
     compiled: bool = False
     standard_errors: StandardErrors | None = None
+    n_iter_first: int | None = None
 
     @property
     def initial_states(self) -> np.ndarray | None:

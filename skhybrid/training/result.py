@@ -130,6 +130,12 @@ class FitResult:
         """Whether the steps of a phase were compiled."""
         return any(each is not None and each.compiled for each in (self.restarts, self.refinement))
 
+    @property
+    def n_first(self) -> int:
+        """Number of epochs of the first phase in the loss curve."""
+        n_second = 0 if self.refinement is None else len(self.refinement.curve)
+        return len(self.loss_curve) - n_second
+
     @classmethod
     def of_error(cls, error: Exception) -> FitResult:
         """Return the result of a fit whose training raised an error."""

@@ -21,7 +21,7 @@ def intervals():
 
 
 def test_half_the_width_joins_both_spreads():
-    assert half_width(3.0, 4.0, 0.95, 30) == pytest.approx(2.2 * 5.0, rel=0.01)
+    assert half_width(3.0, 4.0, 0.95, 30) == pytest.approx(1.84 * 5.0, rel=0.01)
     assert half_width(3.0, 4.0, 0.95, 7) > half_width(3.0, 4.0, 0.95, 30)
     assert half_width(1.0, 0.0, 0.5, 7) == pytest.approx(CALIBRATION * student_t.ppf(0.75, 6))
 

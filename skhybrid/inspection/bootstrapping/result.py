@@ -81,6 +81,16 @@ class BootstrapResult:
         """Return the standard deviation of each element, such as "gain[0]"."""
         return {name: float(each.std(ddof=1)) for name, each in self._elements.items()}
 
+    @property
+    def element_replicates(self) -> dict[str, np.ndarray]:
+        """Values of each element, such as "gain[0]", of shape (n_replicates,)."""
+        return dict(self._elements)
+
+    def element_interval(self, level: float = 0.95) -> dict[str, tuple[float, float]]:
+        """Return the interval of each element; see :meth:`interval`."""
+        low, high = self._ends(level)
+        return {name: (low[name], high[name]) for name in low}
+
     def interval(self, level: float = 0.95) -> dict[str, tuple[Any, Any]]:
         """Return an interval for each free physics parameter: quantiles of the replicates.
 

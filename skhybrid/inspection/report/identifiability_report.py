@@ -104,8 +104,9 @@ def identifiability_report(
     Raises
     ------
     ValueError
-        If a part is unknown, or the model has no free physics parameters. A part that cannot be
-        made with these data does not end the report: ``missing`` and the text say why.
+        If a part is unknown, the model has no free physics parameters, or it was fitted to another
+        number of rows. A part that cannot be made with these data does not end the report:
+        ``missing`` and the text say why.
 
     Notes
     -----
@@ -150,6 +151,7 @@ def identifiability_report(
             ),
         }  # fmt: skip
         began, seconds, details, missing = time.perf_counter(), {}, {}, {}
+        _require_own_rows(estimator, rows)
         warn_of_other_data(hybrid_of(estimator), rows)
         found = effects(estimator, X, y, sample_weight)
         residuals = check_residuals_of(estimator, rows)
@@ -204,6 +206,18 @@ def _fitted_clone(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
         "sample_weight" if hybrid_of(fitted) is fitted else f"{fitted.steps[-1][0]}__sample_weight"
     )
     return fitted.fit(X, y, **{name: sample_weight})
+
+
+def _require_own_rows(estimator: Any, rows: TrainingRows) -> None:
+    """Raise a ValueError if the model was fitted to another number of rows."""
+    model = hybrid_of(estimator)
+    n_fitted, n_given = model._fitted.n_rows, len(rows.inputs.rows)
+    if not model.early_stopping and n_fitted != n_given:
+        raise ValueError(
+            f"The model was fitted to {n_fitted} rows or windows, and these are {n_given}. Give "
+            "the X, y and sample_weight of its fit, or an estimator that is not fitted: "
+            "clone(estimator)."
+        )
 
 
 def _n_observed(y: Any, sample_weight: Any) -> int:

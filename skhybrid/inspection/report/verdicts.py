@@ -221,8 +221,7 @@ def _better_fit(evidence: Evidence) -> str:
 
 def _independence(evidence: Evidence) -> str:
     """Return what makes a value depend less on assumptions."""
-    name = evidence.name
     return (
-        f"Take features that {name} acts on away from the network (nn_features=...), if the "
-        f"missing part does not need them; or fix {name}; or vary what it acts on."
+        "Take features that the parameter acts on away from the network (nn_features=...), if the "
+        "missing part does not need them; or fix the parameter; or vary what it acts on."
     )

@@ -35,7 +35,7 @@ def drive_without_slopes(force, *, gain=1.0):
 @pytest.fixture(scope="module")
 def found():
     X, y = make_table(60)
-    return other_assumptions(make_model(max_epochs=10), X, y, assumptions=NAMES)
+    return other_assumptions(make_model(max_epochs=4), X, y, assumptions=NAMES)
 
 
 def test_every_assumption_has_a_row(found):
@@ -51,7 +51,7 @@ def test_every_assumption_has_a_row(found):
 
 def test_an_opinion_is_the_fit_that_one_would_make(found):
     X, y = make_table(60)
-    model = make_model(max_epochs=10)
+    model = make_model(max_epochs=4)
     small = clone(model).set_params(optimizer="adam", functional_norm=0.01).fit(X, y)
     assert found["small"].values == pytest.approx(small.physics_params_)
     assert found["small"].loss == pytest.approx(small.loss_)
@@ -97,7 +97,7 @@ def test_few_inputs_are_asked_for_by_name_because_they_take_long(table):
 
 
 def test_a_fitted_model_is_not_fitted_again_and_its_choices_are_kept(table):
-    model = make_model(max_epochs=4, random_state=3, l2="auto", rho="auto").fit(*table)
+    model = make_model(max_epochs=4, random_state=3, rho="auto").fit(*table)
     found = other_assumptions(model, *table, assumptions=["plain"])
     assert found["own"].values == model.physics_params_
     assert found["own"].estimator is model

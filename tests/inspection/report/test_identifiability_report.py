@@ -201,3 +201,8 @@ def test_residuals_that_cannot_be_tested_are_not_called_free_of_trends():
     report = identifiability_report(make_model(nn=None), X[:8], Y[:8])
     assert not report.residuals.tested
     assert "could not be tested" in str(report)
+
+
+def test_other_rows_than_those_of_the_fit_are_refused(sees_angle):
+    with pytest.raises(ValueError, match=r"fitted to 160 rows or windows, and these are 20.*clone"):
+        identifiability_report(sees_angle, X[:20], Y[:20])
