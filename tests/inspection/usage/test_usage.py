@@ -141,3 +141,10 @@ def test_groups_are_held_out_together_and_number_the_folds(table, monkeypatch):
     assert len(seen) == 3
     for train, test in seen:
         assert not set(groups[train]) & set(groups[test])
+
+
+@QUIET
+@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.PoorFitWarning")
+def test_a_constant_target_is_named(table):
+    with pytest.raises(ValueError, match="y is constant"):
+        physics_usage(make_model(max_epochs=1), table[0], np.full(len(table[0]), 3.0), moves=False)
