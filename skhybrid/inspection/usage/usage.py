@@ -139,10 +139,12 @@ def _folds(cv: Any, n_rows: int, groups: Any) -> Any:
     if not isinstance(cv, Integral):
         return check_cv(cv)
     n_units = n_rows if groups is None else len(np.unique(np.asarray(groups)))
-    if min(cv, n_units) < 2:
+    if cv < 2:
+        raise ValueError(f"cv must be 2 or more folds, a splitter or an iterable; got {cv}.")
+    if n_units < 2:
         what = "rows or trajectories" if groups is None else "groups"
         raise ValueError(
-            f"Folds need two {what} at least; there are {n_units}, and cv={cv}. Give more data, or "
+            f"Folds need two {what} at least; there are {n_units}. Give more data, or "
             "several shorter trajectories."
         )
     return (KFold if groups is None else GroupKFold)(int(min(cv, n_units)))
