@@ -14,6 +14,7 @@ __all__ = [
     "FreeRunWarning",
     "NetworkError",
     "NonFiniteLossWarning",
+    "OtherDataWarning",
     "OutOfMemoryError",
     "ParameterWarning",
     "PhysicsError",
@@ -101,6 +102,10 @@ class ParameterWarning(UserWarning):
 
 class PoorFitWarning(UserWarning):
     """A fit says little: it is worse than the mean, or its data are constant or too few."""
+
+
+class OtherDataWarning(UserWarning):
+    """The data given with a fitted model seem to be others than those of its fit."""
 
 
 class PhysicsInitWarning(UserWarning):

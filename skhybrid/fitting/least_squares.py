@@ -31,6 +31,8 @@ LINEAR_GAIN = 0.1
 LINEAR_ERROR = 0.1
 # A parameter is tried on its bound if it is closer to it than this part of its unit.
 CLOSE_TO_BOUND = 1e-2
+# It stays there if the loss is larger by no more than this part, which is rounding.
+ROUNDING = 1e-14
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,6 @@ def _on_bounds_if_as_good(residuals: Residuals, vector: np.ndarray) -> np.ndarra
                 loss = residuals.loss(residuals(moved, note=False))
             except (ValueError, RuntimeError):  # the physics need not be defined on its bounds
                 continue
-            if loss <= best:
+            if loss <= best * (1.0 + ROUNDING):
                 best, vector = loss, moved
     return vector

@@ -152,7 +152,8 @@ class StandardErrors:
             "blocks": f"{self.n_groups} blocks of windows to be independent",
         }
         told = [
-            f"± is the standard error, {self.dof} degrees of freedom. It takes the errors of "
+            f"± is the standard error, {self.dof} "
+            f"degree{'s' if self.dof != 1 else ''} of freedom. It takes the errors of "
             f"{independent[self.groups]}."
         ]
         if self.on_bounds:

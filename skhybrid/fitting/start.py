@@ -95,6 +95,9 @@ def least_squares_start(
     except LEAST_SQUARES_ERRORS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return replace(given_start(settings, physical, rows, last), failure=reason)
+    too_large = _too_large(settings, fit)
+    if too_large is not None:
+        return replace(given_start(settings, physical, rows, last), failure=too_large)
     # At the fitted θ, fewer steps may do.
     physical = with_chosen_steps(physical, last, fit.values, fit.states)
     if unknown:
@@ -106,6 +109,23 @@ def least_squares_start(
         effects=_effects(fit.sensitivities, fit.loss),
         doubt=None if unknown else _doubt(model, fit),
     )
+
+
+def _too_large(settings: FitSettings, fit: LeastSquaresFit) -> str | None:
+    """Return which value, or change with an effect, the dtype of the training cannot hold."""
+    largest = torch.finfo(settings.dtype).max
+    effects = _effects(fit.sensitivities, fit.loss)
+    space = ParameterSpace(settings.physics, fit.values, effects=effects)
+    for name, transform in space.transforms.items():
+        value = np.asarray(fit.values[name])
+        if not all(np.all(np.abs(each) <= largest) for each in (value, transform.scale)):
+            furthest = value.flat[np.argmax(np.abs(value))]
+            return (
+                f"Least squares moved {name!r} to {furthest:.1e}, where it has hardly an effect: "
+                "the physics alone does not fit these data, or they do not limit it. Give it "
+                "bounds."
+            )
+    return None
 
 
 def given_start(

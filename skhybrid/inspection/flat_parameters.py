@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skhybrid.model.physics import as_physics
 from skhybrid.model_selection.scoring import free_elements
+
+NONE_FREE = (
+    "The model has no free physics parameters, so there is nothing to report. Give physics with at "
+    "least one parameter that is not fixed."
+)
 
 
 def hybrid_of(estimator: Any) -> Any:
@@ -21,9 +27,14 @@ def hybrid_of(estimator: Any) -> Any:
     """
     model = estimator[-1] if isinstance(estimator, Pipeline) else estimator
     if not hasattr(model, "_can_be_batched"):
+        hint = ""
+        if hasattr(model, "estimator"):
+            hint = " Give its best_estimator_."
+        elif hasattr(model, "regressor"):
+            hint = " Give its regressor_, with the target that this one has seen."
         raise TypeError(
             f"The estimator must be a HybridRegressor, or a pipeline that ends in one, and this "
-            f"one is a {type(model).__name__}."
+            f"one is a {type(model).__name__}.{hint}"
         )
     return model
 
@@ -32,6 +43,28 @@ def elements_of(estimator: Any) -> dict[str, float]:
     """Return the free elements of the physics parameters of a fitted model, such as "gain[0]"."""
     model = hybrid_of(estimator)
     return free_elements(model.physics_params_, model)
+
+
+def require_free_elements(estimator: Any) -> None:
+    """Raise a ValueError if a fitted model has no free physics parameters."""
+    if not hybrid_of(estimator)._fitted.free_names:
+        raise ValueError(NONE_FREE)
+
+
+def require_free_physics(model: Any) -> None:
+    """Raise a ValueError if a model that need not be fitted has no free physics parameters."""
+    physics = None if model.physics is None else as_physics(model.physics)
+    if physics is None or not physics.free:
+        raise ValueError(NONE_FREE)
+
+
+def limits_of(estimator: Any) -> dict[str, tuple[float, float]]:
+    """Return the bounds of each free element of a fitted model, infinite where open."""
+    model = hybrid_of(estimator)
+    params = model._fitted.hybrid.physics.params if model._fitted.free_names else {}
+    sides = [{name: params[name].limits()[side] for name in params} for side in (0, 1)]
+    low, high = (free_elements(side, model) for side in sides)
+    return {name: (low[name], high[name]) for name in low}
 
 
 def in_shape(elements: Mapping[str, float], model: Any) -> dict[str, float | np.ndarray]:

@@ -13,10 +13,15 @@ from skhybrid.exceptions import TrainingError
 from skhybrid.inspection.bootstrapping.replicates import Replicates
 from skhybrid.inspection.bootstrapping.result import BootstrapResult
 from skhybrid.inspection.bootstrapping.run_bootstrap import Options, make_replicates, run_bootstrap
-from skhybrid.inspection.flat_parameters import elements_of, hybrid_of, in_shape
+from skhybrid.inspection.flat_parameters import (
+    elements_of,
+    hybrid_of,
+    in_shape,
+    limits_of,
+    require_free_physics,
+)
 from skhybrid.inspection.refits import Refit
 from skhybrid.inspection.tables import html_table, text_table
-from skhybrid.model_selection.scoring import free_elements
 from skhybrid.runtime.frames import data_frame
 from skhybrid.runtime.progress import showing
 
@@ -95,8 +100,8 @@ def confidence_intervals(
     Raises
     ------
     ValueError
-        If ``level`` is not between 0 and 1, if ``radii`` cannot be used, or as for
-        :func:`bootstrap`.
+        If the physics has no free parameters, if ``level`` is not between 0 and 1, if ``radii``
+        cannot be used, or as for :func:`bootstrap`.
     TrainingError
         If too many fits failed.
 
@@ -121,6 +126,7 @@ def confidence_intervals(
     if radii is not None and (len(radii) < 2 or min(radii) < 0):
         raise ValueError(f"radii must be two or more numbers, none below zero; got {radii}.")
     model = hybrid_of(estimator)
+    require_free_physics(model)
     if radii is not None and (model.nn is None or model.optimizer == "adam"):
         raise ValueError("radii are for optimizer='sam' with a network; this model has no radius.")
     options = Options(n_replicates, kind, groups, block_length, random_state=random_state)
@@ -284,7 +290,7 @@ def _joined(
 ) -> ConfidenceIntervals:
     """Join what the replicates and the refits say."""
     model = hybrid_of(bootstrap.estimator)
-    sampling, limits = bootstrap.element_std(), _limits(model)
+    sampling, limits = bootstrap.element_std(), limits_of(model)
     rows = {}
     for name, estimate in elements_of(model).items():
         spread = _range_of_means(refits, what, name)
@@ -297,7 +303,7 @@ def _joined(
 def _of_physics_alone(full: Any, errors: Any, level: float) -> ConfidenceIntervals:
     """Return intervals from the standard errors of least squares."""
     model = hybrid_of(full)
-    limits, estimates = _limits(model), elements_of(model)
+    limits, estimates = limits_of(model), elements_of(model)
     quantile = student_t.ppf(0.5 + level / 2.0, max(1, errors.dof))
     rows = {}
     for name, std in zip(errors.names, errors.element_std.tolist(), strict=True):
@@ -322,14 +328,6 @@ def _ends(estimate: float, half: float, limits: tuple[float, float]) -> dict[str
     """Return the ends of an interval, cut at the bounds."""
     low, high = estimate - half, estimate + half
     return {"low": float(np.maximum(low, limits[0])), "high": float(np.minimum(high, limits[1]))}
-
-
-def _limits(model: Any) -> dict[str, tuple[float, float]]:
-    """Return the bounds of each element."""
-    params = model._fitted.hybrid.physics.params if model._fitted.free_names else {}
-    sides = [{name: params[name].limits()[side] for name in params} for side in (0, 1)]
-    low, high = (free_elements(side, model) for side in sides)
-    return {name: (low[name], high[name]) for name in low}
 
 
 def _unit(model: Any, name: str) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from skhybrid.inspection.effects import Effects, effects
+from skhybrid.inspection.flat_parameters import hybrid_of, limits_of, require_free_elements
 from skhybrid.inspection.tables import html_table, text_table
 from skhybrid.runtime.frames import data_frame
 
@@ -37,6 +39,8 @@ class Overlap:
         deviations of the target.
     rest : float
         Size of what else there is of the network's part.
+    limits : tuple of two floats
+        Bounds of the element, at which ranges end.
     """
 
     value: float
@@ -44,6 +48,7 @@ class Overlap:
     effect: float
     parallel: float
     rest: float
+    limits: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def correlation(self) -> float:
@@ -61,10 +66,13 @@ class Overlap:
         if self.vanishes:
             return self.value, self.value
         if self.effect == 0.0:
-            return -math.inf, math.inf
+            return self.limits
         around = r / math.sqrt(1.0 - r**2) * self.rest / self.effect
         middle = self.value + self.parallel / self.effect
-        return middle - around, middle + around
+        lowest, highest = self.limits
+        low, high = middle - around, middle + around
+        # Beyond a bound, the range is the bound itself: no fit can be there.
+        return min(max(low, lowest), highest), max(min(high, highest), lowest)
 
     def shift(self, r: float) -> float:
         """Return how far the value can be off for an overlap between -r and r."""
@@ -213,6 +221,13 @@ def overlap_sensitivity(
     -------
     OverlapSensitivity
 
+    Raises
+    ------
+    NotFittedError
+        If the estimator is not fitted.
+    ValueError
+        If the model has no free physics parameters, or the columns of X are others than in ``fit``.
+
     Notes
     -----
     Let δ be what the physics lacks, S⊥ the effect ∂ŷ/∂θⱼ less its projection on the effects of the
@@ -257,7 +272,13 @@ def overlap_sensitivity(
     >>> found.shift(0.1)["omega2"] < found.shift(0.3)["omega2"]
     True
     """
-    return overlap_of(effects(estimator, X, y, sample_weight))
+    check_is_fitted(hybrid_of(estimator), "_fitted")
+    require_free_elements(estimator)
+    found = overlap_of(effects(estimator, X, y, sample_weight))
+    limits = limits_of(estimator)
+    return OverlapSensitivity(
+        {name: replace(each, limits=limits[name]) for name, each in found.overlaps.items()}
+    )
 
 
 def overlap_of(at: Effects) -> OverlapSensitivity:

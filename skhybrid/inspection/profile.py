@@ -31,6 +31,9 @@ REACH_PART = 0.2
 HELD_OUT = 0.25
 # The search for the ends of an interval goes out so many times, each time twice as far.
 MAX_DOUBLINGS = 20
+# A smaller loss is rounding, and a standard error that is a smaller part of the value, too.
+LEAST_LOSS = 1e-24
+LEAST_PART = 1e-9
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,8 @@ def profile(
     Raises
     ------
     ValueError
-        If the parameter is not free, or the grid is empty or leaves the bounds.
+        If the parameter is not free, the grid is empty or leaves the bounds, or ``level`` is not
+        between 0 and 1.
     TrainingError
         If the fit without a held parameter fails.
 
@@ -160,8 +164,9 @@ def profile(
     -----
     For the physics alone (``nn=None``), the interval holds all values whose loss is at most
     1 + F / (n - p) times the least loss, F being the quantile of Fisher's distribution with 1 and
-    n - p degrees of freedom [1]_. A network has no number of parameters that counts, so a hybrid
-    has no such interval: use :func:`confidence_intervals`.
+    n - p degrees of freedom [1]_. This needs independent errors, so there is no interval for short
+    windows of trajectories, whose errors overlap. A network has no number of parameters that
+    counts, so a hybrid has no such interval: use :func:`confidence_intervals`.
 
     References
     ----------
@@ -182,6 +187,8 @@ def profile(
     >>> low < 0.7 < high
     True
     """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level must be between 0 and 1, such as 0.95; got {level}.")
     X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
     options = {"random_state": random_state, "n_jobs": n_jobs, "max_members": max_members}
     with showing(hybrid_of(estimator).verbose):
@@ -200,7 +207,8 @@ def profile(
         outside = held.held_out(X, y, sample_weight, values, train, test)
         interval, reason = None, "A hybrid has no F-test: see confidence_intervals."
         if hybrid_of(estimator).nn is None:
-            interval, reason = _interval(held, X, y, sample_weight, level), ""
+            interval, reason = None, _no_test(hybrid_of(fitted))
+            interval = None if reason else _interval(held, X, y, sample_weight, level)
     model = hybrid_of(fitted)
     unit = model._fitted.hybrid.physics.params[split_element(param)[0]].unit
     return Profile(
@@ -301,7 +309,8 @@ def _default_grid(fitted: Any, param: str) -> np.ndarray:
     errors = getattr(hybrid_of(fitted)._fitted, "standard_errors", None)
     if errors is not None and param in errors.names:
         error = float(errors.element_std[errors.names.index(param)])
-        reach = REACH_ERRORS * error if np.isfinite(error) and error > 0.0 else reach
+        known = np.isfinite(error) and error > LEAST_PART * abs(value)
+        reach = REACH_ERRORS * error if known else reach
     return np.linspace(max(value - reach, low), min(value + reach, high), N_VALUES)
 
 
@@ -334,6 +343,21 @@ def _split(X: Any, groups: Any, seed: int) -> tuple[Any, Any]:
     splitter = ShuffleSplit if groups is None else GroupShuffleSplit
     split = splitter(1, test_size=HELD_OUT, random_state=seed).split(np.zeros(n_rows), None, groups)
     return next(iter(split))
+
+
+def _no_test(model: Any) -> str:
+    """Return why there is no F-test for the physics alone; nothing if there is one."""
+    errors = model._fitted.standard_errors
+    if errors.reason is not None:
+        return errors.reason
+    if errors.groups not in ("values", "rollouts"):
+        return (
+            "Neighbouring windows of a trajectory have errors in common, so there is no F-test: "
+            "see confidence_intervals, or set ODE(window=None)."
+        )
+    if not model.loss_ > LEAST_LOSS:
+        return "The fit is exact, so there is no noise to compare with."
+    return ""
 
 
 def _interval(held: Held, X: Any, y: Any, weight: Any, level: float) -> tuple[float, float]:

@@ -39,6 +39,10 @@ class ResidualChecks:
         R² of the residuals from all features on rows held out; 0 if it is not significant.
     relative : float
         Root mean square of the residuals, in standard deviations of the target.
+    tested : bool
+        Whether there are enough residuals.
+    in_series : bool
+        Whether they come from trajectories.
     """
 
     autocorrelation: float
@@ -46,6 +50,8 @@ class ResidualChecks:
     trends: list[str]
     predictable: float
     relative: float
+    tested: bool = True
+    in_series: bool = False
 
     @property
     def misfit(self) -> bool:
@@ -80,7 +86,8 @@ def check_residuals(
     residuals = np.asarray(residuals, dtype=float)
     relative = float(np.sqrt(np.mean(residuals**2)) / spread) if spread > 0 else 0.0
     if len(residuals) < MIN_ROWS or not features.shape[1] or np.ptp(residuals) == 0.0:
-        return ResidualChecks(0.0, False, [], 0.0, relative)
+        tested = len(residuals) >= MIN_ROWS and features.shape[1] > 0
+        return ResidualChecks(0.0, False, [], 0.0, relative, tested, in_series)
     series = np.zeros(len(residuals), dtype=int) if series is None else series
     correlation, p = _autocorrelation(residuals - residuals.mean(), series)
     trends = [
@@ -93,7 +100,7 @@ def check_residuals(
     if in_series:
         ordered, trends = ordered and correlation > 0.0, []
         predictable = predictable if predictable > LARGE else 0.0
-    return ResidualChecks(correlation, ordered, trends, predictable, relative)
+    return ResidualChecks(correlation, ordered, trends, predictable, relative, in_series=in_series)
 
 
 def _autocorrelation(residuals: np.ndarray, series: np.ndarray) -> tuple[float, float]:

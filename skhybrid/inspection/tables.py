@@ -49,4 +49,6 @@ def _cells(
 def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, Number):
         return "" if value is None else str(value)
+    if value != value:
+        return "–"
     return f"{value:.{N_DIGITS}g}"

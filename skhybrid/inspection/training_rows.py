@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
 
 from skhybrid.data.rows import Rows
 from skhybrid.fitting.inputs import FitInputs, read_inputs
@@ -51,9 +52,12 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
 
     Raises
     ------
+    NotFittedError
+        If the estimator is not fitted.
     ValueError
         If the model has learned initial states, and these are other trajectories.
     """
+    check_is_fitted(hybrid_of(estimator), "_fitted")
     if isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X)
     model = hybrid_of(estimator)

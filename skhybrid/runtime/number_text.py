@@ -11,6 +11,9 @@ ERROR_DIGITS = 2
 SMALLEST, LARGEST = 1e-4, 1e6
 # So are a value and its standard error with more digits behind the point.
 MOST_DECIMALS = 6
+# An error that is a smaller part of its value is rounding; the value then has so many digits.
+LEAST_PART = 1e-10
+MOST_DIGITS = 10
 
 
 def number_text(value: float, digits: int = DIGITS) -> str:
@@ -47,10 +50,16 @@ def value_and_error(value: float, error: float) -> tuple[str, str]:
     ('5.502e-04', '0.073e-04')
     >>> value_and_error(2.0, float("nan"))
     ('2', '–')
+    >>> value_and_error(79.999999999999986, 3e-15), value_and_error(-1e-16, 0.014)
+    (('80', '3e-15'), ('0.000', '0.014'))
     """
     if not (math.isfinite(value) and math.isfinite(error) and error > 0.0):
         return number_text(value), number_text(error)
+    if error < LEAST_PART * abs(value):
+        return number_text(value, MOST_DIGITS), number_text(error, ERROR_DIGITS)
     last = _exponent(error, ERROR_DIGITS) - ERROR_DIGITS + 1  # power of ten of the last digit
+    if abs(value) < 0.5 * 10.0**last:
+        value = 0.0  # without the sign of a number that is rounded to zero
     largest = max(abs(value), error)
     if SMALLEST <= largest < LARGEST and -last <= MOST_DECIMALS:
         decimals = max(0, -last)

@@ -13,6 +13,7 @@ from small_trajectories import DT, make_oscillations, spring
 
 from skhybrid import ODE
 from skhybrid.exceptions import PhysicsError, PhysicsInitWarning, TrainingError
+from skhybrid.fitting import start as start_module
 from skhybrid.fitting.fit import finish_fit, fit_hybrid, make_fit
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.observer import n_epochs_of
@@ -116,6 +117,19 @@ def test_a_start_that_fails_warns_and_uses_the_given_values():
     )
     with pytest.warns(PhysicsInitWarning, match=message):
         problem = prepared(X, Y[:, None], physics=single_precision, dtype="float32")
+    assert float(problem.hybrid.space.start["gain"]) == 1.0
+
+
+def test_a_start_beyond_the_dtype_warns_and_uses_the_given_values(monkeypatch):
+    fit_with_steps = start_module.fit_with_steps
+
+    def run_away(*arguments):
+        model, fit = fit_with_steps(*arguments)
+        return model, replace(fit, values={**fit.values, "gain": np.array(-1e39)})
+
+    monkeypatch.setattr(start_module, "fit_with_steps", run_away)
+    with pytest.warns(PhysicsInitWarning, match=r"moved 'gain' to -1\.0e\+39.*Give it bounds"):
+        problem = prepared(X, Y[:, None], dtype="float32")
     assert float(problem.hybrid.space.start["gain"]) == 1.0
 
 

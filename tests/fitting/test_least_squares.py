@@ -336,3 +336,21 @@ def test_first_states_are_fitted_with_the_parameters(many, monkeypatch):
     assert fit.values["stiffness"] == pytest.approx(1.69, rel=0.03)
     assert fit.loss < 1e-3
     assert fit.states.shape == (12, 2)
+
+
+@pytest.mark.parametrize(("excess", "is_on_bound"), [(4e-16, True), (1e-9, False)])
+def test_a_loss_that_is_larger_by_rounding_keeps_a_parameter_on_its_bound(
+    excess, is_on_bound, monkeypatch
+):
+    class Rounded:
+        bounds = np.zeros(1), np.full(1, 5.0)
+
+        def __call__(self, vector, note=True):
+            return vector
+
+        def loss(self, residuals):
+            return 0.25 * (1.0 + excess * (residuals[0] == 0.0))
+
+    monkeypatch.setattr(least_squares, "_units", lambda *_: np.ones(1))
+    found = least_squares._on_bounds_if_as_good(Rounded(), np.array([2e-15]))
+    assert (found[0] == 0.0) == is_on_bound

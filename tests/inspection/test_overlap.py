@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small_models import make_model
+from sklearn.exceptions import NotFittedError
+from small_models import drive, make_model, make_table
 
 from skhybrid import Param, Physics
-from skhybrid.inspection import overlap_sensitivity
+from skhybrid.inspection import confidence_intervals, overlap_sensitivity
 from skhybrid.inspection.effects import Effects, effects
 from skhybrid.inspection.overlap import overlap_of
 
@@ -121,3 +122,28 @@ def test_wrong_arguments_are_refused():
         found.shift(1.0)
     with pytest.raises(ValueError, match="no free element 'gian'"):
         found.sentence("gian")
+
+
+def test_ranges_end_at_the_bounds():
+    at, _ = make_effects(0.3, 0.0)
+    free = overlap_of(at).overlaps["k"]
+    low, high = free.interval(0.5)
+    bounded = replace(free, limits=(low + 0.1, np.inf))
+    assert bounded.interval(0.5) == (low + 0.1, high)
+
+
+def test_bounds_come_from_the_model():
+    X, y = make_table()
+    physics = Physics(drive, gain=Param(1.0, bounds=(0.5, 2.5)))
+    model = make_model(physics=physics).fit(X, y)
+    assert overlap_sensitivity(model, X, y).overlaps["gain"].limits == (0.5, 2.5)
+
+
+def test_models_without_free_parameters_and_unfitted_ones_are_named():
+    X, y = make_table()
+    with pytest.raises(ValueError, match="no free physics parameters"):
+        overlap_sensitivity(make_model(physics=None, max_epochs=1).fit(X, y), X, y)
+    with pytest.raises(NotFittedError):
+        overlap_sensitivity(make_model(), X, y)
+    with pytest.raises(ValueError, match="no free physics parameters"):
+        confidence_intervals(make_model(physics=None), X, y)

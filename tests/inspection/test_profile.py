@@ -8,7 +8,8 @@ import torch
 from scipy.optimize import brentq, least_squares
 from scipy.stats import f as fisher_f
 
-from skhybrid import HybridRegressor, Param, Physics
+from skhybrid import ODE, HybridRegressor, Param, Physics
+from skhybrid.datasets import make_pendulum
 from skhybrid.inspection import profile
 
 pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")
@@ -84,3 +85,31 @@ def test_mistakes_are_named(arguments, words):
     model = HybridRegressor(Physics(rise, height=Param(2.0, bounds=(0.0, None))), nn=None)
     with pytest.raises(ValueError, match=words):
         profile(model, T[:, None], Y, **arguments)
+
+
+@pytest.mark.parametrize("level", [95, 0.0, -0.5])
+def test_the_level_is_checked_before_any_fit(level):
+    with pytest.raises(ValueError, match="level must be between 0 and 1"):
+        profile(HybridRegressor(rise, nn=None), T[:, None], Y, "rate", level=level)
+
+
+def test_windows_with_errors_in_common_have_no_f_test():
+    swings = make_pendulum(5, n_times=20, noise=0.05, random_state=0)
+    model = HybridRegressor(swings.physics, structure=ODE(dt=swings.dt, window=2), nn=None)
+    found = profile(model, swings.data, swings.target, "omega2", grid=[1.0])
+    assert found.interval is None
+    assert "no F-test" in repr(found)
+
+
+def test_an_exact_fit_has_a_grid_and_no_f_test():
+    exact = 3.0 * (1.0 - np.exp(-0.6 * T))
+    found = profile(HybridRegressor(rise, nn=None), T[:, None], exact, "rate")
+    assert len(np.unique(found.values)) == 11
+    assert found.interval is None
+    assert "exact" in found.reason
+
+
+def test_as_many_values_as_parameters_have_no_f_test():
+    found = profile(HybridRegressor(rise, nn=None), T[1:3, None], Y[1:3], "rate", grid=[0.5])
+    assert found.interval is None
+    assert "2 values" in found.reason

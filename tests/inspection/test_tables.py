@@ -21,3 +21,7 @@ def test_html_is_escaped():
     assert "A &amp; B" in text
     assert "V&lt;N" in text
     assert ">5.6123<" in text
+
+
+def test_what_is_not_known_is_a_dash():
+    assert text_table("", {"k": {"low": float("nan"), "high": 2.0}}).split()[-2:] == ["–", "2"]

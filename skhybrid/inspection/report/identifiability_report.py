@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.utils import indexable
 
+from skhybrid.exceptions import TrainingError
 from skhybrid.inspection.assumptions import OtherAssumptions, other_assumptions
 from skhybrid.inspection.effects import effects
-from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
+from skhybrid.inspection.flat_parameters import (
+    elements_of,
+    hybrid_of,
+    limits_of,
+    require_free_elements,
+)
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
+from skhybrid.inspection.other_data import warn_of_other_data
 from skhybrid.inspection.overlap import overlap_sensitivity
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.inspection.report.evidence import Evidence
@@ -69,7 +77,8 @@ def identifiability_report(
     estimator : HybridRegressor or Pipeline
         If it is fitted, X and y must be the rows of its fit; otherwise a clone is fitted.
     X, y : array-like
-        As for ``fit``.
+        As for ``fit``. An :class:`~skhybrid.exceptions.OtherDataWarning` says if they seem to be
+        others than those of the fit.
     parts : "quick", "all" or sequence of str, default="quick"
         What to do beside the quick part, which needs no other fit and takes seconds: "intervals"
         (:func:`confidence_intervals`), "starts" (restarts from other networks and other first
@@ -96,7 +105,8 @@ def identifiability_report(
     ------
     ValueError
         If a part is unknown, the model has no free physics parameters, or it was fitted to another
-        number of rows.
+        number of rows. A part that cannot be made with these data does not end the report:
+        ``missing`` and the text say why.
 
     Notes
     -----
@@ -115,20 +125,20 @@ def identifiability_report(
     'undecided'
     """
     parts = _chosen(parts)
+    X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
     with showing(verbose) as display:
         if not hasattr(hybrid_of(estimator), "_fitted"):
             display.announce("Fitting the model")
             estimator = _fitted_clone(estimator, X, y, sample_weight)
-        if not elements_of(estimator):
-            raise ValueError(
-                "The model has no free physics parameters, so there is nothing to report. Give "
-                "physics with at least one parameter that is not fixed."
-            )
+        require_free_elements(estimator)
         data = {"X": X, "y": y, "sample_weight": sample_weight}
         options = {"n_jobs": n_jobs, "max_members": max_members}
+        rows = training_rows(estimator, X, y, sample_weight)
+        # A single trajectory cannot be drawn anew as a whole.
+        kind = "block" if _is_single(rows, groups) else "pairs"
         refits: dict[str, Callable] = {
             "intervals": lambda: confidence_intervals(
-                estimator, **data, n_replicates=n_replicates, groups=groups,
+                estimator, **data, n_replicates=n_replicates, groups=groups, kind=kind,
                 random_state=random_state, **options,
             ),
             "starts": lambda: _over_starts(estimator, **data, random_state=random_state, **options),
@@ -140,9 +150,9 @@ def identifiability_report(
                 estimator, **data, groups=groups, random_state=random_state, **options
             ),
         }  # fmt: skip
-        began, seconds, details = time.perf_counter(), {}, {}
-        rows = training_rows(estimator, X, y, sample_weight)
+        began, seconds, details, missing = time.perf_counter(), {}, {}, {}
         _require_own_rows(estimator, rows)
+        warn_of_other_data(hybrid_of(estimator), rows)
         found = effects(estimator, X, y, sample_weight)
         residuals = check_residuals_of(estimator, rows)
         if hybrid_of(estimator).nn is not None:
@@ -154,17 +164,24 @@ def identifiability_report(
         for part in parts[1:]:
             began = time.perf_counter()
             display.announce(f"Report: {part}")
-            details[part] = refits[part]()
+            try:
+                details[part] = refits[part]()
+            except (ValueError, TrainingError) as error:
+                missing[part] = str(error)
             seconds[part] = time.perf_counter() - began
-    evidence = {name: _completed(each, details) for name, each in evidence.items()}
+    limits = limits_of(estimator)
+    evidence = {name: _completed(each, details, limits[name]) for name, each in evidence.items()}
     verdicts = {name: judge(each) for name, each in evidence.items()}
-    return IdentifiabilityReport(evidence, verdicts, residuals, parts, seconds, details)
+    parts = tuple(part for part in parts if part not in missing)
+    return IdentifiabilityReport(evidence, verdicts, residuals, parts, seconds, details, missing)
 
 
 def _chosen(parts: str | Sequence[str]) -> tuple[str, ...]:
     """Return the parts in the order in which they are made."""
     if isinstance(parts, str):
         parts = PARTS if parts == "all" else [parts]
+    if not isinstance(parts, Iterable):
+        raise TypeError(f"parts must be 'quick', 'all' or a list of parts; got {parts!r}.")
     for part in parts:
         if part not in PARTS:
             raise ValueError(
@@ -172,6 +189,12 @@ def _chosen(parts: str | Sequence[str]) -> tuple[str, ...]:
                 f"{suggestion(str(part), [*PARTS, 'all'])}"
             )
     return ("quick", *(part for part in REFITS if part in parts))
+
+
+def _is_single(rows: TrainingRows, groups: Any) -> bool:
+    """Whether the data are one trajectory."""
+    trajectories = rows.inputs.trajectories
+    return groups is None and trajectories is not None and len(trajectories.lengths) == 1
 
 
 def _fitted_clone(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
@@ -192,7 +215,8 @@ def _require_own_rows(estimator: Any, rows: TrainingRows) -> None:
     if not model.early_stopping and n_fitted != n_given:
         raise ValueError(
             f"The model was fitted to {n_fitted} rows or windows, and these are {n_given}. Give "
-            "the X and y of its fit, or an estimator that is not fitted: clone(estimator)."
+            "the X, y and sample_weight of its fit, or an estimator that is not fitted: "
+            "clone(estimator)."
         )
 
 
@@ -230,14 +254,17 @@ def _over_starts(
     return {name: float(np.ptp([each[name] for each in equal])) for name in equal[0]}
 
 
-def _interval(intervals: ConfidenceIntervals, name: str, value: float) -> dict[str, float]:
+def _interval(
+    intervals: ConfidenceIntervals, name: str, value: float, limits: tuple[float, float]
+) -> dict[str, float]:
     """Return an interval around the fitted value, which comes from another network."""
     row = intervals.rows[name]
     other = row.get("radius", row.get("start", 0.0))
     below, above = row["estimate"] - row["low"], row["high"] - row["estimate"]
+    low, high = limits
     return {
-        "low": value - below,
-        "high": value + above,
+        "low": float(np.maximum(value - below, low)),
+        "high": float(np.minimum(value + above, high)),
         "sampling": row["sampling"],
         "over_radii": other,
     }
@@ -257,13 +284,15 @@ def _opinions(assumptions: OtherAssumptions, name: str) -> dict[str, dict[str, f
     }
 
 
-def _completed(evidence: Evidence, details: dict[str, Any]) -> Evidence:
+def _completed(
+    evidence: Evidence, details: dict[str, Any], limits: tuple[float, float]
+) -> Evidence:
     """Return the evidence on one element with what the refits say."""
     name, more = evidence.name, {}
     if "overlap" in details:
         more["overlap"] = details["overlap"].sentence(name)
     if "intervals" in details:
-        more |= _interval(details["intervals"], name, evidence.value)
+        more |= _interval(details["intervals"], name, evidence.value, limits)
     if "starts" in details:
         more["over_starts"] = details["starts"][name]
     if "assumptions" in details:

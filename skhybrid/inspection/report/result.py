@@ -33,7 +33,9 @@ class IdentifiabilityReport:
     seconds : dict of str to float
         How long each part took.
     details : dict of str to object
-        Results of the parts: "intervals", "assumptions", "usage", "overlap".
+        Results of the parts: "intervals", "starts", "assumptions", "usage", "overlap".
+    missing : dict of str to str
+        Why a part could not be made.
     """
 
     evidence: Mapping[str, Evidence]
@@ -42,6 +44,7 @@ class IdentifiabilityReport:
     parts: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
     details: Mapping[str, Any] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def frame(self) -> Any:
@@ -65,6 +68,7 @@ class IdentifiabilityReport:
             },
             "residuals": asdict(self.residuals),
             "parts": [*self.parts],
+            "missing": dict(self.missing),
             "seconds": dict(self.seconds),
         }
 
@@ -73,9 +77,9 @@ class IdentifiabilityReport:
         lines = [text_table(self._title, self._table()), ""]
         for name, verdict in self.verdicts.items():
             lines += _wrapped(f"{name}: {verdict.name}. {self._sentences(name)}")
-        lines += ["", *_wrapped(self._residual_sentence)]
-        for advice, names in self._advice.items():
-            lines += _wrapped(f"{', '.join(names)}: {advice}")
+        lines.append("")
+        for each in self._said:
+            lines += _wrapped(each)
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -87,9 +91,7 @@ class IdentifiabilityReport:
             for name, verdict in self.verdicts.items()
         )
         table = html_table(self._title, self._table())
-        said = [self._residual_sentence]
-        said += [f"{', '.join(names)}: {advice}" for advice, names in self._advice.items()]
-        paragraphs = "".join(f"<p>{html.escape(each)}</p>" for each in said)
+        paragraphs = "".join(f"<p>{html.escape(each)}</p>" for each in self._said)
         return f"{table}<ul>{items}</ul>{paragraphs}"
 
     @property
@@ -98,9 +100,11 @@ class IdentifiabilityReport:
 
     def _table(self) -> dict[str, dict[str, Any]]:
         """Return the columns of the table by element."""
-        rows = {}
+        rows, has_units = {}, any(each.unit for each in self.evidence.values())
         for name, each in self.evidence.items():
-            rows[name] = {"value": each.value, "unit": each.unit or ""}
+            rows[name] = {"value": each.value}
+            if has_units:
+                rows[name]["unit"] = each.unit or ""
             if each.low == each.low:
                 rows[name] |= {"low": each.low, "high": each.high}
             rows[name]["verdict"] = self.verdicts[name].name
@@ -109,6 +113,13 @@ class IdentifiabilityReport:
     def _sentences(self, name: str) -> str:
         verdict, evidence = self.verdicts[name], self.evidence[name]
         return " ".join(each for each in (verdict.reason, evidence.overlap) if each)
+
+    @property
+    def _said(self) -> list[str]:
+        """What is said about the fit as a whole, advice, and what is missing."""
+        said = [self._residual_sentence]
+        said += [f"{', '.join(names)}: {advice}" for advice, names in self._advice.items()]
+        return said + [f"Without {part}: {why}" for part, why in self.missing.items()]
 
     @property
     def _advice(self) -> dict[str, list[str]]:
@@ -123,11 +134,15 @@ class IdentifiabilityReport:
     def _residual_sentence(self) -> str:
         found = self.residuals
         said = []
+        if not found.tested:
+            return "Residuals: they could not be tested, because there are too few."
         if found.ordered:
-            said.append(
-                f"neighbours are correlated ({found.autocorrelation:.2f}), so standard errors are "
-                "too small: draw blocks (bootstrap(..., kind='block'))"
-            )
+            text = f"neighbours are correlated ({found.autocorrelation:.2f})"
+            if not found.in_series:
+                text += (
+                    ", so standard errors are too small: draw blocks (bootstrap(..., kind='block'))"
+                )
+            said.append(text)
         if found.trends:
             said.append(f"they change along {', '.join(found.trends)}")
         if found.predictable > 0:

@@ -68,7 +68,7 @@ def judge(evidence: Evidence) -> Verdict:
 def _not_fixed(evidence: Evidence) -> Verdict | None:
     """Return a verdict if the data do not fix the element, whatever the network does."""
     name = evidence.name
-    if evidence.partners and not evidence.standard_error <= MAX_RELATIVE_WIDTH * evidence.size:
+    if evidence.partners and evidence.standard_error > MAX_RELATIVE_WIDTH * evidence.size:
         others = " and ".join(evidence.partners)
         return Verdict(
             NOT_IDENTIFIED,

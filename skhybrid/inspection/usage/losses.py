@@ -48,7 +48,13 @@ def target_deviation(data: Data) -> np.ndarray:
     weight = known * weight.reshape(-1, *[1] * (y.ndim - 1))
     y = np.where(known, y, 0.0)
     mean = (weight * y).sum(axis=0) / weight.sum(axis=0)
-    return np.sqrt((weight * (y - mean) ** 2).sum(axis=0) / weight.sum(axis=0))
+    deviation = np.sqrt((weight * (y - mean) ** 2).sum(axis=0) / weight.sum(axis=0))
+    if not np.all(deviation > 0.0):
+        raise ValueError(
+            "y is constant, or a column of it is, so a loss relative to its variance "
+            "says nothing. Give a target that varies."
+        )
+    return deviation
 
 
 def held_out_loss(estimator: Any, data: Data, deviation: np.ndarray | None) -> float:

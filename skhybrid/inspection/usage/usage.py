@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import indexable
+from sklearn.utils.validation import _num_samples
 
 from skhybrid.inspection.flat_parameters import hybrid_of
 from skhybrid.inspection.refits import Refit, refit
@@ -61,9 +63,9 @@ def physics_usage(
     X, y : array-like
         As for ``fit``.
     cv : int, cross-validation generator or iterable, default=5
-        Folds.
+        Folds. A number counts at most as many folds as there are rows, trajectories or groups.
     groups : array-like of shape (n_samples,), default=None
-        Groups for the splitter.
+        Rows of one group are held out together, or groups for a splitter of your own.
     sample_weight : array-like of shape (n_samples,), default=None
     change : float, default=0.1
         Part of its value by which a parameter is moved, in both directions.
@@ -110,7 +112,7 @@ def physics_usage(
     X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
     weight = None if sample_weight is None else np.asarray(sample_weight, dtype=float)
     data = Data(X, y, weight)
-    splits = [*check_cv(cv).split(X, y, groups)]
+    splits = [*_folds(cv, _num_samples(X), groups).split(X, y, groups)]
     options = {"random_state": random_state, "n_jobs": n_jobs, "max_members": max_members}
     jobs = [_job(data.select(train), params) for params in PARTS.values() for train, _ in splits]
     extra = [_job(data, FIRST_PHASE)] if moves else []
@@ -130,6 +132,22 @@ def physics_usage(
         found, gaps = moves_of(base, whole, data, change, **options)
         reasons, loss = reasons | gaps, hybrid_of(whole).loss_
     return PhysicsUsage(share, losses, loss, found, reasons, whole)
+
+
+def _folds(cv: Any, n_rows: int, groups: Any) -> Any:
+    """Return the splitter; a number of folds keeps groups together and does not exceed the rows."""
+    if not isinstance(cv, Integral):
+        return check_cv(cv)
+    n_units = n_rows if groups is None else len(np.unique(np.asarray(groups)))
+    if cv < 2:
+        raise ValueError(f"cv must be 2 or more folds, a splitter or an iterable; got {cv}.")
+    if n_units < 2:
+        what = "rows or trajectories" if groups is None else "groups"
+        raise ValueError(
+            f"Folds need two {what} at least; there are {n_units}. Give more data, or "
+            "several shorter trajectories."
+        )
+    return (KFold if groups is None else GroupKFold)(int(min(cv, n_units)))
 
 
 def _job(data: Data, params: dict[str, Any]) -> Refit:

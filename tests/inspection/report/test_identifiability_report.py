@@ -12,14 +12,16 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skhybrid import HybridRegressor, Param, Physics
-from skhybrid.exceptions import PoorFitWarning
+from skhybrid import ODE, HybridRegressor, Param, Physics
+from skhybrid.datasets import make_pendulum
+from skhybrid.exceptions import OtherDataWarning, PoorFitWarning
 from skhybrid.inspection import identifiability_report
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning",
     "ignore::skhybrid.exceptions.ParameterWarning",
     "ignore::sklearn.exceptions.ConvergenceWarning",
+    "error::skhybrid.exceptions.OtherDataWarning",
 )
 
 RNG = np.random.default_rng(0)
@@ -166,6 +168,39 @@ def test_physics_alone_has_no_other_assumptions():
     report = identifiability_report(make_model(nn=None), X, Y, parts=["assumptions"])
     assert report.parts == ("quick",)
     assert report.evidence["gain"].opinions == {}
+
+
+def test_a_part_that_cannot_be_made_does_not_end_the_report():
+    model = make_model(nn=(2,), max_epochs=3)
+    with pytest.warns(PoorFitWarning):
+        report = identifiability_report(model, X[:1], Y[:1], parts=["usage", "starts"])
+    assert report.parts == ("quick", "starts")
+    assert "Folds need two rows" in report.missing["usage"]
+    assert "Without usage: Folds" in str(report)
+    assert report.to_dict()["missing"] == report.missing
+
+
+@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.FreeRunWarning")
+def test_a_single_trajectory_is_resampled_in_blocks():
+    swing = make_pendulum(1, n_times=40, noise=0.05, random_state=0)
+    model = HybridRegressor(swing.physics, structure=ODE(dt=swing.dt), nn=None)
+    hybrid = clone(model).set_params(nn=(2,), max_epochs=2, random_state=0)
+    report = identifiability_report(
+        hybrid, swing.data, swing.target, parts=["intervals"], n_replicates=2
+    )
+    assert not report.missing
+    assert report.details["intervals"].bootstrap.kind == "block"
+
+
+def test_data_that_are_not_those_of_the_fit_are_noticed(sees_angle):
+    with pytest.raises(OtherDataWarning):
+        identifiability_report(sees_angle, X, Y[::-1].to_numpy())
+
+
+def test_residuals_that_cannot_be_tested_are_not_called_free_of_trends():
+    report = identifiability_report(make_model(nn=None), X[:8], Y[:8])
+    assert not report.residuals.tested
+    assert "could not be tested" in str(report)
 
 
 def test_other_rows_than_those_of_the_fit_are_refused(sees_angle):

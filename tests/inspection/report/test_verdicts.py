@@ -36,6 +36,11 @@ COMPARED = replace(
         (replace(UNSEEN, misfit="they change along a"), UNDECIDED, "along a"),
         (replace(UNSEEN, standard_error=3.0), NOT_IDENTIFIED, "150%"),
         (replace(UNSEEN, standard_error=np.inf, partners=("m",)), NOT_IDENTIFIED, "by m"),
+        (
+            replace(UNSEEN, on_bound=True, standard_error=np.nan, partners=("m",)),
+            NOT_IDENTIFIED,
+            "on its bound",
+        ),
         (replace(UNSEEN, on_bound=True), NOT_IDENTIFIED, "bound"),
         (COMPARED, SUPPORTED, "agree"),
         (replace(COMPARED, opinions={"plain": 2.5}), ASSUMPTION_DEPENDENT, "plain"),

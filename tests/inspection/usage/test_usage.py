@@ -127,3 +127,24 @@ def test_a_model_without_parts_is_refused(table):
     with pytest.raises(ValueError, match="physics is None"):
         physics_usage(make_model(physics=None), *table)
     assert drive is make_model().physics
+
+
+@QUIET
+def test_groups_are_held_out_together_and_number_the_folds(table, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "skhybrid.inspection.usage.usage._losses",
+        lambda estimator, data, splits, models: (seen.extend(splits), ({}, None))[1],
+    )
+    groups = np.arange(len(table[0])) % 3
+    physics_usage(make_model(max_epochs=1), *table, groups=groups, moves=False)
+    assert len(seen) == 3
+    for train, test in seen:
+        assert not set(groups[train]) & set(groups[test])
+
+
+@QUIET
+@pytest.mark.filterwarnings("ignore::skhybrid.exceptions.PoorFitWarning")
+def test_a_constant_target_is_named(table):
+    with pytest.raises(ValueError, match="y is constant"):
+        physics_usage(make_model(max_epochs=1), table[0], np.full(len(table[0]), 3.0), moves=False)
