@@ -177,7 +177,10 @@ def test_a_change_of_the_data_is_seen(kind):
 @pytest.mark.parametrize(("shift", "dtype"), [(3e3, "float32"), (-3e3, "float32")])
 def test_an_offset_with_few_digits_left_is_reported(shift, dtype):
     model = HybridRegressor(
-        Physics(lambda x, *, slope=1.0, base=0.0: slope * x + base), nn=(4,), max_epochs=1
+        Physics(lambda x, *, slope=1.0, base=0.0: slope * x + base),
+        nn=(4,),
+        max_epochs=1,
+        random_state=0,
     )
     with pytest.warns(PoorFitWarning, match=r"offset .* dtype='float64'"):
         model.fit(X, Y + shift)
