@@ -177,7 +177,7 @@ def _read_records(
         state_names=_names(ode.state_names, None, state_shape[0], "state"),
         input_names=_names(ode.input_names, names or None, n_inputs, "input"),
         initial_states=initial_states,
-        inputs=padded(records, 0.0) if n_inputs else None,
+        inputs=padded(records, None) if n_inputs else None,
         times=times,
         time_column=time_column,
         state_columns=state_columns,

@@ -221,7 +221,7 @@ def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
             "times into X and name their column (times=0)."
         )
     all_times = read_times(ode, len(records), lengths, True, column)
-    inputs = padded(records, 0.0) if info.layout.n_inputs else None
+    inputs = padded(records, None) if info.layout.n_inputs else None
     states = np.broadcast_to(
         np.nanmean(fitted.initial_states, axis=0), (len(records), *info.layout.state_shape)
     )
