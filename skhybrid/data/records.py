@@ -62,10 +62,13 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
     return arrays, scalar
 
 
-def read_inputs(X: Any, ode: ODE) -> tuple[list[np.ndarray], tuple[str, ...]]:
+def read_inputs(
+    X: Any, ode: ODE, state_columns: Sequence[int | None] | None = None
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
     """Return the inputs of every trajectory, of shape (n_times, n_inputs), and their names.
 
-    Only columns of initial states may hold NaN.
+    Only columns of initial states may hold NaN: those of the fit (``state_columns``), or those
+    that ``ode`` names.
     """
     with columns_named(X=X):
         shape = () if _is_ragged(X) else np.shape(X)
@@ -92,7 +95,7 @@ def read_inputs(X: Any, ode: ODE) -> tuple[list[np.ndarray], tuple[str, ...]]:
             )
         name = f"X[{number}]"
         with columns_named(**{name: each}):
-            records.append(read_record(each, name, names, ode))
+            records.append(read_record(each, name, names, ode, state_columns))
     widths = {record.shape[1] for record in records}
     if len(widths) > 1:
         raise ValueError(f"The trajectories in X have different numbers of inputs: {widths}.")

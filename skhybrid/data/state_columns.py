@@ -74,7 +74,13 @@ def check_state_columns(
         )
 
 
-def read_record(record: Any, name: str, names: Sequence[str], ode: ODE) -> np.ndarray:
+def read_record(
+    record: Any,
+    name: str,
+    names: Sequence[str],
+    ode: ODE,
+    columns: Sequence[int | None] | None = None,
+) -> np.ndarray:
     """Return one record as an array in float64; only columns of initial states may hold NaN.
 
     Parameters
@@ -85,13 +91,18 @@ def read_record(record: Any, name: str, names: Sequence[str], ode: ODE) -> np.nd
     names : sequence of str
         Its column names; none for an array.
     ode : ODE
+    columns : sequence of int or None, default=None
+        Columns of initial states in the fit; None finds those that ``ode`` names.
     """
     if not ode.names_initial_states:
         return check_array(record, dtype=np.float64, input_name=name)
     array = check_array(record, dtype=np.float64, input_name=name, ensure_all_finite="allow-nan")
-    columns = find_state_columns(ode, names, array.shape[1])
+    if columns is None:
+        columns = find_state_columns(ode, names, array.shape[1])
     missing = np.isnan(array)
-    missing[:, [each for each in columns if each is not None]] = False
+    for column in columns:
+        if column is not None:
+            missing[:, column : column + 1] = False  # X may lack it; then its width is wrong
     if missing.any():
         row, column = np.argwhere(missing)[0]
         raise ValueError(

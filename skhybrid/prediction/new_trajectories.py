@@ -211,7 +211,7 @@ def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
         )
     fitted = estimator._fitted
     info, ode = fitted.trajectory_info, fitted.hybrid.structure
-    records, names = read_inputs(X, ode)
+    records, names = read_inputs(X, ode, info.state_columns)
     note_features(estimator, records, names, reset=False)
     lengths = np.array([len(record) for record in records])
     records, column, given = split_columns(records, info.time_column, info.state_columns)

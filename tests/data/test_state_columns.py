@@ -59,6 +59,11 @@ def test_known_doses_give_theta():
         model.initial_states_, [[each["dose"].iloc[0], 0.0] for each in X]
     )
     assert model.score(X, Y) > 0.9999
+    arrays = [each.to_numpy() for each in X]
+    for each, other in zip(model.predict(arrays), model.predict(X), strict=True):
+        np.testing.assert_array_equal(each, other)
+    with pytest.raises(ValueError, match=r"X has 2 inputs, but .* fitted with 3"):
+        model.predict([each[:, :2] for each in arrays])
     assert list(model.feature_names_in_) == ["dose", "hour", "nothing"]
 
 
