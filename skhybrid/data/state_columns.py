@@ -65,8 +65,8 @@ def check_state_columns(
     if state_shape != (len(columns),):
         raise ValueError(
             f"initial_state of ODE has {len(columns)} entries, but a state has shape "
-            f"{state_shape}: give a column of X, or None, for each state. If y holds only a part of "
-            "the states, give observe."
+            f"{state_shape}: give a column of X, or None, for each state. If y holds only a "
+            "part of the states, give observe."
         )
     if time_column is not None and time_column in columns:
         raise ValueError(
