@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from skhybrid._regressor import HybridRegressor
+    from skhybrid.data.long_tables import trajectories_from_frame
     from skhybrid.model.latent_ode import LatentODE
     from skhybrid.model.ode import ODE
     from skhybrid.model.param import Param
@@ -26,6 +27,7 @@ __all__ = [
     "exceptions",
     "inspection",
     "model_selection",
+    "trajectories_from_frame",
 ]
 
 # Importing torch takes seconds, so names are imported at their first use.
@@ -36,6 +38,7 @@ _HOMES = {
     "LatentODE": "skhybrid.model.latent_ode",
     "Param": "skhybrid.model.param",
     "Physics": "skhybrid.model.physics",
+    "trajectories_from_frame": "skhybrid.data.long_tables",
 }
 _MODULES = {"datasets", "exceptions", "inspection", "model_selection"}
 

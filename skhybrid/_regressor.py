@@ -546,8 +546,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             For an ODE whose X holds inputs: initial states of the trajectories.
         first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None
             For an ODE: outputs at the first times, which give the initial states. If X holds inputs
-            and neither is given, trajectories begin at the mean initial state of the training
-            trajectories.
+            and neither is given, trajectories begin at the columns of ``ODE(initial_state=[...])``
+            or, where these are unknown, at the mean initial state of the training trajectories.
 
         Returns
         -------

@@ -12,6 +12,7 @@ __all__ = [
     "DivergenceWarning",
     "FitInterruptedWarning",
     "FreeRunWarning",
+    "LeftOutWarning",
     "NetworkError",
     "NonFiniteLossWarning",
     "OtherDataWarning",
@@ -94,6 +95,10 @@ class CompilationWarning(RuntimeWarning):
 
 class FreeRunWarning(UserWarning):
     """Whole rollouts of a hybrid are worse than those of its physics alone."""
+
+
+class LeftOutWarning(UserWarning):
+    """Records of a long table cannot be used and are left out."""
 
 
 class ParameterWarning(UserWarning):

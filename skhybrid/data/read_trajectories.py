@@ -18,8 +18,10 @@ from skhybrid.data.records import (
     note_features,
     read_inputs,
     read_outputs,
-    without_times,
+    split_columns,
+    without_columns,
 )
+from skhybrid.data.state_columns import check_state_columns, find_state_columns
 from skhybrid.data.state_guesses import guess_states, is_noisy
 from skhybrid.data.times import has_first_times, padded, read_times, uniform_step
 from skhybrid.data.trajectories import Trajectories
@@ -83,7 +85,7 @@ def read_trajectories(
     with_first = ode.inputs is not None
     times = read_times(ode, len(values), lengths, with_first, given.times)
     ode.require_few_steps(times.shape[1] - 1, "over the longest trajectory in y")
-    states_observed = ode.observe is None
+    states_observed, with_names = ode.observe is None, ode.names_initial_states
     learned = _learns_first_states(ode, values, times, lengths)
     layout = Layout(
         state_shape=given.state_shape,
@@ -96,8 +98,10 @@ def read_trajectories(
         states_observed=states_observed,
     )
     states = guess_states(ode, layout, values)
-    if not states_observed and ode.inputs is None:
-        states[:, 0] = given.initial_states
+    known_first = None
+    if given.initial_states is not None and (with_names or not states_observed):
+        known_first = ~np.isnan(given.initial_states)
+        states[:, 0] = np.where(known_first, given.initial_states, states[:, 0])
     if not learned and ode.inputs is not None and not masked:
         _check_first_states(states)
     trajectories = Trajectories(
@@ -108,7 +112,7 @@ def read_trajectories(
         lengths,
         trajectory_weights(sample_weight, len(values)),
         layout,
-        first_is_exact=not states_observed and not with_first and ode.initial_state != "learned",
+        known_first=None if states_observed or ode.initial_state == "learned" else known_first,
         has_physics=physics is not None,
     )
     info = TrajectoryInfo(
@@ -117,6 +121,7 @@ def read_trajectories(
         times=times[int(lengths.argmax())],
         component_names=(*given.state_names, *given.input_names, "time"),
         time_column=given.time_column,
+        state_columns=given.state_columns,
         scalar=scalar,
         initial_states=states[:, 0],
         x_shape=layout.state_shape,
@@ -136,6 +141,7 @@ class _GivenX:
     inputs: np.ndarray | None = None
     times: np.ndarray | None = None
     time_column: int | None = None
+    state_columns: tuple[int | None, ...] | None = None
 
 
 def _read_initial_states(
@@ -154,23 +160,27 @@ def _read_records(
     estimator: BaseEstimator, ode: ODE, X: Any, outputs: Sequence[np.ndarray], reset: bool
 ) -> _GivenX:
     """Read X as inputs over time."""
-    records, names = read_inputs(X)
+    records, names = read_inputs(X, ode)
     check_counts(records, outputs)
     check_lengths(records, outputs)
-    time_column = find_time_column(ode.times, names, records[0].shape[1])
+    n_columns = records[0].shape[1]
+    time_column = find_time_column(ode.times, names, n_columns)
+    state_columns = find_state_columns(ode, names, n_columns)
+    state_shape = tuple(_state_shape(ode, outputs[0].shape[1:]))
+    check_state_columns(state_columns, state_shape, time_column)
     note_features(estimator, records, names, reset=reset)
-    records, times = without_times(records, time_column)
-    if time_column is not None:
-        names = tuple(np.delete(names, time_column)) if names else ()
+    records, times, initial_states = split_columns(records, time_column, state_columns)
+    names = without_columns(names, time_column, state_columns)
     n_inputs = records[0].shape[1]
-    state_shape = _state_shape(ode, outputs[0].shape[1:])
     return _GivenX(
-        state_shape=tuple(state_shape),
+        state_shape=state_shape,
         state_names=_names(ode.state_names, None, state_shape[0], "state"),
         input_names=_names(ode.input_names, names or None, n_inputs, "input"),
-        inputs=padded(records, 0.0) if n_inputs else None,
+        initial_states=initial_states,
+        inputs=padded(records, None) if n_inputs else None,
         times=times,
         time_column=time_column,
+        state_columns=state_columns,
     )
 
 
@@ -225,7 +235,7 @@ def _learns_first_states(
     """Return whether training learns the first states of windows."""
     if ode.observe is not None:
         return True
-    if ode.initial_state != "auto" or ode.inputs is not None:
+    if not ode.names_initial_states and (ode.initial_state != "auto" or ode.inputs is not None):
         return ode.initial_state == "learned"
     is_even = uniform_step(times, lengths) is not None
     return values.ndim == 3 and is_even and len(ode.windows()) == 1 and is_noisy(values)
@@ -301,6 +311,8 @@ def _state_shape(ode: ODE, output_shape: tuple[int, ...]) -> tuple[int, ...]:
     if ode.observe is None:
         return output_shape
     n_states = ode.n_states
+    if n_states is None and ode.names_initial_states:
+        n_states = len(ode.initial_state)
     if n_states is None and np.ndim(ode.state_guess) == 1:
         n_states = len(ode.state_guess)
     if n_states is None:

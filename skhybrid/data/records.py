@@ -10,7 +10,9 @@ from sklearn.utils import check_array
 
 from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.missing_targets import mask_suggested
+from skhybrid.data.state_columns import first_values, read_record
 from skhybrid.data.times import padded
+from skhybrid.model.ode import ODE
 from skhybrid.runtime.suggestions import suggestion
 
 
@@ -60,8 +62,14 @@ def read_outputs(y: Any, masked: bool) -> tuple[list[np.ndarray], bool]:
     return arrays, scalar
 
 
-def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
-    """Return the inputs of every trajectory, of shape (n_times, n_inputs), and their names."""
+def read_inputs(
+    X: Any, ode: ODE, state_columns: Sequence[int | None] | None = None
+) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Return the inputs of every trajectory, of shape (n_times, n_inputs), and their names.
+
+    Only columns of initial states may hold NaN: those of the fit (``state_columns``), or those
+    that ``ode`` names.
+    """
     with columns_named(X=X):
         shape = () if _is_ragged(X) else np.shape(X)
     if shape[:1] == (0,):
@@ -87,7 +95,7 @@ def read_inputs(X: Any) -> tuple[list[np.ndarray], tuple[str, ...]]:
             )
         name = f"X[{number}]"
         with columns_named(**{name: each}):
-            records.append(check_array(each, dtype=np.float64, input_name=name))
+            records.append(read_record(each, name, names, ode, state_columns))
     widths = {record.shape[1] for record in records}
     if len(widths) > 1:
         raise ValueError(f"The trajectories in X have different numbers of inputs: {widths}.")
@@ -131,14 +139,35 @@ def find_time_column(times: Any, names: Sequence[str], n_columns: int) -> int | 
     return None
 
 
-def without_times(
-    records: Sequence[np.ndarray], column: int | None
-) -> tuple[list[np.ndarray], np.ndarray | None]:
-    """Return records without their column of times, and the padded times, None without a column."""
-    if column is None:
-        return list(records), None
-    times = padded([record[:, column] for record in records], np.nan)
-    return [np.delete(record, column, axis=1) for record in records], times
+def split_columns(
+    records: Sequence[np.ndarray],
+    time_column: int | None,
+    state_columns: Sequence[int | None] | None,
+) -> tuple[list[np.ndarray], np.ndarray | None, np.ndarray | None]:
+    """Return the inputs of records, their padded times and their initial states.
+
+    Times and initial states are None without columns for them.
+    """
+    times, states = None, None
+    if time_column is not None:
+        times = padded([record[:, time_column] for record in records], np.nan)
+    if state_columns is not None:
+        states = first_values(records, state_columns)
+    removed = _own_columns(time_column, state_columns)
+    return [np.delete(record, removed, axis=1) for record in records], times, states
+
+
+def without_columns(
+    names: Sequence[str], time_column: int | None, state_columns: Sequence[int | None] | None
+) -> tuple[str, ...]:
+    """Return the names of the inputs, from those of all columns."""
+    removed = _own_columns(time_column, state_columns)
+    return tuple(name for column, name in enumerate(names) if column not in removed)
+
+
+def _own_columns(time_column: int | None, state_columns: Sequence[int | None] | None) -> list[int]:
+    """Return the columns that are no inputs."""
+    return [each for each in (time_column, *(state_columns or ())) if each is not None]
 
 
 def note_features(

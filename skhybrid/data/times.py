@@ -110,10 +110,15 @@ def uniform_step(times: np.ndarray, lengths: np.ndarray) -> float | None:
     return step if np.allclose(steps, step, rtol=1e-6, atol=0.0) else None
 
 
-def padded(arrays: Sequence[np.ndarray], fill: float) -> np.ndarray:
-    """Return arrays of different lengths as one array; ``fill`` extends the shorter ones."""
+def padded(arrays: Sequence[np.ndarray], fill: float | None) -> np.ndarray:
+    """Return arrays of different lengths as one array; ``fill`` extends the shorter ones.
+
+    None repeats the last row: physics may not be finite at inputs that are made up, such as zero.
+    """
     longest = max(len(array) for array in arrays)
-    stacked = np.full((len(arrays), longest, *arrays[0].shape[1:]), fill)
+    stacked = np.full((len(arrays), longest, *arrays[0].shape[1:]), 0.0 if fill is None else fill)
     for i, array in enumerate(arrays):
         stacked[i, : len(array)] = array
+        if fill is None:
+            stacked[i, len(array) :] = array[-1]
     return stacked

@@ -47,8 +47,8 @@ class Trajectories:
         Number of times of each trajectory.
     weight : array of shape (n,)
     layout : Layout
-    first_is_exact : bool
-        Whether the initial state stays as given while other first states are learned.
+    known_first : array of bool, shape (n, *state_shape), or None
+        Components of initial states that stay as given while other first states are learned.
     with_ends : bool
         Whether windows also hold the entry of ``states`` at their ends.
     has_physics : bool
@@ -62,7 +62,7 @@ class Trajectories:
     lengths: np.ndarray
     weight: np.ndarray
     layout: Layout
-    first_is_exact: bool = False
+    known_first: np.ndarray | None = None
     with_ends: bool = False
     has_physics: bool = True
 
@@ -271,8 +271,9 @@ class Trajectories:
         has_next[:-1] = trajectory[1:] == trajectory[:-1]
         next_index = np.where(has_next, index + 1, -1)
         unit = np.broadcast_to(scales.state_scale.numpy(), x.first_state.shape).copy()
-        if self.first_is_exact:
-            unit[at == 0] = 0.0
+        if self.known_first is not None:
+            begins = at == 0
+            unit[begins] = np.where(self.known_first[trajectory[begins]], 0.0, unit[begins])
         following = np.maximum(next_index, 0)
         return x._replace(
             index=index,

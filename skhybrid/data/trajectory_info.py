@@ -25,6 +25,8 @@ class TrajectoryInfo:
         Names of the possible inputs of the network: states, inputs and the time.
     time_column : int or None
         Column of X that holds the times.
+    state_columns : tuple of int or None, or None
+        Columns of X that hold the initial states; None in the tuple is an unknown one.
     scalar : bool
         Whether y has one output, without an axis for it.
     n_first_states : int
@@ -46,6 +48,7 @@ class TrajectoryInfo:
     times: np.ndarray
     component_names: tuple[str, ...]
     time_column: int | None = None
+    state_columns: tuple[int | None, ...] | None = None
     scalar: bool = False
     n_first_states: int = 0
     initial_states: np.ndarray | None = None

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from skhybrid.exceptions import PhysicsError
+from skhybrid.model.ode_checks import check_corrected, check_initial_state
 from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
 
 # Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
@@ -83,11 +83,15 @@ class ODE(BaseEstimator):
         parameters; it gets their values. None: the outputs are the states.
     n_states : int or None, default=None
         Number of states. Needed with ``observe`` if X holds inputs.
-    initial_state : {"auto", "given", "learned"}, default="auto"
+    initial_state : {"auto", "given", "learned"} or list of str, int or None, default="auto"
         Whether the first state of a window is observed or learned. Noise in observed first states
         biases θ (errors in variables). "auto" is "learned" if states are not observed, or if their
         noise, estimated from fifth differences in time, is more than a fifth of their standard
-        deviation; otherwise "given".
+        deviation; otherwise "given". A list is "auto" for records with known initial states: it has
+        one entry for each state, the name or number of the column of X that holds its initial
+        value. The first row of a record counts. NaN there, and None in place of a column, is
+        unknown. These columns are not among the inputs. With ``observe`` a known initial value is
+        exact and the others are learned; ``predict`` and ``score`` start from the columns, too.
     continuity : float, default=1.0
         Weight of the mean squared gap between the end of a window and the learned first state of
         the next. The unit is the standard deviation of the states.
@@ -161,7 +165,7 @@ class ODE(BaseEstimator):
         ],
         "observe": [callable, None],
         "n_states": [Interval(Integral, 1, None, closed="left"), None],
-        "initial_state": [StrOptions({"auto", "given", "learned"})],
+        "initial_state": [StrOptions({"auto", "given", "learned"}), list, tuple],
         "continuity": [Interval(Real, 0, None, closed="left")],
         "state_guess": ["array-like", Real, None],
         "n_initial": [Interval(Integral, 0, None, closed="left")],
@@ -261,35 +265,23 @@ class ODE(BaseEstimator):
                 f"window={self.window!r} trains with several windows, whose first states differ; "
                 f"with {reason} choose one."
             )
+        check_initial_state(self.initial_state, self.inputs)
         if self.corrected is not None and self.correct != "output":
             raise ValueError(
                 f"corrected={self.corrected!r} chooses outputs and is for correct='output'. For "
                 "rates, join chooses what the network adds."
             )
-        self._validate_corrected()
+        check_corrected(self.corrected)
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
                 f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
                 f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
             )
 
-    def _validate_corrected(self) -> None:
-        """Raise a ValueError if ``corrected`` does not hold different numbers of outputs."""
-        if self.corrected is None:
-            return
-        chosen = list(self.corrected)
-        remedy = "Give the numbers of the outputs that nn corrects, such as [0], or None for all."
-        if not chosen:
-            raise ValueError(f"corrected is empty: nn would correct no output. {remedy}")
-        wrong = [
-            each
-            for each in chosen
-            if isinstance(each, (bool, np.bool_)) or not isinstance(each, Integral)
-        ]
-        if wrong:
-            raise ValueError(f"corrected has {wrong[0]!r}, which is no integer. {remedy}")
-        if len(set(chosen)) < len(chosen):
-            raise ValueError(f"corrected={chosen} has an output twice. {remedy}")
+    @property
+    def names_initial_states(self) -> bool:
+        """Whether ``initial_state`` lists columns of X."""
+        return not isinstance(self.initial_state, str)
 
     def given_substeps(self) -> int:
         """Return the given number of steps between observations; for "auto", the smallest."""

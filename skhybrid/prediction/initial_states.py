@@ -31,6 +31,7 @@ def with_estimated_states(
     """Return the trajectories with initial states that fit their first outputs best.
 
     The method is nonlinear least squares with a weak prior at the mean initial state of training.
+    Components that columns of X give stay as they are.
 
     Parameters
     ----------
@@ -51,8 +52,15 @@ def with_estimated_states(
     stop, at = _observed_times(new, outputs, np.shape(first_outputs), model)
     inputs = None if new.x.inputs is None else new.x.inputs[:, :stop]
     part = new.x._replace(steps=new.x.steps[:, : stop - 1], inputs=inputs)
-    known = fitted.initial_states.reshape(len(fitted.initial_states), -1)
-    fit = _InitialStateFit(fitted, model, part, outputs, at, np.nanmean(known, axis=0), hold=hold)
+    training = fitted.initial_states.reshape(len(fitted.initial_states), -1)
+    prior = np.broadcast_to(np.nanmean(training, axis=0), (len(outputs), training.shape[1]))
+    known = np.zeros(prior.shape, dtype=bool)
+    if new.known_first is not None:
+        known = new.known_first.reshape(prior.shape)
+        if known.all():
+            return new
+        prior = np.where(known, part.first_state.reshape(prior.shape), prior)
+    fit = _InitialStateFit(fitted, model, part, outputs, at, prior, known, hold=hold)
     solution = scipy.optimize.least_squares(
         fit.residuals,
         part.first_state.ravel(),
@@ -120,12 +128,14 @@ class _InitialStateFit:
         part: Any,
         outputs: np.ndarray,
         at: np.ndarray,
-        mean_state: np.ndarray,
+        prior: np.ndarray,
+        known: np.ndarray,
         *,
         hold: bool,
     ) -> None:
         dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
-        self.model, self.hold, self.at, self.mean_state = model, hold, at, mean_state
+        self.model, self.hold, self.at = model, hold, at
+        self.prior, self.known = torch.tensor(prior), torch.tensor(known)
         self.coordinates = physics_coordinates(fitted)
         self.x = as_tensors(part, dtype, device)
         self.scale = model.scales.target_scale.cpu()
@@ -137,6 +147,7 @@ class _InitialStateFit:
 
     def errors(self, states: Tensor) -> Tensor:
         """Return scaled errors of the observed outputs, of shape (n, n_observed)."""
+        states = torch.where(self.known, self.prior, states)
         first = states.to(self.x.first_state).reshape(self.x.first_state.shape)
         x = self.x._replace(first_state=first)
         prediction = self.model(x, self.coordinates, hold=self.hold)
@@ -145,14 +156,16 @@ class _InitialStateFit:
 
     def residuals(self, states: np.ndarray) -> np.ndarray:
         """Return all residuals as one vector."""
-        states = states.reshape(-1, len(self.mean_state))
+        states = states.reshape(self.prior.shape)
         with torch.no_grad():
             error = self.errors(torch.tensor(states)).numpy()
-        return np.concatenate([error, (states - self.mean_state) / self.prior_std], axis=1).ravel()
+        return np.concatenate(
+            [error, (states - self.prior.numpy()) / self.prior_std], axis=1
+        ).ravel()
 
     def jacobian(self, states: np.ndarray) -> scipy.sparse.csr_array | np.ndarray:
         """Return the Jacobian of the residuals; it is sparse for several trajectories."""
-        n_states = len(self.mean_state)
+        n_states = self.prior.shape[1]
         states = torch.tensor(states.reshape(-1, n_states))
         tangents = [own.expand_as(states) for own in torch.eye(n_states, dtype=states.dtype)]
         columns = directional(self.errors, states, tangents, self.x.steps.numel() * n_states)

@@ -11,7 +11,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skhybrid.data.given_arrays import columns_named, read_numbers
-from skhybrid.data.records import note_features, read_inputs, without_times
+from skhybrid.data.records import note_features, read_inputs, split_columns
 from skhybrid.data.times import padded, read_times
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.batch import Windows
@@ -33,12 +33,15 @@ class NewTrajectories:
     lengths : array of int, shape (n,)
     wanted : array of int, list of arrays or None
         Indices of the times that the user asked for, or those of each trajectory; None is all.
+    known_first : array of bool, shape (n, *state_shape), or None
+        Components of the initial states that columns of X give.
     """
 
     x: Windows
     times: np.ndarray
     lengths: np.ndarray
     wanted: np.ndarray | list[np.ndarray] | None = None
+    known_first: np.ndarray | None = None
 
 
 def read_new_trajectories(
@@ -208,19 +211,22 @@ def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
         )
     fitted = estimator._fitted
     info, ode = fitted.trajectory_info, fitted.hybrid.structure
-    records, names = read_inputs(X)
+    records, names = read_inputs(X, ode, info.state_columns)
     note_features(estimator, records, names, reset=False)
     lengths = np.array([len(record) for record in records])
-    records, column = without_times(records, info.time_column)
+    records, column, given = split_columns(records, info.time_column, info.state_columns)
     if ode.dt is None and info.time_column is None and np.ndim(ode.times[0]) > 0:
         raise ValueError(
             "ODE has the times of each training trajectory, but not of new trajectories. Put the "
             "times into X and name their column (times=0)."
         )
     all_times = read_times(ode, len(records), lengths, True, column)
-    inputs = padded(records, 0.0) if info.layout.n_inputs else None
+    inputs = padded(records, None) if info.layout.n_inputs else None
     states = np.broadcast_to(
         np.nanmean(fitted.initial_states, axis=0), (len(records), *info.layout.state_shape)
     )
+    known = None if given is None else ~np.isnan(given)
+    if known is not None:
+        states = np.where(known, given, states)
     x = Windows(states, all_times[:, 0], np.diff(all_times, axis=1), inputs)
-    return NewTrajectories(x, all_times, lengths)
+    return NewTrajectories(x, all_times, lengths, known_first=known)

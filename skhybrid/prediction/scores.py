@@ -15,6 +15,7 @@ from skhybrid.data.missing_targets import mask_suggested, read_table_targets
 from skhybrid.data.records import check_lengths, read_outputs
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.ode import ODE
+from skhybrid.prediction.new_trajectories import read_new_trajectories
 from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.runtime.user_warnings import warn
 
@@ -80,7 +81,7 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
             f"y has outputs of shape {outputs[0].shape[1:]}, but the model was fitted with shape "
             f"{fitted_shape}."
         )
-    given, n_first = given_for_rollouts(estimator, outputs)
+    given, n_first = given_for_rollouts(estimator, X, outputs)
     (prediction,) = predict_trajectories(
         estimator, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
     )
@@ -103,13 +104,17 @@ def score_trajectories(estimator: Any, X: Any, y: Any, sample_weight: Any) -> fl
     return _mean_r2(observed, predicted, weight)
 
 
-def given_for_rollouts(estimator: Any, outputs: Sequence[np.ndarray]) -> tuple[dict[str, Any], int]:
+def given_for_rollouts(
+    estimator: Any, X: Any, outputs: Sequence[np.ndarray]
+) -> tuple[dict[str, Any], int]:
     """Return what a rollout to observed outputs is given beside X, and how many outputs that uses.
 
     Parameters
     ----------
     estimator : HybridRegressor
         Fitted, with an :class:`~skhybrid.ODE`.
+    X : array-like or list of array-like
+        If columns of it hold all initial states, nothing else is needed.
     outputs : sequence of arrays of shape (n_times, *output_shape)
         Of every trajectory.
 
@@ -118,12 +123,16 @@ def given_for_rollouts(estimator: Any, outputs: Sequence[np.ndarray]) -> tuple[d
     given : dict
         Times, or the first outputs, from which the initial state is estimated.
     n_first : int
-        Number of the first outputs.
+        Number of the first outputs, or 1 if the first outputs are themselves the initial states.
     """
     info: TrajectoryInfo = estimator._fitted.trajectory_info
     ode: ODE = estimator._fitted.hybrid.structure
     if ode.inputs is None:
         return {"times": _times_of(ode, info, [len(each) for each in outputs])}, 0
+    if info.state_columns is not None:
+        known = read_new_trajectories(estimator, X).known_first
+        if known.all():
+            return {}, int(info.layout.states_observed)
     if ode.n_initial == 0:
         return {}, 0
     n_first = min(ode.n_initial, min(len(each) for each in outputs) - 1)

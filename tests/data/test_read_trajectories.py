@@ -100,7 +100,7 @@ def test_irregular_times():
 def test_partly_observed_states_with_given_initial_states():
     ode = ODE(dt=0.5, observe=position)
     trajectories, info, _ = read(ode, FIRST, AFTER[..., :1])
-    assert trajectories.first_is_exact
+    assert trajectories.known_first.all()
     assert info.layout.learned
     np.testing.assert_array_equal(trajectories.states[:, 0], FIRST)
     # The guess agrees with the measured outputs.
@@ -167,7 +167,7 @@ def test_guessed_states_of_one_output_without_its_own_axis():
     trajectories, info, _ = read(ode, INPUTS, OUTPUTS[..., 0], physics=pushed)
     assert info.scalar
     assert info.layout.learned
-    assert not trajectories.first_is_exact
+    assert trajectories.known_first is None
     np.testing.assert_allclose(trajectories.states[..., 0], OUTPUTS[..., 0])
     np.testing.assert_array_equal(trajectories.states[..., 1], 5.0)
 

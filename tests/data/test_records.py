@@ -86,7 +86,7 @@ def test_missing_outputs_stay_nan_if_they_are_masked():
 
 def test_inputs_have_the_column_names_of_data_frames():
     records, frames = as_frames()
-    arrays, names = read_inputs(frames)
+    arrays, names = read_inputs(frames, ODE(**HOLD))
     assert names == ("push", "heat", "time")
     np.testing.assert_array_equal(arrays, records)
-    assert read_inputs(records)[1] == ()
+    assert read_inputs(records, ODE(**HOLD))[1] == ()

@@ -63,3 +63,5 @@ def test_uniform_step():
 def test_padding_fills_the_end_of_shorter_arrays():
     whole = padded([np.ones((2, 1)), np.full((3, 1), 2.0)], -1.0)
     np.testing.assert_array_equal(whole[..., 0], [[1.0, 1.0, -1.0], [2.0, 2.0, 2.0]])
+    whole = padded([np.array([[1.0], [3.0]]), np.full((3, 1), 2.0)], None)
+    np.testing.assert_array_equal(whole[..., 0], [[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]])

@@ -190,7 +190,7 @@ def test_windows_with_learned_first_states_follow_each_other():
 
 def test_exact_first_states_are_not_learned():
     trajectories = make_trajectories(2, learned=True)
-    trajectories = replace(trajectories, first_is_exact=True)
+    trajectories = replace(trajectories, known_first=np.ones((2, 2), dtype=bool))
     rows = trajectories.windows(3, trajectories.scales())
     held = rows.x.first_time == 0.0
     assert held.sum() == 2

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import scipy.linalg
 from sklearn.metrics import r2_score
 from small_oscillator import DRIVEN, DT, FIRST, INPUTS, fit, follow
 
+from skhybrid import ODE, HybridRegressor
 from skhybrid.exceptions import DivergenceWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -64,6 +67,20 @@ def test_new_records_have_their_own_lengths(partial):
         np.testing.assert_allclose(each, DRIVEN[i, : lengths[i], 0], atol=1e-3)
     parts = partial.predict_parts(records, initial_states=FIRST[:3])
     assert [each.shape for part in parts for each in part] == [(n,) for n in lengths] * 2
+
+
+def test_shorter_records_are_not_padded_with_inputs_that_nobody_gave():
+    def leak(t, state, inputs, *, rate=0.3):
+        return -rate * state / inputs
+
+    X = [np.ones((n, 1)) for n in (4, 6)]
+    y = [np.exp(-0.5 * np.arange(len(each)))[:, None] for each in X]
+    model = HybridRegressor(leak, nn=None, structure=ODE(dt=1.0, inputs="hold")).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        predicted = model.predict(X, initial_states=[[1.0], [1.0]])
+    for each, other in zip(predicted, y, strict=True):
+        np.testing.assert_allclose(each, other, atol=1e-3)
 
 
 @pytest.mark.parametrize("numbers", [1, 60])

@@ -99,7 +99,7 @@ def predicted(
     elif model._fitted.hybrid.structure.reads_images:
         given, n_first = {}, 0
     else:
-        given, n_first = given_for_rollouts(model, outputs)
+        given, n_first = given_for_rollouts(model, X, outputs)
     found = []
     for each, prediction in zip(outputs, estimator.predict(X, **given), strict=True):
         prediction = np.array(prediction[: len(each)], dtype=np.float64).reshape(len(each), -1)

@@ -269,7 +269,7 @@ def _one(model: Any, X: Any, series: Series, index: int) -> tuple[Any, dict[str,
     """Return the X of one trajectory, and what else its rollout is given."""
     shape = model._fitted.trajectory_info.layout.output_shape
     outputs = [each.reshape(len(each), *shape) for each in series.values]
-    given: Mapping[str, Any] = given_for_rollouts(model, outputs)[0]
+    given: Mapping[str, Any] = given_for_rollouts(model, X, outputs)[0]
     sliced = {}
     for name, value in given.items():
         of_each = name == "first_outputs" or isinstance(value, list)
