@@ -331,7 +331,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self,
         physics=None,
         nn=(64, 64),
-        structure="additive",
+        structure="auto",
         *,
         optimizer="sam",
         rho=0.05,

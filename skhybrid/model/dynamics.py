@@ -101,7 +101,7 @@ class Dynamics(Rollouts):
         parameters = [*coordinates.values()]
         if self.network is not None:
             parameters += self.network.parameters() if weights is None else weights.values()
-        physics = self.bind_physics(values)
+        physics = self.bind_physics(values, network)
         states = self.rollout(x, first, physics, network, parameters, bounded=bounded)
         outputs = self.observed(x, states, values, network, weights)
         return outputs, self.continuity_penalty(x, states[:, -1], learned, weights)
@@ -195,6 +195,6 @@ class Dynamics(Rollouts):
         if not self.differentiable:
             parameters = [*values.values()]
             parameters += () if self.network is None else self.network.parameters()
-        physics = self.bind_physics(values)
+        physics = self.bind_physics(values, network)
         states = self.rollout(x, x.first_state, physics, network, parameters, bounded=bounded)
         return self.observed(x, states, values, network)
