@@ -66,7 +66,9 @@ def with_parts(
     physics, correction = settings.physics, None
     _check_allowed(settings, physics)
     if _corrects(settings):
-        correction = model.unrestricted_columns(range(n_columns)) if seen is None else list(seen)
+        # By default a correction reads all columns, but not the time, which is the last one.
+        n_default = n_columns - 1 if isinstance(settings.structure, ODE) else n_columns
+        correction = list(range(n_default)) if seen is None else list(seen)
     elif seen is not None:
         raise NetworkError(
             "nn_features names the columns of a correction, and this network only gives "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -11,13 +12,13 @@ from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.model.bound_network import BoundNetwork
-from skhybrid.model.network_parts import NetworkParts, SplitNetwork
+from skhybrid.model.network_parts import NetworkParts, build_parts
 from skhybrid.model.networks import as_function, build_network
+from skhybrid.model.parameter_values import parameters_at, replaced_values
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
 from skhybrid.model.user_code import function_name, named, require_dense
-from skhybrid.runtime.suggestions import suggestion
 
 Weights = Mapping[str, Tensor]
 
@@ -128,16 +129,8 @@ class Hybrid:
         """Return a network with all of its parts."""
         if self.parts is None:
             return self._one_network(nn, n_inputs, self.n_network_outputs, seed)
-        parts, correction = self.parts, None
-        if parts.correction is not None:
-            n_added = n_inputs - parts.n_inputs
-            n_own = len(parts.correction) + n_added
-            correction = self._one_network(nn, n_own, self.n_network_outputs, seed)
-        groups = [
-            self._one_network(nn, len(columns), parts.n_outputs(names), seed + number)
-            for number, (columns, names) in enumerate(parts.groups, start=1)
-        ]
-        return SplitNetwork(parts, correction, groups, self.channel_axis)
+        one, n_outputs = functools.partial(self._one_network, nn), self.n_network_outputs
+        return build_parts(self.parts, one, n_inputs, n_outputs, self.channel_axis, seed)
 
     def _one_network(
         self, nn: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, seed: int
@@ -197,6 +190,21 @@ class Hybrid:
     def initial_coordinates(self) -> dict[str, Tensor]:
         """Return the coordinates at which training starts: zeros."""
         return self.space.initial_coordinates()
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Names of the parameters that are functions of features."""
+        return () if self.parts is None else self.parts.names
+
+    @property
+    def free_names(self) -> tuple[str, ...]:
+        """Names of the parameters that are learned and are numbers, not functions of features."""
+        free = () if self.physics is None else self.physics.free
+        return tuple(name for name in free if name not in self.varying)
+
+    def parameters_of(self, x: Tensor, coordinates: Weights, *, hold: bool = False) -> Weights:
+        """Return a value of every parameter for every row, of shape (n, *shape)."""
+        return parameters_at(self, (x,), coordinates, hold=hold)
 
     @property
     def allows_vmap(self) -> bool:
@@ -277,7 +285,7 @@ class Hybrid:
         def predicted(x: Tensor, **replaced: Tensor) -> Tensor:
             own = values if answers is None else self.space.varied(values, answers(x))
             if replaced:
-                own = self._replaced(own, replaced)
+                own = replaced_values(own, replaced, self.physics.name)
             if self.physics_columns is None:
                 output = physics(x, **own)
             else:
@@ -286,18 +294,6 @@ class Hybrid:
             return self._shaped(output, x, PhysicsError, who)
 
         return predicted
-
-    def _replaced(
-        self, values: Mapping[str, Tensor], replaced: Mapping[str, Tensor]
-    ) -> dict[str, Tensor]:
-        """Return the parameters with those that a structure replaces."""
-        for name in replaced:
-            if name not in values:
-                raise StructureError(
-                    f"structure calls physics(..., {name}=...), and physics "
-                    f"{self.physics.name!r} has no parameter {name!r}{suggestion(name, values)}"
-                )
-        return {**values, **replaced}
 
     def answers_of(self, network: Callable | None) -> Callable | None:
         """Return what a bound network answers for varying parameters; None if there are none."""

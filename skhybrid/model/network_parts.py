@@ -157,3 +157,36 @@ class SplitFunction:
         if len(columns) == columns[-1] - columns[0] + 1 and list(columns) == sorted(columns):
             return inputs.narrow(self._axis, columns[0], len(columns))
         return inputs.index_select(self._axis, torch.tensor(columns, device=inputs.device))
+
+
+def build_parts(
+    parts: NetworkParts,
+    build: Callable[[int, int, int], nn.Module],
+    n_inputs: int,
+    n_outputs: int,
+    axis: int,
+    seed: int,
+) -> SplitNetwork:
+    """Return newly initialised networks for all parts.
+
+    Parameters
+    ----------
+    parts : NetworkParts
+    build : callable
+        From numbers of inputs and outputs and a seed to a network.
+    n_inputs : int
+        Inputs of the whole network, and those that a structure adds for the correction.
+    n_outputs : int
+        Outputs of the correction.
+    axis : int
+        Axis of the inputs, counted from the right.
+    seed : int
+    """
+    correction = None
+    if parts.correction is not None:
+        correction = build(len(parts.correction) + n_inputs - parts.n_inputs, n_outputs, seed)
+    groups = [
+        build(len(columns), parts.n_outputs(names), seed + number)
+        for number, (columns, names) in enumerate(parts.groups, start=1)
+    ]
+    return SplitNetwork(parts, correction, groups, axis)

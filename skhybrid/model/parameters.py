@@ -187,10 +187,14 @@ class ParameterSpace:
     def on_bounds(
         self, values: Mapping[str, np.ndarray]
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return which elements are as close to the lower and to the upper bound as they can be."""
+        """Return which elements are as close to the lower and to the upper bound as they can be.
+
+        Only parameters that have a value count.
+        """
         return {
             name: transform.on_bounds(np.asarray(values[name], dtype=np.float64))
             for name, transform in self.transforms.items()
+            if name in values
         }
 
     def draw(self, random_state: np.random.RandomState) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from skhybrid.model.hybrid import Hybrid, Weights
 from skhybrid.model.layout import Layout
 from skhybrid.model.networks import Pointwise, build_network
 from skhybrid.model.ode import ODE
+from skhybrid.model.parameter_values import replaced_values
 from skhybrid.model.scales import RateScales
 from skhybrid.model.user_code import named, require_dense
 
@@ -181,7 +182,7 @@ class RightHandSide(Hybrid):
             if answers is not None:
                 own = self.space.varied(values, answers(t, state, inputs))
             if replaced:
-                own = self._replaced(own, replaced)
+                own = replaced_values(own, replaced, self.physics.name)
             given = (t, state, inputs) if reads_inputs else (t, state)
             output = physics(*given, **own)
             return self._shaped(output, state, PhysicsError, who)
