@@ -104,9 +104,7 @@ def record_network_inputs(
             )
         axis = hybrid.channel_axis
         widest = max(each.shape[axis] for each in recorded)  # with inputs that a structure adds
-        pooled.append(
-            hybrid.pool_network_inputs([e for e in recorded if e.shape[axis] == widest])
-        )
+        pooled.append(hybrid.pool_network_inputs([e for e in recorded if e.shape[axis] == widest]))
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
 
 
