@@ -331,7 +331,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         self,
         physics=None,
         nn=(64, 64),
-        structure="additive",
+        structure="auto",
         *,
         optimizer="sam",
         rho=0.05,
@@ -617,6 +617,36 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         if isinstance(physics, list):
             return physics, [whole - part for whole, part in zip(prediction, physics, strict=True)]
         return physics, prediction - physics
+
+    def predict_params(self, X, *, times=None, initial_states=None, first_outputs=None):
+        """Return the value of every physics parameter for every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        times, initial_states, first_outputs
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        params : dict of str to ndarray of shape (n_samples, *parameter_shape)
+            In your units. Parameters with ``depends_on`` vary from row to row; the others repeat
+            their value. For an ODE, values at the times of the prediction, of shape
+            (n_samples, n_times, *parameter_shape), along the rollout.
+        """
+        given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
+        check_is_fitted(self)
+        info = self._fitted.trajectory_info
+        scalar = info is not None and info.scalar
+
+        def values(model, x, z, hold):
+            found = model.parameters_of(x, z, hold=hold).values()
+            return tuple(each[..., None] if scalar else each for each in found)
+
+        names = self._fitted.hybrid.space.names
+        if not names:
+            return {}
+        return dict(zip(names, self._evaluate(X, values, **given), strict=True))
 
     def predict_rates(self, states, *, times=0.0, inputs=None):
         """Return the rates that each part of an ODE's right-hand side gives for states.

@@ -68,7 +68,11 @@ def bind_columns(
 
 
 def network_columns(
-    nn_features: Sequence[str | int] | None, feature_names: Sequence[str] | None, n_features: int
+    nn_features: Sequence[str | int] | None,
+    feature_names: Sequence[str] | None,
+    n_features: int,
+    *,
+    who: str = "nn_features",
 ) -> list[int] | None:
     """Return the columns that the network may read, or None for all.
 
@@ -79,6 +83,8 @@ def network_columns(
     feature_names : sequence of str or None
         Column names of X, None for an array.
     n_features : int
+    who : str, default="nn_features"
+        What names the columns, for the messages.
 
     Raises
     ------
@@ -88,26 +94,26 @@ def network_columns(
     if nn_features is None:
         return None
     if len(nn_features) == 0:
-        raise NetworkError("nn_features is empty. For a model without a network, set nn=None.")
+        raise NetworkError(f"{who} is empty. For a model without a network, set nn=None.")
     columns = []
     for feature in nn_features:
         if isinstance(feature, str):
             if feature_names is None:
                 raise NetworkError(
-                    f"nn_features names {feature!r}, but X has no column names. Give X as a "
-                    "DataFrame or nn_features as column numbers."
+                    f"{who} names {feature!r}, but X has no column names. Give X as a "
+                    "DataFrame, or the columns as numbers."
                 )
             if feature not in list(feature_names):
-                raise NetworkError(f"nn_features names {_no_column(feature, feature_names)}")
+                raise NetworkError(f"{who} names {_no_column(feature, feature_names)}")
             columns.append(list(feature_names).index(feature))
         elif isinstance(feature, (bool, np.bool_)) or not isinstance(feature, numbers.Integral):
             raise NetworkError(
-                f"nn_features must hold column names or column numbers; it has {feature!r}."
+                f"{who} must hold column names or column numbers; it has {feature!r}."
             )
         elif -n_features <= feature < n_features:
             columns.append(int(feature) % n_features)
         else:
-            raise NetworkError(f"nn_features has column {feature}; X has {n_features} columns.")
+            raise NetworkError(f"{who} has column {feature}; X has {n_features} columns.")
     return columns
 
 

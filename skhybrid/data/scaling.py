@@ -92,23 +92,19 @@ def record_network_inputs(
         If the structure never calls the network.
     """
     recorded: list[Tensor] = []
-    network = hybrid.bind_network()
-
-    def recorder(*inputs: Tensor, **options: float) -> Tensor:
-        # Stiff solvers evaluate the rates with gradients, for their Jacobians.
-        recorded.append(hybrid.network_inputs(*inputs).detach())
-        return network(*inputs, **options)
-
+    network = hybrid.bind_network(record=recorded)
     pooled = []
     for rows in row_chunks(x):
         recorded.clear()
         with torch.no_grad():
-            hybrid.join(rows, hybrid.space.values(coordinates), recorder, bounded=bounded)
+            hybrid.join(rows, hybrid.space.values(coordinates), network, bounded=bounded)
         if not recorded:
             raise ValueError(
                 "structure never calls nn. For a model without a network, set nn=None."
             )
-        pooled.append(hybrid.pool_network_inputs(recorded))
+        axis = hybrid.channel_axis
+        widest = max(each.shape[axis] for each in recorded)  # with inputs that a structure adds
+        pooled.append(hybrid.pool_network_inputs([e for e in recorded if e.shape[axis] == widest]))
     return pooled[0] if len(pooled) == 1 else torch.cat(pooled)
 
 

@@ -13,6 +13,7 @@ from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import PhysicsStart
 from skhybrid.fitting.untrained import calm_network
+from skhybrid.fitting.varying_parameters import uses_parts, with_parts
 from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
@@ -58,6 +59,8 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
             target_shape=rows.y.shape[1:],
         )
     seen = network_columns(settings.nn_features, names, n_columns)
+    if settings.nn is not None and uses_parts(settings, model):
+        return with_parts(settings, model, seen, names, n_columns)
     return model if seen is None else model.with_network_columns(seen)
 
 

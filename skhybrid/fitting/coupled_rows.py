@@ -16,6 +16,7 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.latent_dynamics import LatentDynamics
+from skhybrid.model.network_parts import SplitNetwork
 from skhybrid.model.networks import MultilayerPerceptron, Pointwise
 from skhybrid.model.observation import observe_states
 from skhybrid.model.out_of_memory import is_out_of_memory
@@ -119,7 +120,7 @@ def _in_evaluation_mode(hybrid: Hybrid) -> Hybrid:
 def _is_built_in(network: nn.Module) -> bool:
     """Whether a network is made from hidden sizes."""
     network = network.network if type(network) is Pointwise else network
-    return type(network) is MultilayerPerceptron
+    return type(network) in (MultilayerPerceptron, SplitNetwork)
 
 
 def _parts(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[_Part]:

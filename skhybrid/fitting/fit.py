@@ -18,6 +18,7 @@ from skhybrid.fitting.fitted import (
     drift_since,
     learned_states,
     user_values,
+    varying_ranges,
     window_length,
     window_states,
     with_range_of,
@@ -200,6 +201,7 @@ def finish_fit(
         free_run_losses=losses,
         window=window_length(rows),
         n_iter_first=result.n_first,
+        varying_ranges=varying_ranges(hybrid, rows_to_check(prepared.data), result.coordinates),
     )
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from skhybrid.data.rows import Rows
@@ -62,6 +63,9 @@ class Fitted:
         For the physics alone.
     n_iter_first : int or None
         Epochs of the first phase; None for the physics alone, and while training runs.
+    varying_ranges : dict of str to array of shape (3, *shape)
+        Lowest value, mean and highest value over the training rows of each parameter that is a
+        function of features.
     """
 
     hybrid: Hybrid
@@ -81,6 +85,7 @@ class Fitted:
     compiled: bool = False
     standard_errors: StandardErrors | None = None
     n_iter_first: int | None = None
+    varying_ranges: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -91,13 +96,12 @@ class Fitted:
 
     @property
     def free_names(self) -> list[str]:
-        """Names of the physics parameters that are not fixed."""
-        physics = self.hybrid.physics
-        return [] if physics is None else list(physics.free)
+        """Names of the physics parameters that are learned as numbers."""
+        return list(self.hybrid.free_names)
 
     @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
-        """All physics parameters in the user's units, in the order of the signature."""
+        """Physics parameters in the user's units, in the order of the signature."""
         return user_values(self.hybrid, self.coordinates)
 
     def require_standard_errors(self) -> StandardErrors:
@@ -132,10 +136,34 @@ class Fitted:
 
 
 def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Return physics parameters as floats and float64 arrays, in the order of the signature."""
+    """Return physics parameters as floats and float64 arrays, in the order of the signature.
+
+    Parameters that are functions of features have no one value, and are left out.
+    """
     values = hybrid.space.values(coordinates)
-    arrays = {name: values[name].detach().double().cpu().numpy() for name in hybrid.space.names}
+    names = [name for name in hybrid.space.names if name not in hybrid.varying]
+    arrays = {name: values[name].detach().double().cpu().numpy() for name in names}
     return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
+
+
+def varying_ranges(
+    hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor]
+) -> dict[str, np.ndarray]:
+    """Return lowest value, mean and highest value over rows of each parameter that is a function.
+
+    Along windows, states begin at the observed ones.
+    """
+    if not hybrid.varying:
+        return {}
+    with torch.no_grad():
+        found = hybrid.parameters_of(x, coordinates)
+    n_row_axes = 2 if isinstance(x, Windows) else 1
+    ranges = {}
+    for name in hybrid.varying:
+        each = found[name].detach().double().cpu().numpy()
+        each = each.reshape(-1, *each.shape[n_row_axes:])
+        ranges[name] = np.stack([each.min(axis=0), each.mean(axis=0), each.max(axis=0)])
+    return ranges
 
 
 def drift_since(

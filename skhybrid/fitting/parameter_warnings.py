@@ -62,13 +62,19 @@ def findings_of_training(
     eps = torch.finfo(hybrid.scales.target_scale.dtype).eps
     try:
         with seeded(0), warnings_caught():  # solvers have said the same in training
-            columns = sensitivities(hybrid, data, coordinates)
+            columns = _of_numbers(sensitivities(hybrid, data, coordinates), values)
             if _idle(columns, values, sizes, eps) or [*_together(columns, eps, values, sizes)]:
                 # Some parameters may act on rare rows alone.
                 columns = sensitivities(hybrid, data, coordinates, all_rows=True)
+                columns = _of_numbers(columns, values)
     except (RuntimeError, ValueError):  # a finished fit must not fail here
         return
     yield from _about_effects(columns, values, user_values(hybrid, start), sizes, eps)
+
+
+def _of_numbers(columns: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of parameters that are numbers, not functions of features."""
+    return {name: each for name, each in columns.items() if name in values}
 
 
 def findings_of_least_squares(
@@ -148,6 +154,8 @@ def _on_bounds(
     ``reached`` tells which elements are on their lower and upper bounds.
     """
     for name in physics.free:
+        if name not in values:  # a function of features
+            continue
         value = np.asarray(values[name], dtype=np.float64)
         limits = physics.params[name].limits()
         for side, bound, hit in zip(("lower", "upper"), limits, reached[name], strict=True):

@@ -38,7 +38,8 @@ class FitSettings:
         A copy: parameters that the user sets later do not change a fitted model.
     nn : int, sequence of int, torch.nn.Module or None
     structure : callable or ODE
-        A structure's name is replaced by its function, the user's ODE by a clone.
+        A structure's name is replaced by its function, the user's ODE by a clone, whose ``join`` is
+        not "auto".
     dtype, device : torch.dtype, torch.device
     """
 
@@ -108,8 +109,12 @@ class FitSettings:
             "dtype": getattr(torch, given["dtype"]),
             "device": usable_device(given["device"], type(estimator).__name__),
         }
-        if not isinstance(structure, ODE):
-            given["structure"] = get_structure(structure)
+        physics = given["physics"]
+        varies = nn is not None and physics is not None and len(physics.varying) > 0
+        if isinstance(structure, ODE):
+            given["structure"].join = structure.chosen_join(varies=varies)
+        else:
+            given["structure"] = get_structure(structure, varies=varies)
         return cls(**given)
 
     @property
@@ -122,7 +127,7 @@ class FitSettings:
 PARAMETER_CONSTRAINTS: dict = {
     "physics": [callable, Physics, None],
     "nn": [Interval(Integral, 1, None, closed="left"), list, tuple, torch.nn.Module, None],
-    "structure": [StrOptions(set(STRUCTURES)), callable, ODE],
+    "structure": [StrOptions({"auto", *STRUCTURES}), callable, ODE],
     "optimizer": [StrOptions({"sam", "adam"})],
     "rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "rho_schedule": [StrOptions({"noise", "constant"})],

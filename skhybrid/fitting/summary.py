@@ -12,6 +12,7 @@ from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.parameter_warnings import element_name
 from skhybrid.fitting.standard_errors import StandardErrors
 from skhybrid.fitting.summary_lines import error_lines, fit_lines, title
+from skhybrid.model.param import Param
 from skhybrid.runtime.frames import data_frame
 from skhybrid.runtime.number_text import number_text, value_and_error
 from skhybrid.runtime.tables import html_paragraphs, html_table, text_table
@@ -43,6 +44,9 @@ class Element:
     fixed : bool
     unfixed : bool
         Whether the data do not fix it.
+    varies : str
+        Range and features of a parameter that is a function of features; the value is then the mean
+        over the training rows. Empty for a number.
     """
 
     parameter: str
@@ -56,6 +60,7 @@ class Element:
     on_bound: str
     fixed: bool
     unfixed: bool
+    varies: str = ""
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -68,7 +73,7 @@ class Element:
             right = "]" if np.isfinite(self.upper_bound) else ")"
             bounds = f"{left}{low}, {high}{right}"
         note = "fixed" if self.fixed else f"on {self.on_bound} bound" if self.on_bound else ""
-        note = "not fixed by the data" if self.unfixed else note
+        note = "not fixed by the data" if self.unfixed else self.varies or note
         std = "" if np.isnan(self.std) else std
         return self.name, value, std, self.unit, number_text(self.start), bounds, note
 
@@ -169,6 +174,12 @@ def summarise(estimator: Any, fitted: Fitted) -> Summary:
     return Summary(title(estimator, fitted), elements, lines, fitted.standard_errors)
 
 
+def _varies(span: np.ndarray, param: Param) -> str:
+    """Return the range of an element and what it depends on."""
+    low, high = (number_text(each, 3) for each in span)
+    return f"{low} to {high}, by {', '.join(str(each) for each in param.depends_on)}"
+
+
 def _elements(fitted: Fitted) -> tuple[Element, ...]:
     """Return the elements of all physics parameters."""
     hybrid, errors = fitted.hybrid, fitted.standard_errors
@@ -179,7 +190,8 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
     unfixed = {name for each in (errors.unfixed if errors else ()) for name in each.names}
     reached = hybrid.space.on_bounds(values)
     for name, param in hybrid.physics.params.items():
-        value = np.asarray(values[name], dtype=np.float64)
+        span = fitted.varying_ranges.get(name)
+        value = np.asarray(values[name] if span is None else span[1], dtype=np.float64)
         low, high = param.limits()
         on_low, on_high = reached.get(name, (value == low, value == high))
         start = param.value()
@@ -199,6 +211,7 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
                     on_bound="" if param.fixed else side,
                     fixed=param.fixed,
                     unfixed=element in unfixed,
+                    varies="" if span is None else _varies(span[:, *index][[0, 2]], param),
                 )
             )
     return tuple(found)

@@ -20,9 +20,10 @@ def title(estimator: Any, fitted: Fitted) -> str:
     if fitted.hybrid.network is not None:
         own = hasattr(network, "forward")
         parts.append(f"network {type(network).__name__ if own else network}")
-    if not isinstance(structure, str):
-        own = isinstance(fitted.hybrid, Dynamics)
-        structure = type(structure).__name__ if own else function_name(structure)
+    if isinstance(fitted.hybrid, Dynamics):
+        structure = type(structure).__name__
+    else:  # not "auto", but what was chosen
+        structure = function_name(fitted.hybrid.structure)
     return f"{type(estimator).__name__}: {' and '.join(parts)}, structure {structure}"
 
 
@@ -31,11 +32,23 @@ def error_lines(fitted: Fitted) -> list[str]:
     if fitted.hybrid.physics is None:
         return ["There are no physics parameters: physics=None."]
     if not fitted.free_names:
-        return ["There are no free physics parameters."]
+        return ["There are no free physics parameters.", *_varying_lines(fitted)]
     errors = fitted.standard_errors
     if errors is None:
-        return [f"Without ±. {HYBRID_ERRORS}"]
+        return [f"Without ±. {HYBRID_ERRORS}", *_varying_lines(fitted)]
     return errors.sentences
+
+
+def _varying_lines(fitted: Fitted) -> list[str]:
+    """Return how to read parameters that are functions of features."""
+    names = fitted.hybrid.varying
+    if not names:
+        return []
+    verb = "is a function" if len(names) == 1 else "are functions"
+    return [
+        f"{', '.join(names)} {verb} of features: the value is the mean over the training rows, the "
+        "note the range. predict_params(X) returns a value for every row."
+    ]
 
 
 def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:

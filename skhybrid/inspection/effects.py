@@ -224,7 +224,7 @@ def _differences(predict: Callable[[Tensor], Tensor], flat: Tensor) -> list[np.n
 
 def _free(hybrid: Hybrid) -> list[str]:
     """Return the names of the free parameters, of a fit of the physics alone as well."""
-    return [] if hybrid.physics is None else list(hybrid.physics.free)
+    return list(hybrid.free_names)
 
 
 def _names(hybrid: Hybrid) -> list[str]:

@@ -95,6 +95,10 @@ def _masks(physics: Physics | None, elements: Sequence[str]) -> dict[str, np.nda
     free = () if physics is None else physics.free
     for element in elements:
         name, index = split_element(element)
+        if name in free and physics.params[name].depends_on is not None:
+            raise ValueError(
+                f"{name!r} is a function of features (depends_on), so it has no one value to hold."
+            )
         if name not in free:
             raise ValueError(f"There is no free physics parameter {name!r}; there are {[*free]}.")
         mask = masks.setdefault(name, np.zeros(physics.params[name].shape, dtype=bool))

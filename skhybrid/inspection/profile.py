@@ -254,7 +254,7 @@ class Held:
         if hybrid_of(self.estimator).nn is None and is_whole:
             return [self._alone(X, y, weight, value, others) for value in values]
         held = holding(self.estimator, [self.param])
-        free = {name: others[name] for name in hybrid_of(held).physics.free}
+        free = {name: others[name] for name in hybrid_of(held).physics.free if name in others}
         refits = [
             Refit(X, y, weight, _FIRST_PHASE | start_at(held, {self.param: value}, free))
             for value in values

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skhybrid.batching.auto_parameters import auto_parameters
 from skhybrid.data.rows import Rows
 from skhybrid.fitting.inputs import FitInputs, read_inputs
 from skhybrid.fitting.settings import FitSettings
@@ -63,8 +64,8 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     model = hybrid_of(estimator)
     # A clone notes the features.
     unfitted = clone(model).set_params(warm_start=False, nn_features=None)
-    auto = [name for name in unfitted.get_params(deep=False) if _is_auto(unfitted, name)]
-    unfitted.set_params(**{name: getattr(model, f"{name}_") for name in auto})
+    chosen = {name: getattr(model, f"{name}_") for name in auto_parameters(unfitted)}
+    unfitted.set_params(**chosen)
     settings = FitSettings.of(unfitted)
     inputs = read_inputs(settings, unfitted, X, y, sample_weight)
     fitted = model._fitted
@@ -91,9 +92,3 @@ def _at_learned_states(rows: Rows, states: np.ndarray) -> Rows:
     kept = np.arange(len(rows)) if rows.kept is None else rows.kept
     rows, first = replace(rows.select(known), kept=kept[known]), first[known]
     return replace(rows, x=rows.x._replace(first_state=first, index=None))
-
-
-def _is_auto(estimator: Any, name: str) -> bool:
-    """Whether the fit chose the value of a parameter, and noted it."""
-    auto = isinstance(getattr(estimator, name), str) and getattr(estimator, name) == "auto"
-    return auto and name not in ("max_epochs", "batch_size", "compile")

@@ -12,6 +12,7 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Weights
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.observation import observe_states
+from skhybrid.model.parameter_values import parameters_at
 from skhybrid.model.rollouts import Rollouts
 
 
@@ -101,7 +102,7 @@ class Dynamics(Rollouts):
         parameters = [*coordinates.values()]
         if self.network is not None:
             parameters += self.network.parameters() if weights is None else weights.values()
-        physics = self.bind_physics(values)
+        physics = self.bind_physics(values, network)
         states = self.rollout(x, first, physics, network, parameters, bounded=bounded)
         outputs = self.observed(x, states, values, network, weights)
         return outputs, self.continuity_penalty(x, states[:, -1], learned, weights)
@@ -137,21 +138,32 @@ class Dynamics(Rollouts):
         weights: Weights | None = None,
     ) -> Tensor:
         """Return the observations of the states; without the first unless ``with_first``."""
-        n_windows, n_times = states.shape[:2]
-        inputs = x.inputs
-        if not self.layout.with_first:
-            states, n_times = states[:, 1:], n_times - 1
-            inputs = None if inputs is None else inputs[:, 1:]
         if self.structure.observe is None and self.structure.correct == "rate":
-            return states
-        flat = states.reshape(n_windows * n_times, *states.shape[2:])
-        inputs = None if inputs is None else inputs.reshape(n_windows * n_times, -1)
+            return states if self.layout.with_first else states[:, 1:]
+        times, flat, inputs = self.visited(x, states)
         outputs = observe_states(self.structure, flat, inputs, values, self.target_shape)
         if self.structure.correct == "output" and network != self.silent_output:
-            elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
-            times = (x.first_time[:, None] + elapsed)[:, -n_times:].reshape(-1)
             outputs = self._corrected(outputs, network(times, flat, inputs))
-        return outputs.reshape(n_windows, n_times, *outputs.shape[1:])
+        return outputs.unflatten(0, (len(states), -1))
+
+    def visited(self, x: Windows, states: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return times, states and inputs of a rollout as rows, ordered by window.
+
+        The first times are left out unless ``with_first``.
+        """
+        begin = 0 if self.layout.with_first else 1
+        elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
+        times = (x.first_time[:, None] + elapsed)[:, begin:].flatten()
+        inputs = None if x.inputs is None else x.inputs[:, begin:].flatten(0, 1)
+        return times, states[:, begin:].flatten(0, 1), inputs
+
+    def parameters_of(self, x: Windows, coordinates: Weights, *, hold: bool = False) -> Weights:
+        """Return every parameter along the rollouts, of shape (n, n_times, *shape)."""
+        values, network = self.space.values(coordinates), self.bind_network(hold=hold)
+        first = self.first_states(x, coordinates.get(FIRST_STATES))
+        states = self.rollout(x, first, self.bind_physics(values, network), network)
+        found = parameters_at(self, self.visited(x, states), coordinates, hold=hold)
+        return {name: each.unflatten(0, (len(states), -1)) for name, each in found.items()}
 
     def _corrected(self, outputs: Tensor, correction: Tensor) -> Tensor:
         """Return the outputs plus the network's correction of all or of some of them."""
@@ -195,6 +207,6 @@ class Dynamics(Rollouts):
         if not self.differentiable:
             parameters = [*values.values()]
             parameters += () if self.network is None else self.network.parameters()
-        physics = self.bind_physics(values)
+        physics = self.bind_physics(values, network)
         states = self.rollout(x, x.first_state, physics, network, parameters, bounded=bounded)
         return self.observed(x, states, values, network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -10,11 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
+from skhybrid.model.bound_network import BoundNetwork
+from skhybrid.model.network_parts import NetworkParts, build_parts
 from skhybrid.model.networks import as_function, build_network
+from skhybrid.model.parameter_values import parameters_at, replaced_values
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
-from skhybrid.model.user_code import function_name, named, named_network, require_dense
+from skhybrid.model.user_code import function_name, named, require_dense
 
 Weights = Mapping[str, Tensor]
 
@@ -45,6 +49,9 @@ class Hybrid:
         Columns that the network reads; None is all.
     target_shape : tuple
         Shape of one target: () or (n_targets,).
+    parts : NetworkParts or None
+        For a network that gives physics parameters as functions of features; None is one that
+        corrects the physics only.
     """
 
     physics: Physics | None
@@ -56,6 +63,7 @@ class Hybrid:
     physics_columns: Sequence[int] | None = None
     network_columns: Tensor | None = None
     target_shape: tuple[int, ...] = ()
+    parts: NetworkParts | None = None
 
     # Whether derivatives pass through the model; otherwise an adjoint equation gives them.
     differentiable = True
@@ -115,7 +123,20 @@ class Hybrid:
             Seed of the initialisation.
         """
         n_inputs = self.scales.feature_offset.shape[0]
-        return self._placed(build_network(nn, n_inputs, self.n_network_outputs, seed=seed))
+        return self._placed(self._built(nn, n_inputs, seed))
+
+    def _built(self, nn: Sequence[int] | int | nn.Module, n_inputs: int, seed: int) -> nn.Module:
+        """Return a network with all of its parts."""
+        if self.parts is None:
+            return self._one_network(nn, n_inputs, self.n_network_outputs, seed)
+        one, n_outputs = functools.partial(self._one_network, nn), self.n_network_outputs
+        return build_parts(self.parts, one, n_inputs, n_outputs, self.channel_axis, seed)
+
+    def _one_network(
+        self, nn: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, seed: int
+    ) -> nn.Module:
+        """Return one part of the network."""
+        return build_network(nn, n_inputs, n_outputs, seed=seed)
 
     def _placed(self, network: nn.Module) -> nn.Module:
         """Return the network on the model's device, in its dtype."""
@@ -142,7 +163,7 @@ class Hybrid:
 
     def batching_key(self) -> Hashable:
         """Return the properties, besides tensor shapes, that must be equal within a batch."""
-        return None
+        return self.parts
 
     def unrestricted_columns(self, x: Tensor) -> list[int]:
         """Return the columns that a network reads by default."""
@@ -169,6 +190,21 @@ class Hybrid:
     def initial_coordinates(self) -> dict[str, Tensor]:
         """Return the coordinates at which training starts: zeros."""
         return self.space.initial_coordinates()
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Names of the parameters that are functions of features."""
+        return () if self.parts is None else self.parts.names
+
+    @property
+    def free_names(self) -> tuple[str, ...]:
+        """Names of the parameters that are learned and are numbers, not functions of features."""
+        free = () if self.physics is None else self.physics.free
+        return tuple(name for name in free if name not in self.varying)
+
+    def parameters_of(self, x: Tensor, coordinates: Weights, *, hold: bool = False) -> Weights:
+        """Return a value of every parameter for every row, of shape (n, *shape)."""
+        return parameters_at(self, (x,), coordinates, hold=hold)
 
     @property
     def allows_vmap(self) -> bool:
@@ -216,46 +252,94 @@ class Hybrid:
             f"structure {function_name(self.structure)!r}", self.structure, StructureError
         )
         return self._shaped(
-            structure(x, self.bind_physics(values), network), x, StructureError, "structure"
+            structure(x, self.bind_physics(values, network), network),
+            x,
+            StructureError,
+            "structure",
         )
 
     def physics_part(self, x: Tensor, coordinates: Weights) -> Tensor:
         """Return the prediction of the physics alone."""
         return self.bind_physics(self.space.values(coordinates))(x)
 
-    def bind_physics(self, values: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
-        """Return the physics as a function of the features alone."""
+    def bind_physics(
+        self, values: Mapping[str, Tensor], network: Callable | None = None
+    ) -> Callable[..., Tensor]:
+        """Return the physics as a function of the features and of parameters to replace.
+
+        Parameters
+        ----------
+        values : mapping of str to Tensor
+            Physics parameters.
+        network : callable, default=None
+            A bound network, whose answers vary the parameters; None is constant parameters.
+        """
         if self.physics is None:
             mean = self.scales.target_mean
             return lambda x: mean.expand(*x.shape[:-1], *self.target_shape)
 
         who = f"physics {self.physics.name!r}"
         physics = named(who, self.physics)
+        answers = self.answers_of(network)
 
-        def predicted(x: Tensor) -> Tensor:
+        def predicted(x: Tensor, **replaced: Tensor) -> Tensor:
+            own = values if answers is None else self.space.varied(values, answers(x))
+            if replaced:
+                own = replaced_values(own, replaced, self.physics.name)
             if self.physics_columns is None:
-                output = physics(x, **values)
+                output = physics(x, **own)
             else:
                 features = x.unbind(-1)
-                output = physics(*[features[i] for i in self.physics_columns], **values)
+                output = physics(*[features[i] for i in self.physics_columns], **own)
             return self._shaped(output, x, PhysicsError, who)
 
         return predicted
 
-    def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
-        """Return the network as a function of the raw features and extra inputs."""
-        if self.network is None:
+    def answers_of(self, network: Callable | None) -> Callable | None:
+        """Return what a bound network answers for varying parameters; None if there are none."""
+        return None if self.parts is None else getattr(network, "answers", None)
+
+    def bind_network(
+        self,
+        weights: Weights | None = None,
+        *,
+        hold: bool = False,
+        record: list[Tensor] | None = None,
+    ) -> Callable:
+        """Return the network as a function of what the model gives it, and of extra inputs.
+
+        Parameters
+        ----------
+        weights : mapping of str to Tensor, default=None
+        hold : bool, default=False
+            Whether to clamp the network's inputs to the training range.
+        record : list, default=None
+            Gets the standardised inputs of every call.
+        """
+        if self.network is None and record is None:
             return self.silent
-        function = named_network(as_function(self.network, weights))
+        return BoundNetwork(
+            None if self.network is None else self.network_function(weights),
+            self.network_inputs,
+            self._checked_output,
+            self.network_unit,
+            self.silent,
+            held=self.scales if hold else None,
+            record=record,
+        )
 
-        def network(x: Tensor, *extra: Tensor, scale: float | Tensor | None = None) -> Tensor:
-            inputs = self.network_inputs(x, *extra)
-            if hold:
-                inputs = inputs.clamp(self.scales.feature_low, self.scales.feature_high)
-            output = self._shaped(function(inputs), x, NetworkError, "nn")
-            return output * (self.scales.target_scale if scale is None else scale)
+    def network_function(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
+        """Return the network as a function of its standardised inputs."""
+        return as_function(self.network, weights)
 
-        return network
+    @property
+    def network_unit(self) -> Tensor:
+        """Unit of the network's outputs."""
+        return self.scales.target_scale
+
+    def _checked_output(self, output: Tensor, x: Tensor, *extra: Tensor) -> Tensor:
+        """Return the network's output in the shape of the target, or raise a NetworkError."""
+        return self._shaped(output, x, NetworkError, "nn")
 
     @property
     def silent(self) -> Callable:

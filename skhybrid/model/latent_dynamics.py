@@ -119,7 +119,7 @@ class LatentDynamics(Dynamics):
         """Return the same model: the encoder always finds the first states."""
         return self
 
-    def rate_network(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
+    def network_function(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
         """Return the network of the right-hand side as a function of its standardised inputs."""
         return self.network.part("rate", weights)
 
@@ -161,7 +161,7 @@ class LatentDynamics(Dynamics):
     ) -> Tensor:
         """Return the images for values of the physics parameters and a bound network."""
         first = self._encoded(x.first_state, None)
-        physics = self.bind_physics(values)
+        physics = self.bind_physics(values, network)
         states = self.rollout(x, first, physics, network, values.values(), bounded=bounded)
         return self._decoded(states, None)
 

@@ -131,7 +131,7 @@ class LatentODE(ODE):
         method="rk4",
         substeps=1,
         window="auto",
-        join="add",
+        join="auto",
         rtol=1e-5,
         atol=1e-7,
         continuity=1.0,

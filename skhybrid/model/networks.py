@@ -14,6 +14,7 @@ from torch.nn.functional import linear, silu
 
 from skhybrid.exceptions import NetworkError
 from skhybrid.model.dropout import use_own_dropout
+from skhybrid.model.network_parts import SplitNetwork
 from skhybrid.model.out_of_memory import described_bytes, physical_memory
 from skhybrid.model.user_code import reason
 from skhybrid.runtime.seeds import seeded
@@ -186,6 +187,9 @@ def first_layer_weight(network: nn.Module) -> str | None:
 
 def scale_output(network: nn.Module, factor: float) -> bool:
     """Multiply a network's output, in place; return False for modules of the user, unchanged."""
+    if type(network) is SplitNetwork:
+        parts = [each for each in (network.correction, *network.groups) if each is not None]
+        return any([scale_output(each, factor) for each in parts])
     own = network.network if type(network) is Pointwise else network
     if type(own) is not MultilayerPerceptron:
         return False
@@ -207,7 +211,7 @@ def as_function(
         Its parameters by name; None uses its own. A :class:`MultilayerPerceptron` is evaluated
         without module calls, which cost as much as its arithmetic.
     """
-    if type(network) is Pointwise:
+    if type(network) in (Pointwise, SplitNetwork):
         return network.function(weights, as_function)
     if type(network) is MultilayerPerceptron or not isinstance(network, nn.Module):
         return network.function(weights)

@@ -105,10 +105,12 @@ class ODE(BaseEstimator):
     inputs : {"hold", "linear"} or None, default=None
         Whether X holds inputs, and how they behave between two times: they keep their value
         (zero-order hold), or change linearly.
-    join : {"add", "multiply"} or callable, default="add"
-        The right-hand side: f_S + f_N, f_S · (1 + f_N), or ``join(t, state, physics, nn)``
+    join : {"auto", "add", "multiply", "none"} or callable, default="auto"
+        The right-hand side: f_S + f_N, f_S · (1 + f_N), f_S alone with parameters that the network
+        gives (``depends_on`` of :class:`Param`), or ``join(t, state, physics, nn)``
         (``join(t, state, inputs, physics, nn)`` with inputs). Call ``physics`` and ``nn`` with the
-        arguments before them, as in ``physics(t, state)``.
+        arguments before them, as in ``physics(t, state)``. "auto" is "none" if a parameter depends
+        on features, otherwise "add".
     correct : {"rate", "output"}, default="rate"
         Whether the network adds to the rates or to the outputs. If it adds to the outputs, it reads
         the state and the inputs of the same time, and its unit is the standard deviation of the
@@ -170,7 +172,7 @@ class ODE(BaseEstimator):
         "state_guess": ["array-like", Real, None],
         "n_initial": [Interval(Integral, 0, None, closed="left")],
         "inputs": [StrOptions({"hold", "linear"}), None],
-        "join": [StrOptions({"add", "multiply"}), callable],
+        "join": [StrOptions({"auto", "add", "multiply", "none"}), callable],
         "correct": [StrOptions({"rate", "output"})],
         "corrected": ["array-like", None],
         "state_names": ["array-like", None],
@@ -191,7 +193,7 @@ class ODE(BaseEstimator):
         n_states=None,
         initial_state="auto",
         inputs=None,
-        join="add",
+        join="auto",
         rtol=1e-5,
         atol=1e-7,
         *,
@@ -282,6 +284,12 @@ class ODE(BaseEstimator):
     def names_initial_states(self) -> bool:
         """Whether ``initial_state`` lists columns of X."""
         return not isinstance(self.initial_state, str)
+
+    def chosen_join(self, *, varies: bool) -> str | Callable:
+        """Return how physics and network are joined; ``varies``: a parameter is a function."""
+        if self.join != "auto":
+            return self.join
+        return "none" if varies else "add"
 
     def given_substeps(self) -> int:
         """Return the given number of steps between observations; for "auto", the smallest."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -29,21 +30,36 @@ class Param:
         Unit of the value. It is a label, shown with the value; nothing is converted.
     fixed : bool, default=False
         Whether the value is known and is not learned.
+    depends_on : sequence of str or int, default=None
+        Makes the parameter a function of these features, which the network learns together with
+        the constant around which it varies: names or numbers of columns of X or, for an
+        :class:`~skhybrid.ODE`, of states, inputs and the time. Values stay inside the bounds. With
+        ``nn=None`` the parameter is a constant. ``HybridRegressor.predict_params`` returns its
+        values (differentiable parameter learning; Tsai et al. 2021, eq. 2).
 
     Examples
     --------
     >>> from skhybrid import Param
     >>> Param(1.0, bounds=(0.0, None), unit="s^-2")
     Param(1.0, bounds=(0.0, None), unit='s^-2')
+    >>> Param(2.0, bounds=(0.0, None), depends_on=["moisture", "radiation"])
+    Param(2.0, bounds=(0.0, None), depends_on=['moisture', 'radiation'])
     """
 
     def __init__(
-        self, init: Any, bounds: Bounds = (None, None), unit: str | None = None, fixed: bool = False
+        self,
+        init: Any,
+        bounds: Bounds = (None, None),
+        unit: str | None = None,
+        fixed: bool = False,
+        *,
+        depends_on: Sequence[str | int] | None = None,
     ) -> None:
         self.init = init
         self.bounds = bounds
         self.unit = unit
         self.fixed = fixed
+        self.depends_on = depends_on
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -102,6 +118,27 @@ class Param:
                 f"The initial value {self.init!r} of physics parameter {name!r} is outside its "
                 f"bounds {self.bounds!r}."
             )
+        self._validate_dependence(name)
+
+    def _validate_dependence(self, name: str) -> None:
+        """Raise a PhysicsError if ``depends_on`` does not list features."""
+        features = self.depends_on
+        if features is None:
+            return
+        if isinstance(features, (str, numbers.Integral)) or not _is_sequence(features):
+            raise PhysicsError(
+                f"depends_on of physics parameter {name!r} must be a list of features; got "
+                f"{features!r}. For one feature write depends_on=[{features!r}]."
+            )
+        if len(features) == 0:
+            raise PhysicsError(
+                f"depends_on of physics parameter {name!r} is empty. Leave it out for a constant."
+            )
+        if self.fixed:
+            raise PhysicsError(
+                f"Physics parameter {name!r} has depends_on and fixed=True. A fixed parameter has "
+                "one known value: leave one of them out."
+            )
 
     def __repr__(self) -> str:
         parts = [f"{self.init!r}"]
@@ -111,6 +148,8 @@ class Param:
             parts.append(f"unit={self.unit!r}")
         if self.fixed:
             parts.append("fixed=True")
+        if self.depends_on is not None:
+            parts.append(f"depends_on={self.depends_on!r}")
         return f"Param({', '.join(parts)})"
 
 
@@ -157,6 +196,11 @@ def plain(value: Any) -> Any:
         return float(value)
     except OverflowError:  # Param.validate names the parameter
         return value
+
+
+def _is_sequence(value: Any) -> bool:
+    """Whether a value has a length and an order."""
+    return hasattr(value, "__len__") and hasattr(value, "__getitem__")
 
 
 def _numbers(value: Any) -> np.ndarray:

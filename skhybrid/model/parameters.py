@@ -13,6 +13,7 @@ from torch import Tensor
 from skhybrid.exceptions import PhysicsError
 from skhybrid.model.param import Param
 from skhybrid.model.physics import Physics
+from skhybrid.model.variation import Variation
 
 # Training keeps this fraction of a parameter's scale away from its bounds: physics need not have a
 # finite value or derivative on a bound, for example the square root at zero.
@@ -86,6 +87,15 @@ class ParameterSpace:
             for name, param in params.items()
             if not (param.fixed or held)
         }
+        self.variations = {
+            name: Variation(
+                _Transform(param, self.start[name], effects.get(name), as_tensor).scale,
+                param,
+                as_tensor,
+            )
+            for name, param in params.items()
+            if param.depends_on is not None
+        }
         self.names = tuple(params)
         self._require_finite(params, dtype)
         self._zeros = functools.partial(torch.zeros, dtype=dtype, device=device)
@@ -126,7 +136,9 @@ class ParameterSpace:
 
     def member_constants(self) -> dict[str, dict[str, Tensor]]:
         """Return the tensors that differ between spaces with different starts."""
-        return {name: transform.member_constants() for name, transform in self.transforms.items()}
+        transforms = {name: each.member_constants() for name, each in self.transforms.items()}
+        variations = {_of(name): each.constants for name, each in self.variations.items()}
+        return {**transforms, **variations}
 
     def with_member_constants(
         self, member_constants: Mapping[str, Mapping[str, Tensor]]
@@ -137,12 +149,30 @@ class ParameterSpace:
             name: transform.with_member_constants(member_constants[name])
             for name, transform in self.transforms.items()
         }
+        copied.variations = {
+            name: variation.at(member_constants[_of(name)])
+            for name, variation in self.variations.items()
+        }
         return copied
 
     def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return all parameters, the fixed ones included, in the user's units."""
         free = {name: transform(coordinates[name]) for name, transform in self.transforms.items()}
         return {**self.fixed, **free}
+
+    def varied(
+        self, values: Mapping[str, Tensor], answers: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the parameters with the network's answers: one value for every row.
+
+        Parameters
+        ----------
+        values : mapping of str to Tensor
+            All parameters. A varying one varies around this value.
+        answers : mapping of str to Tensor of shape (*shape, n, ...)
+            The network's answers; the rows come after the axes of the parameter.
+        """
+        return {**values, **{n: self.variations[n](values[n], a) for n, a in answers.items()}}
 
     def coordinates(self, values: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Return the coordinates of free parameters whose values are in the user's units.
@@ -157,10 +187,14 @@ class ParameterSpace:
     def on_bounds(
         self, values: Mapping[str, np.ndarray]
     ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Return which elements are as close to the lower and to the upper bound as they can be."""
+        """Return which elements are as close to the lower and to the upper bound as they can be.
+
+        Only parameters that have a value count.
+        """
         return {
             name: transform.on_bounds(np.asarray(values[name], dtype=np.float64))
             for name, transform in self.transforms.items()
+            if name in values
         }
 
     def draw(self, random_state: np.random.RandomState) -> dict[str, Tensor]:
@@ -179,6 +213,11 @@ class ParameterSpace:
                 inside = transform.low + between * (transform.high - transform.low)
             drawn[name] = np.where(np.isfinite(inside), inside, around)
         return self.coordinates(drawn)
+
+
+def _of(name: str) -> str:
+    """Return the key of a parameter's variation; no parameter has a name with a space."""
+    return f"variation of {name}"
 
 
 class _Transform:

@@ -100,6 +100,11 @@ class Physics:
         """Names of the parameters that are learned."""
         return tuple(name for name, param in self.params.items() if not param.fixed)
 
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """Names of the parameters that the network gives as functions of features."""
+        return tuple(name for name, param in self.params.items() if param.depends_on is not None)
+
     def get_params(self, deep: bool = True) -> dict[str, Param]:
         """Return the unknowns by name.
 

@@ -12,10 +12,11 @@ from torch import Tensor, nn
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.model.hybrid import Hybrid, Weights
 from skhybrid.model.layout import Layout
-from skhybrid.model.networks import Pointwise, as_function, build_network
+from skhybrid.model.networks import Pointwise, build_network
 from skhybrid.model.ode import ODE
+from skhybrid.model.parameter_values import replaced_values
 from skhybrid.model.scales import RateScales
-from skhybrid.model.user_code import named, named_network, require_dense
+from skhybrid.model.user_code import named, require_dense
 
 # Trajectories go a little beyond the training range. If the network's inputs are held exactly to
 # that range, rollouts are worse (benchmarks/bench_windows.py).
@@ -76,15 +77,21 @@ class RightHandSide(Hybrid):
         seed : int
         """
         n_inputs = self.scales.feature_offset.shape[0]
-        network = build_network(nn, n_inputs, self.n_network_outputs, seed=seed)
+        return self._placed(self._built(nn, n_inputs, seed))
+
+    def _one_network(
+        self, nn: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, seed: int
+    ) -> nn.Module:
+        """Return one part of the network; for fields, hidden sizes give a pointwise one."""
+        network = build_network(nn, n_inputs, n_outputs, seed=seed)
         if self.layout.is_field and not isinstance(nn, torch.nn.Module):
-            network = Pointwise(network)
-        return self._placed(network)
+            return Pointwise(network)
+        return network
 
     def batching_key(self) -> Hashable:
         """Return the layout with the time step rounded: mean steps differ in their last digits."""
         step = self.layout.uniform_step
-        return replace(self.layout, uniform_step=None), step and f"{step:.9g}"
+        return replace(self.layout, uniform_step=None), step and f"{step:.9g}", self.parts
 
     def unrestricted_columns(self, x: tuple) -> list[int]:
         """Return the columns of the state and the inputs, without the time."""
@@ -126,7 +133,7 @@ class RightHandSide(Hybrid):
     def rate(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
         """Return the right-hand side as a function of time, state and inputs (or None)."""
         join = self.structure.join
-        if self.structure.correct == "output":
+        if self.structure.correct == "output" or join == "none":
             return physics
         if network == self.silent_network and join in ("add", "multiply"):
             return physics
@@ -145,8 +152,8 @@ class RightHandSide(Hybrid):
             )
 
         def without_inputs(t: Tensor, state: Tensor, inputs: None) -> Tensor:
-            def physics_rate(t, state):
-                return physics(t, state, None)
+            def physics_rate(t, state, **replaced):
+                return physics(t, state, None, **replaced)
 
             def network_rate(t, state, *extra, **options):
                 return network(t, state, None, *extra, **options)
@@ -156,53 +163,45 @@ class RightHandSide(Hybrid):
 
         return without_inputs
 
-    def bind_physics(self, values: Mapping[str, Tensor]) -> Callable[..., Tensor]:
-        """Return the physics as a function of time, state and inputs."""
+    def bind_physics(
+        self, values: Mapping[str, Tensor], network: Callable | None = None
+    ) -> Callable[..., Tensor]:
+        """Return the physics as a function of time, state and inputs.
+
+        A bound network varies the parameters; without it they are constant.
+        """
         if self.physics is None:
             return lambda t, state, inputs: torch.zeros_like(state)
         who = f"physics {self.physics.name!r}"
         physics = named(who, self.physics)
         reads_inputs = self.layout.reads_inputs
+        answers = self.answers_of(network)
 
-        def rates(t: Tensor, state: Tensor, inputs: Tensor | None) -> Tensor:
-            if reads_inputs:
-                output = physics(t, state, inputs, **values)
-            else:
-                output = physics(t, state, **values)
+        def rates(t: Tensor, state: Tensor, inputs: Tensor | None, **replaced: Tensor) -> Tensor:
+            own = values
+            if answers is not None:
+                own = self.space.varied(values, answers(t, state, inputs))
+            if replaced:
+                own = replaced_values(own, replaced, self.physics.name)
+            given = (t, state, inputs) if reads_inputs else (t, state)
+            output = physics(*given, **own)
             return self._shaped(output, state, PhysicsError, who)
 
         return rates
 
-    def bind_network(self, weights: Weights | None = None, *, hold: bool = False) -> Callable:
-        """Return the network as a function of time, state, inputs and extra inputs."""
-        corrects_rate = self.structure.correct == "rate"
-        if self.network is None:
-            return self.silent
-        function = named_network(self.rate_network(weights))
-        unit = self.scales.rate_scale if corrects_rate else self._output_unit()
+    @property
+    def network_unit(self) -> Tensor:
+        """Unit of the network's outputs."""
+        return self.scales.rate_scale if self.structure.correct == "rate" else self._output_unit()
 
-        def network(
-            t: Tensor,
-            state: Tensor,
-            inputs: Tensor | None,
-            *extra: Tensor,
-            scale: float | Tensor | None = None,
-        ) -> Tensor:
-            seen = self.network_inputs(t, state, inputs, *extra)
-            if hold:
-                seen = seen.clamp(self.scales.feature_low, self.scales.feature_high)
-            output = function(seen)
-            if corrects_rate:
-                output = self._shaped(output, state, NetworkError, "nn")
-            else:
-                self._check_correction(output, state)
-            return output * (unit if scale is None else scale)
-
-        return network
-
-    def rate_network(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
-        """Return the network as a function of its standardised inputs."""
-        return as_function(self.network, weights)
+    def _checked_output(
+        self, output: Tensor, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
+    ) -> Tensor:
+        """Return rates or corrections of outputs, or raise a NetworkError."""
+        if self.structure.correct == "rate":
+            return self._shaped(output, state, NetworkError, "nn")
+        self._check_correction(output, state)
+        return output
 
     @property
     def silent(self) -> Callable:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from skhybrid.model.network_parts import SplitNetwork
 from skhybrid.model.networks import MultilayerPerceptron, Pointwise
 
 # Products of matrices with fewer columns are faster in another order or memory layout.
@@ -38,8 +39,8 @@ class StackedNetworks:
             The networks' parameters, with a leading member axis.
         """
         network = self.network
-        if type(network) is Pointwise:
-            return network.function(weights, self._at_point)
+        if type(network) in (Pointwise, SplitNetwork):
+            return network.function(weights, self._of_part)
         if type(network) is MultilayerPerceptron:
             return self._perceptrons(weights)
         evaluate = torch.vmap(
@@ -48,8 +49,8 @@ class StackedNetworks:
         )
         return lambda rows: evaluate(weights, rows.unflatten(0, (self.n_members, -1))).flatten(0, 1)
 
-    def _at_point(self, network: nn.Module, weights: Mapping[str, Tensor]) -> Callable:
-        """Return the members' networks at one point of a field as one function."""
+    def _of_part(self, network: nn.Module, weights: Mapping[str, Tensor]) -> Callable:
+        """Return one part of the members' networks as one function."""
         return StackedNetworks(network, self.n_members).function(weights)
 
     def _perceptrons(self, weights: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:

@@ -28,13 +28,29 @@ def serial(x: Tensor, physics, nn) -> Tensor:
     return known + nn(x, known)
 
 
+def none(x: Tensor, physics, nn) -> Tensor:
+    """Return f_S(x; θ(x)): the network only gives parameters as functions of features."""
+    return physics(x)
+
+
 STRUCTURES: dict[str, Callable] = {
     "additive": additive,
     "multiplicative": multiplicative,
     "serial": serial,
+    "none": none,
 }
 
 
-def get_structure(structure: str | Callable) -> Callable:
-    """Return the function ``(x, physics, nn) -> y`` for a name; return a function unchanged."""
+def get_structure(structure: str | Callable, *, varies: bool = False) -> Callable:
+    """Return the function ``(x, physics, nn) -> y`` for a name; return a function unchanged.
+
+    Parameters
+    ----------
+    structure : str or callable
+    varies : bool, default=False
+        Whether a parameter of the physics depends on features: then "auto" is "none", otherwise
+        "additive".
+    """
+    if structure == "auto":
+        structure = "none" if varies else "additive"
     return STRUCTURES[structure] if isinstance(structure, str) else structure

@@ -66,6 +66,7 @@ def predict_rates(
         physics = model.bind_physics(model.space.values(fitted.coordinates))
         network = model.bind_network(hold=estimator.nn_extrapolation == "hold")
         physics_rate = physics(t, x, u)
-        total_rate = model.rate(physics, network)(t, x, u)
+        varied = model.bind_physics(model.space.values(fitted.coordinates), network)
+        total_rate = model.rate(varied, network)(t, x, u)
     rates = (physics_rate, total_rate - physics_rate)
     return tuple(each.cpu().double().numpy() for each in rates)

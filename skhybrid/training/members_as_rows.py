@@ -17,6 +17,7 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.stacked_networks import StackedNetworks
+from skhybrid.model.variation import Variation
 from skhybrid.training.members import Block
 
 
@@ -122,7 +123,9 @@ class MembersAsRows:
             model = self._model
             space, scales = model.space, model.scales
             if not self._physics_per_member:
-                space = _RowwiseSpace(space, n_rows, model.n_field_axes)
+                space = _RowwiseSpace(
+                    space, n_rows, model.n_field_axes, has_constants=self._has_constants
+                )
             if self._has_constants:
                 constants = vars(scales).items()
                 repeated = {name: each.repeat_interleave(n_rows, dim=0) for name, each in constants}
@@ -177,8 +180,11 @@ class _RowwiseSpace:
     of length one follow in place of the spatial axes.
     """
 
-    def __init__(self, space: ParameterSpace, n_rows: int, n_field_axes: int) -> None:
+    def __init__(
+        self, space: ParameterSpace, n_rows: int, n_field_axes: int, *, has_constants: bool
+    ) -> None:
         self._space = space
+        self._has_constants = has_constants
         self._n_rows = n_rows
         self._ones = (1,) * n_field_axes
 
@@ -189,6 +195,23 @@ class _RowwiseSpace:
             name: self._repeated(value) if name in coordinates else value
             for name, value in values.items()
         }
+
+    def varied(
+        self, values: Mapping[str, Tensor], answers: Mapping[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """Return the parameters with the network's answers."""
+        return {
+            **values,
+            **{name: self._variation(name)(values[name], each) for name, each in answers.items()},
+        }
+
+    def _variation(self, name: str) -> Variation:
+        """Return the variation of a parameter with one value for every row."""
+        variation = self._space.variations[name]
+        if self._has_constants:
+            constants = variation.constants.items()
+            return variation.at({key: self._repeated(each) for key, each in constants})
+        return variation
 
     def _repeated(self, values: Tensor) -> Tensor:
         """Repeat each member's value for its rows."""

@@ -228,6 +228,8 @@ class Objective:
     def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
         """Evaluate the members as rows from now on, if that gives the expected losses."""
         options = [False] if self.hybrid.physics is None else [False, True]
+        if self.hybrid.parts is not None:  # answers of the network are rows of all members
+            options = [False]
         with self.members.disturbed(), warnings_caught():
             for physics_per_member in options:
                 as_rows = MembersAsRows(

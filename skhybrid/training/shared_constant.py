@@ -102,7 +102,7 @@ def find_shift(hybrid: Hybrid, data: Batch, weights: Tensors, coordinates: Tenso
     those of :func:`settle`.
     """
     joined = hybrid.structure is additive or hybrid.structure is multiplicative
-    if type(hybrid) is not Hybrid or not joined:
+    if type(hybrid) is not Hybrid or not joined or hybrid.parts is not None:
         return None
     if hybrid.network is None or hybrid.physics is None or not hybrid.space.shapes:
         return None

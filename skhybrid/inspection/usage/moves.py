@@ -62,7 +62,7 @@ def moves_of(
 def _starts(held: Any, name: str, target: float, others: Mapping[str, Any]) -> dict[str, Any]:
     """Return the start of a fit with an element moved; fixed parameters keep their values."""
     physics = hybrid_of(held).physics
-    free = {each: others[each] for each in physics.free}
+    free = {each: others[each] for each in physics.free if each in others}
     return start_at(held, {name: target}, free)
 
 

@@ -1,0 +1,133 @@
+"""Assemble a network that gives physics parameters as functions of features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
+from skhybrid.data.columns import network_columns
+from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.network_parts import NetworkParts
+from skhybrid.model.ode import ODE
+from skhybrid.model.physics import Physics
+from skhybrid.model.structures import STRUCTURES
+
+
+def uses_parts(settings: FitSettings, model: Hybrid) -> bool:
+    """Whether the network gives parameters, not only a correction.
+
+    Raises
+    ------
+    NetworkError
+        If it gives neither.
+    """
+    varies = settings.physics is not None and bool(settings.physics.varying)
+    if not (varies or _corrects(settings)):
+        option = "join" if isinstance(settings.structure, ODE) else "structure"
+        raise NetworkError(
+            f"{option}='none' uses no network, and no parameter has depends_on. Name the features "
+            "of one, as in Param(1.0, depends_on=['moisture']), or set nn=None for the physics "
+            "alone."
+        )
+    return varies
+
+
+def with_parts(
+    settings: FitSettings,
+    model: Hybrid,
+    seen: Sequence[int] | None,
+    names: Sequence[str] | None,
+    n_columns: int,
+) -> Hybrid:
+    """Return the model with a network that reads the columns of all parts.
+
+    Parameters
+    ----------
+    settings : FitSettings
+    model : Hybrid
+        The physics alone.
+    seen : sequence of int or None
+        Columns of the correction; None is all.
+    names : sequence of str or None
+        Names of the columns.
+    n_columns : int
+
+    Raises
+    ------
+    NetworkError
+        If a column does not exist, or the network cannot be divided into parts.
+    PhysicsError
+        If the structure does not allow varying parameters.
+    """
+    physics, correction = settings.physics, None
+    _check_allowed(settings, physics)
+    if _corrects(settings):
+        # By default a correction reads all columns, but not the time, which is the last one.
+        n_default = n_columns - 1 if isinstance(settings.structure, ODE) else n_columns
+        correction = list(range(n_default)) if seen is None else list(seen)
+    elif seen is not None:
+        raise NetworkError(
+            "nn_features names the columns of a correction, and this network only gives "
+            f"parameters ({', '.join(physics.varying)}), which read the features of depends_on. "
+            "Leave nn_features out; for a correction besides, set structure='additive', or "
+            "join='add' of an ODE."
+        )
+    read = {
+        name: tuple(
+            network_columns(
+                physics.params[name].depends_on,
+                names,
+                n_columns,
+                who=f"depends_on of {name!r}",
+            )
+        )
+        for name in physics.varying
+    }
+    union = sorted({*(correction or ()), *(column for own in read.values() for column in own)})
+    position = {column: i for i, column in enumerate(union)}
+    groups: dict[tuple[int, ...], list[str]] = {}
+    for name, own in read.items():
+        groups.setdefault(tuple(position[column] for column in own), []).append(name)
+    parts = NetworkParts(
+        len(union),
+        None if correction is None else tuple(position[column] for column in correction),
+        tuple((inputs, tuple(names)) for inputs, names in groups.items()),
+        tuple((name, physics.params[name].shape) for name in read),
+    )
+    return replace(model.with_network_columns(union), parts=parts)
+
+
+def _corrects(settings: FitSettings) -> bool:
+    """Whether the structure has a correction."""
+    structure = settings.structure
+    if isinstance(structure, ODE):
+        return structure.join != "none" or structure.correct == "output"
+    return structure is not STRUCTURES["none"]
+
+
+def _check_allowed(settings: FitSettings, physics: Physics) -> None:
+    """Raise an error if the parameters cannot vary in this model."""
+    structure, first = settings.structure, physics.varying[0]
+    if isinstance(settings.nn, torch.nn.Module):
+        raise NetworkError(
+            f"nn is a module, and {first!r} has depends_on. Parameters have networks of their own: "
+            "give nn as hidden sizes, such as (64, 64)."
+        )
+    if not isinstance(structure, ODE):
+        return
+    if structure.reads_images:
+        raise PhysicsError(
+            f"{first!r} has depends_on, which a LatentODE does not offer: its states have no names "
+            "that could be features. Leave depends_on out."
+        )
+    observed = [name for name in structure.observe_parameters() if name in physics.varying]
+    if observed:
+        raise PhysicsError(
+            f"observe reads {observed[0]!r}, which has depends_on. Only parameters of the "
+            "right-hand side can depend on features: leave depends_on out, or divide it into two "
+            "parameters."
+        )
