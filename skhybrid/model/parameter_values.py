@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Any
 
 from torch import Tensor
 
 from skhybrid.exceptions import StructureError
 from skhybrid.runtime.suggestions import suggestion
 
-if TYPE_CHECKING:
-    from skhybrid.model.hybrid import Hybrid
-
 
 def parameters_at(
-    hybrid: Hybrid,
+    hybrid: Any,
     rows: tuple[Tensor | None, ...],
     coordinates: Mapping[str, Tensor],
     *,

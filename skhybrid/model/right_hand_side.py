@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
-from skhybrid.model.hybrid import Hybrid, Weights
+from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import Layout
 from skhybrid.model.networks import Pointwise, build_network
 from skhybrid.model.ode import ODE
