@@ -189,7 +189,8 @@ def scale_output(network: nn.Module, factor: float) -> bool:
     """Multiply a network's output, in place; return False for modules of the user, unchanged."""
     if type(network) is SplitNetwork:
         parts = [each for each in (network.correction, *network.groups) if each is not None]
-        return any([scale_output(each, factor) for each in parts])
+        scaled = [scale_output(each, factor) for each in parts]  # all, not up to the first
+        return any(scaled)
     own = network.network if type(network) is Pointwise else network
     if type(own) is not MultilayerPerceptron:
         return False

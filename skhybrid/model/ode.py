@@ -285,7 +285,7 @@ class ODE(BaseEstimator):
         """Whether ``initial_state`` lists columns of X."""
         return not isinstance(self.initial_state, str)
 
-    def chosen_join(self, *, varies: bool) -> str | Callable:
+    def chosen_join(self, *, varies: bool) -> Any:
         """Return how physics and network are joined; ``varies``: a parameter is a function."""
         if self.join != "auto":
             return self.join
