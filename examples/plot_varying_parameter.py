@@ -3,8 +3,8 @@ A parameter that depends on features
 ====================================
 
 The respiration of a soil grows with its temperature by a factor of q10 per 10 °C. Its base, the
-respiration at 15 °C, depends on moisture and light in a way that nobody knows. The network learns the
-base as a function, and q10 stays a number.
+respiration at 15 °C, depends on moisture and light in a way that nobody knows. The network learns
+the base as a function, and q10 stays a number.
 """
 
 # %%
