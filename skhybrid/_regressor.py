@@ -53,12 +53,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Hidden sizes of a multilayer perceptron with SiLU activations, or your own module, which is
         copied and initialised anew. It reads standardised features; its output is in units of the
         target's standard deviation. None fits the physics alone, by nonlinear least squares.
-    structure : {"additive", "multiplicative", "serial"}, ODE, LatentODE or callable, \
-            default="additive"
-        How they are joined: f_S + f_N; f_S · (1 + f_N); f_S + f_N(x, f_S); or a function
-        ``(x, physics, nn) -> y`` that calls ``physics(x)`` and
+    structure : {"auto", "additive", "multiplicative", "serial", "none"}, ODE, LatentODE or \
+            callable, default="auto"
+        How they are joined: f_S + f_N; f_S · (1 + f_N); f_S + f_N(x, f_S); f_S alone, whose
+        parameters the network gives; or a function ``(x, physics, nn) -> y`` that calls
+        ``physics(x)``, or ``physics(x, k=values)`` to give a parameter, and
         ``nn(x, *more_inputs, scale=None)``. With an :class:`ODE` both are parts of the right-hand
-        side of a differential equation, and the samples are trajectories.
+        side of a differential equation, and the samples are trajectories. "auto" is "none" if a
+        parameter depends on features (``depends_on`` of :class:`Param`), otherwise "additive".
     optimizer : {"sam", "adam"}, default="sam"
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
         and a learning rate that decays to zero along a half cosine.
@@ -186,7 +188,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     physics_params_ : dict of str to float or ndarray
-        Physics parameters in your units, fixed ones included.
+        Physics parameters in your units, fixed ones included. Parameters that depend on features
+        have no one value: :meth:`predict_params` returns theirs.
     physics_params_std_ : dict of str to float or ndarray
         For ``nn=None``: standard errors of the free physics parameters, from the Jacobian of the
         least-squares fit. NaN on a bound, and where the data do not fix the value. With a network

@@ -60,8 +60,10 @@ def local_effects(rows: TrainingRows) -> LocalEffects | str:
     hybrid = rows.hybrid
     if hybrid.network is None:
         return "There is no network."
-    if hybrid.physics is None or not hybrid.space.shapes:
+    if not hybrid.free_names:
         return "There are no free physics parameters."
+    if hybrid.varying:
+        return f"{' and '.join(hybrid.varying)} may vary so as to make up for it."
     if isinstance(hybrid, Dynamics):
         if hybrid.has_hidden_encoder:
             return "The states are known only through the network's encoder."
