@@ -52,7 +52,7 @@ def measure(task, name, options, seed):
     if name in ("default", "Adam"):
         values = model.predict_params(task.X_test)[task.varying]
         gap = np.mean((values - task.values) ** 2)
-        row["R2 of the function"] = round(1.0 - gap / np.var(task.values), 4)
+        row["R2 of the function"] = round(float(1.0 - gap / np.var(task.values)), 4)
         if task.varying == "beta":
             row["before the drop"] = round(float(values[:, DROP_DAY - 25 : DROP_DAY - 5].mean()), 4)
             row["after the drop"] = round(float(values[:, DROP_DAY + 5 : DROP_DAY + 15].mean()), 4)
