@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from skhybrid.model.ode import ODE
     from skhybrid.model.param import Param
     from skhybrid.model.physics import Physics
+    from skhybrid.persistence.exporting import export
+    from skhybrid.persistence.saving import load, save
     from skhybrid.search.search_cv import HybridSearchCV
 
 __all__ = [
@@ -24,8 +26,11 @@ __all__ = [
     "Physics",
     "datasets",
     "exceptions",
+    "export",
     "inspection",
+    "load",
     "model_selection",
+    "save",
 ]
 
 # Importing torch takes seconds, so names are imported at their first use.
@@ -36,6 +41,9 @@ _HOMES = {
     "LatentODE": "skhybrid.model.latent_ode",
     "Param": "skhybrid.model.param",
     "Physics": "skhybrid.model.physics",
+    "export": "skhybrid.persistence.exporting",
+    "load": "skhybrid.persistence.saving",
+    "save": "skhybrid.persistence.saving",
 }
 _MODULES = {"datasets", "exceptions", "inspection", "model_selection"}
 
