@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.util
 import io
 import logging
@@ -138,12 +139,24 @@ def _dynamic(inputs: tuple[Tensor, ...]) -> tuple[dict[int, Any], ...]:
     return tuple({0: rows} for _ in inputs)
 
 
-def _as_torch(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Run]:
-    """Return the content of a file of torch.export, and how it predicts."""
+def _recorded(program: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
+    """Return the program as torch.export records it; with a loop over the intervals if it can."""
+    record = functools.partial(
+        torch.export.export, program, inputs, dynamic_shapes=_dynamic(inputs)
+    )
+    if getattr(program, "loops", False):
+        with _quiet(), contextlib.suppress(Exception):
+            return record(strict=True)
+        program.loops = False
     try:
-        recorded = torch.export.export(program, inputs, dynamic_shapes=_dynamic(inputs))
+        return record(strict=False)
     except Exception as error:
         raise ExportError(_refused("torch.export", error)) from error
+
+
+def _as_torch(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Run]:
+    """Return the content of a file of torch.export, and how it predicts."""
+    recorded = _recorded(program, inputs)
     file = io.BytesIO()
     torch.export.save(recorded, file)
     content = file.getvalue()
@@ -154,13 +167,12 @@ def _as_torch(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Ru
 def _as_onnx(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Run]:
     """Return the content of an ONNX file, and how it predicts."""
     names = ["X", "initial_states"][: len(inputs)]
+    program = _recorded(program, inputs)
     try:
         with _quiet(), tempfile.TemporaryDirectory() as folder:
             recorded = torch.onnx.export(
                 program,
-                inputs,
                 dynamo=True,
-                dynamic_shapes=_dynamic(inputs),
                 input_names=names,
                 output_names=["prediction"],
                 verbose=False,
@@ -195,7 +207,9 @@ def _onnx_session(content: bytes) -> Callable[[dict[str, np.ndarray]], np.ndarra
     if importlib.util.find_spec("onnxruntime") is not None:
         import onnxruntime
 
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3  # errors
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     else:
         import onnx
         from onnx.reference import ReferenceEvaluator

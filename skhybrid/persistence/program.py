@@ -20,6 +20,11 @@ from skhybrid.persistence.probe import test_inputs
 from skhybrid.prediction.initial_states import physics_coordinates
 from skhybrid.prediction.new_trajectories import read_new_trajectories
 
+try:  # torch has no public name for a loop that torch.export keeps as a loop
+    from torch._higher_order_ops.scan import scan
+except ImportError:
+    scan = None
+
 # Rows of the test inputs; sizes of zero and one would be fixed in a program.
 N_EXAMPLES = 4
 
@@ -57,6 +62,12 @@ class RolloutProgram(TableProgram):
         Examples of X; records over time give the times of the program.
     times, initial_states
         As for ``predict``.
+
+    Attributes
+    ----------
+    loops : bool
+        Whether the program holds one interval in a loop. Otherwise it holds all intervals one
+        after the other, which takes minutes to record for a few hundred steps.
     """
 
     def __init__(
@@ -83,6 +94,8 @@ class RolloutProgram(TableProgram):
         begin = 1 if self._reads_states and hybrid.layout.with_first else 0
         self._wanted = None if new.wanted is None else [int(i) - 1 + begin for i in new.wanted]
         self._begin = begin
+        # In a loop, all intervals have the same number of steps.
+        self.loops = scan is not None and isinstance(self._hybrid.solver_steps.counts, int)
 
     def forward(self, X: Tensor, initial_states: Tensor | None = None) -> Tensor:
         """Predict, from initial states, images or inputs over time, to outputs over time."""
@@ -97,10 +110,34 @@ class RolloutProgram(TableProgram):
                 first = self._mean.expand(n, *self._mean.shape)
         steps = self._steps.expand(n, -1)
         windows = Windows(first, self._first_time.expand(n), steps, inputs)
-        outputs = self._hybrid(windows, self._coordinates, hold=self._hold)
+        if self.loops:
+            outputs = self._looped(windows)
+        else:
+            outputs = self._hybrid(windows, self._coordinates, hold=self._hold)
         wanted = slice(self._begin, None) if self._wanted is None else self._wanted
         outputs = outputs[:, wanted]
         return outputs[..., 0] if self._info.scalar else outputs
+
+    def _looped(self, x: Windows) -> Tensor:
+        """Return the outputs, with one interval of the solver in a loop."""
+        hybrid = self._hybrid
+        values = hybrid.space.values(self._coordinates)
+        physics, network = hybrid.bind_physics(values), hybrid.bind_network(hold=self._hold)
+        first = hybrid.first_states(x, None)
+        intervals = [self._steps[0]]
+        if x.inputs is not None:  # at the begin and the end of each interval
+            intervals.append(torch.stack([x.inputs[:, :-1], x.inputs[:, 1:]], 2).movedim(1, 0))
+
+        def interval(carry: tuple[Tensor, Tensor], given: list[Tensor]) -> tuple:
+            state, time = carry
+            steps = given[0].expand(len(state), 1)
+            window = Windows(state, time, steps, given[1] if len(given) > 1 else None)
+            state = hybrid.rollout(window, state, physics, network)[:, 1]
+            return (state.clone(), time + given[0]), state.clone()
+
+        _, later = scan(interval, (first.clone(), x.first_time.clone()), intervals)
+        states = torch.cat([first[:, None], later.movedim(0, 1)], dim=1)
+        return hybrid.observed(x, states, values, network)
 
 
 def make_program(
