@@ -103,7 +103,7 @@ def test_inputs(fitted: Fitted, n_features: int, n_rows: int = N_ROWS) -> Tensor
     scale = fitted.hybrid.scales.target_scale
 
     def placed(array: Any) -> Tensor | None:
-        return None if array is None else torch.as_tensor(array).to(scale.device, scale.dtype)
+        return None if array is None else torch.tensor(array).to(scale.device, scale.dtype)
 
     return Windows(*map(placed, draw)) if isinstance(draw, Windows) else placed(draw)
 
