@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from skhybrid._regressor import HybridRegressor
 from skhybrid.exceptions import ExportError
@@ -139,27 +140,37 @@ def _dynamic(inputs: tuple[Tensor, ...]) -> tuple[dict[int, Any], ...]:
     return tuple({0: rows} for _ in inputs)
 
 
-def _recorded(program: nn.Module, inputs: tuple[Tensor, ...]) -> torch.export.ExportedProgram:
-    """Return the program as torch.export records it; with a loop over the intervals if it can."""
+def _recorded(
+    program: nn.Module, inputs: tuple[Tensor, ...], use: Callable[[ExportedProgram], Any]
+) -> Any:
+    """Return what a function makes of the program that torch.export records.
+
+    The program has a loop over the intervals of a rollout. If the code in it cannot be recorded or
+    used that way, such as a constant tensor in the physics, the intervals follow one another.
+    """
     record = functools.partial(
         torch.export.export, program, inputs, dynamic_shapes=_dynamic(inputs)
     )
     if getattr(program, "loops", False):
         with _quiet(), contextlib.suppress(Exception):
-            return record(strict=True)
+            return use(record(strict=True))
         program.loops = False
-    try:
-        return record(strict=False)
-    except Exception as error:
-        raise ExportError(_refused("torch.export", error)) from error
+    with _quiet():
+        return use(record(strict=False))
 
 
 def _as_torch(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Run]:
     """Return the content of a file of torch.export, and how it predicts."""
-    recorded = _recorded(program, inputs)
-    file = io.BytesIO()
-    torch.export.save(recorded, file)
-    content = file.getvalue()
+
+    def written(recorded: ExportedProgram) -> bytes:
+        file = io.BytesIO()
+        torch.export.save(recorded, file)
+        return file.getvalue()
+
+    try:
+        content = _recorded(program, inputs, written)
+    except Exception as error:
+        raise ExportError(_refused("torch.export", error)) from error
     read = torch.export.load(io.BytesIO(content)).module()
     return content, lambda given: read(*given).detach().double().numpy()
 
@@ -167,19 +178,18 @@ def _as_torch(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Ru
 def _as_onnx(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Run]:
     """Return the content of an ONNX file, and how it predicts."""
     names = ["X", "initial_states"][: len(inputs)]
-    program = _recorded(program, inputs)
-    try:
-        with _quiet(), tempfile.TemporaryDirectory() as folder:
-            recorded = torch.onnx.export(
-                program,
-                dynamo=True,
-                input_names=names,
-                output_names=["prediction"],
-                verbose=False,
-            )
+
+    def written(recorded: ExportedProgram) -> bytes:
+        converted = torch.onnx.export(
+            recorded, dynamo=True, input_names=names, output_names=["prediction"], verbose=False
+        )
+        with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "program.onnx"
-            recorded.save(file, external_data=False)
-            content = file.read_bytes()
+            converted.save(file, external_data=False)
+            return file.read_bytes()
+
+    try:
+        content = _recorded(program, inputs, written)
     except Exception as error:
         raise ExportError(_refused("torch.onnx.export", error)) from error
     run = _onnx_session(content)
@@ -272,6 +282,6 @@ def _refused(exporter: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()
     return (
         f"{exporter} cannot record the prediction: {type(error).__name__}: "
-        f"{reason[0] if reason else ''} Physics, nn and structure must stay within torch (no NumPy, "
-        "no .item(), no if on values of tensors: use torch.where)."
+        f"{reason[0] if reason else ''} Physics, nn and structure must stay within torch: no NumPy, "
+        "no .item(), no if on values of tensors (use torch.where)."
     )

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 
 from skhybrid.exceptions import NetworkError, PhysicsError, SavedModelError
+from skhybrid.model.latent_ode import LatentODE
 from skhybrid.model.networks import hidden_sizes
 from skhybrid.model.ode import ODE
-from skhybrid.model.latent_ode import LatentODE
 from skhybrid.model.param import Param
 from skhybrid.model.physics import Physics, as_physics
 from skhybrid.model.structures import STRUCTURES, get_structure

@@ -36,7 +36,9 @@ def make_probe(fitted: Fitted, n_features: int) -> dict[str, Any] | None:
         found, again = answers(fitted, x), answers(fitted, x)
     except Exception:  # the user's code may refuse inputs that are not data
         return None
-    if not all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(found, again)):
+    if not all(
+        torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(found, again, strict=True)
+    ):
         return None
     parts = dict(x._asdict()) if isinstance(x, Windows) else {"x": x}
     return {"inputs": parts, "answers": [*found]}
@@ -62,9 +64,9 @@ def check_probe(probe: dict[str, Any] | None, fitted: Fitted, *, exact: bool = F
     parts = probe["inputs"]
     x = parts["x"] if "x" in parts else Windows(**parts)
     scale = fitted.hybrid.scales.target_scale
-    for name, expected, found in zip(
-        ("physics' part of the prediction", "prediction"), probe["answers"], answers(fitted, x)
-    ):
+    names = ("physics' part of the prediction", "prediction")
+    both = zip(names, probe["answers"], answers(fitted, x), strict=True)
+    for name, expected, found in both:
         tolerance = 0.0 if exact else TOLERANCE * (scale.abs() + expected.abs())
         same = (found - expected).abs() <= tolerance
         same |= found.isnan() & expected.isnan()
@@ -121,7 +123,12 @@ def _random_rows(
 def _network_range(hybrid: Hybrid, n_columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the columns whose range the network's scales tell, and the range in raw units."""
     scales = hybrid.scales
-    numbers = (scales.feature_offset, scales.feature_factor, scales.feature_low, scales.feature_high)
+    numbers = (
+        scales.feature_offset,
+        scales.feature_factor,
+        scales.feature_low,
+        scales.feature_high,
+    )
     offset, factor, low, high = (each.double().cpu().numpy().reshape(-1) for each in numbers)
     columns = np.arange(n_columns)
     if hybrid.network_columns is not None:

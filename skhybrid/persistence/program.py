@@ -133,11 +133,16 @@ class RolloutProgram(TableProgram):
             steps = given[0].expand(len(state), 1)
             window = Windows(state, time, steps, given[1] if len(given) > 1 else None)
             state = hybrid.rollout(window, state, physics, network)[:, 1]
-            return (state.clone(), time + given[0]), state.clone()
+            return (_own(state), _own(time + given[0])), _own(state)
 
-        _, later = scan(interval, (first.clone(), x.first_time.clone()), intervals)
+        _, later = scan(interval, (_own(first), _own(x.first_time)), intervals)
         states = torch.cat([first[:, None], later.movedim(0, 1)], dim=1)
         return hybrid.observed(x, states, values, network)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """Return a copy with the strides of a new tensor: a loop must not change strides."""
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def make_program(

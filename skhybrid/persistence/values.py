@@ -178,7 +178,5 @@ _DECODERS: dict[str, Callable[[dict, Callable, Any], Any]] = {
     "device": lambda node, inner, device: torch.device(node["name"]),
     "random state": _random_state,
     "class": lambda node, inner, device: own_class(node["name"]),
-    "record": lambda node, inner, device: record(
-        own_class(node["class"]), inner(node["fields"])
-    ),
+    "record": lambda node, inner, device: record(own_class(node["class"]), inner(node["fields"])),
 }

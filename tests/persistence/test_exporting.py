@@ -41,18 +41,11 @@ def test_a_table(path):
     assert_close(predicted(path, X[:1]), model.predict(X[:1]))
 
 
-@pytest.mark.parametrize("kind", ["custom", "two targets", "network alone"])
+@pytest.mark.parametrize("kind", ["custom", "two targets"])
 def test_other_tables(kind, path):
     model, X, _ = kept(kind)
     skhybrid.export(model, path, example=X)
     assert_close(predicted(path, X), model.predict(X))
-
-
-def test_free_extrapolation(path):
-    X, y = make_table(30)
-    model = fitted(X, y, drive, nn_extrapolation="free").model
-    skhybrid.export(model, path, example=X)
-    assert_close(predicted(path, 3.0 * X), model.predict(3.0 * X))
 
 
 def test_a_rollout_of_a_hundred_steps(path):
@@ -63,53 +56,41 @@ def test_a_rollout_of_a_hundred_steps(path):
     assert len(torch.export.load(path).graph.nodes) < 100  # a loop, not a hundred steps
 
 
-def test_other_times_than_those_of_the_steps(path):
-    model, X, _ = kept("states")
-    times = [0.5, 0.6, 1.7]
-    skhybrid.export(model, path, example=X, times=times)
-    assert_close(predicted(path, X), model.predict(X, times=times))
-
-
-def test_records(path):
-    model, X, _ = kept("inputs")
-    with pytest.raises(ExportError, match="example=X"):
-        skhybrid.export(model, path)
-    skhybrid.export(model, path, example=X)
-    assert_close(predicted(path, X[:2]), model.predict(X[:2]))
-
-
 def test_records_from_given_states(path):
     model, X, _ = kept("inputs, learned states")
+    X = X[:, :4]
+    with pytest.raises(ExportError, match="example=X"):
+        skhybrid.export(model, path)
     first = np.linspace(0.0, 1.0, len(X))[:, None]
     skhybrid.export(model, path, example=X, initial_states=first)
     assert_close(predicted(path, X, first), model.predict(X, initial_states=first))
 
 
 def test_records_with_a_column_of_times(path):
-    X, y = make_records()
+    X, y = make_records(n_times=6)
     times = np.broadcast_to(0.1 * np.arange(X.shape[1])[None, :, None] ** 1.1, X.shape)
     structure = ODE(times=0, inputs="linear", substeps=1)
     model = fitted(np.concatenate([times, X], axis=2), y[..., 0], tank, structure=structure).model
     X = np.concatenate([times, X], axis=2)
     skhybrid.export(model, path, example=X)
     assert_close(predicted(path, X), model.predict(X))
+    X = X.copy()
     X[1, :, 0] *= 2.0
     with pytest.raises(ExportError, match="same times"):
         skhybrid.export(model, path, example=X)
 
 
-@pytest.mark.parametrize("kind", ["images", "partly observed"])
-def test_other_trajectories(kind, path):
-    model, X, _ = kept(kind)
+def test_images(path):
+    model, X, _ = kept("images")
     skhybrid.export(model, path)
     assert_close(predicted(path, X), model.predict(X))
 
 
-def test_without_a_loop(path, monkeypatch):
-    monkeypatch.setattr("skhybrid.persistence.program.scan", None)
-    model, X, _ = kept("states")
-    skhybrid.export(model, path, example=X, times=[0.3, 0.6])
-    assert_close(predicted(path, X), model.predict(X, times=[0.3, 0.6]))
+def test_what_a_loop_cannot_hold(path):
+    model, X, _ = kept("partly observed")  # its join has a constant tensor
+    times = [0.1, 0.2]
+    skhybrid.export(model, path, example=X, times=times)
+    assert_close(predicted(path, X), model.predict(X, times=times))
 
 
 def test_adaptive_solvers(path):
@@ -117,7 +98,7 @@ def test_adaptive_solvers(path):
     y = np.stack([swings, swings], axis=1)
     structure = ODE(dt=0.3, method="dopri5")
     model = fitted(swings, y, pendulum, structure=structure, nn=None).model
-    with pytest.raises(ExportError, match="'dopri5' chooses its steps.*rk4"):
+    with pytest.raises(ExportError, match=r"'dopri5' chooses its steps.*rk4"):
         skhybrid.export(model, path)
 
 
@@ -148,7 +129,11 @@ def test_a_program_that_differs(path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "format", "match"),
-    [("p.onnx", "torch", "does not fit"), ("p.pt2", "onnx", "does not fit"), ("p", "jit", "one of")],
+    [
+        ("p.onnx", "torch", "does not fit"),
+        ("p.pt2", "onnx", "does not fit"),
+        ("p", "jit", "one of"),
+    ],
 )
 def test_formats(name, format, match, tmp_path):
     with pytest.raises(ValueError, match=match):
