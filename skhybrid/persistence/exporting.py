@@ -282,6 +282,6 @@ def _refused(exporter: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()
     return (
         f"{exporter} cannot record the prediction: {type(error).__name__}: "
-        f"{reason[0] if reason else ''} Physics, nn and structure must stay within torch: no NumPy, "
-        "no .item(), no if on values of tensors (use torch.where)."
+        f"{reason[0] if reason else ''} Physics, nn and structure must stay within torch: no "
+        "NumPy, no .item(), no if on values of tensors (use torch.where)."
     )

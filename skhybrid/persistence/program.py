@@ -130,7 +130,7 @@ class RolloutProgram(TableProgram):
 
         def interval(carry: tuple[Tensor, Tensor], given: list[Tensor]) -> tuple:
             state, time = carry
-            steps = given[0].expand(len(state), 1)
+            steps = given[0].expand(state.shape[0], 1)
             window = Windows(state, time, steps, given[1] if len(given) > 1 else None)
             state = hybrid.rollout(window, state, physics, network)[:, 1]
             return (_own(state), _own(time + given[0])), _own(state)
