@@ -220,11 +220,11 @@ def _require_hybrid(model: Any) -> None:
         remedy = "Save the best model: skhybrid.save(search.best_estimator_, path)."
     elif hasattr(model, "steps"):
         remedy = (
-            "Save its hybrid step, skhybrid.save(pipeline[-1], path), and build the other steps "
-            "again; or save the whole pipeline with skops or pickle."
+            "Save its hybrid step, skhybrid.save(pipeline[-1], path), and the other steps with "
+            "skops; or the whole pipeline with pickle."
         )
     elif hasattr(model, "regressor_"):
-        remedy = "Save its hybrid, skhybrid.save(model.regressor_, path), or use skops or pickle."
+        remedy = "Save its hybrid, skhybrid.save(model.regressor_, path), or use pickle."
     elif hasattr(model, "param_grid"):
         remedy = "Fit the search, then save its best_estimator_."
     raise SavedModelError(f"save stores a HybridRegressor; it was given a {name}. {remedy}")

@@ -298,11 +298,3 @@ def test_an_existing_file_is_replaced_whole(path, monkeypatch):
     skhybrid.save(kept("additive").model, path)
     assert skhybrid.load(path, physics=drive).n_features_in_ == 2
     assert list(path.parent.iterdir()) == [path]
-
-
-def test_skops(path):
-    io = pytest.importorskip("skops.io")
-    model, X, _ = kept("additive")
-    dumped = io.dumps(model)
-    loaded = io.loads(dumped, trusted=io.get_untrusted_types(data=dumped))
-    assert same(loaded.predict(X), model.predict(X))
