@@ -19,6 +19,7 @@ from skhybrid.model.solvers import FIXED_STEP
 from skhybrid.persistence.probe import test_inputs
 from skhybrid.prediction.initial_states import physics_coordinates
 from skhybrid.prediction.new_trajectories import read_new_trajectories
+from skhybrid.runtime.frames import data_frame
 
 try:  # torch has no public name for a loop that torch.export keeps as a loop
     from torch._higher_order_ops.scan import scan
@@ -180,18 +181,10 @@ def _table_program(
         x = test_inputs(model._fitted, model.n_features_in_, N_EXAMPLES)
         example = x.double().cpu().numpy()
         if hasattr(model, "feature_names_in_"):
-            columns = dict(zip(model.feature_names_in_, example.T, strict=True))
-            example = _frame(columns)
+            example = data_frame(dict(zip(model.feature_names_in_, example.T, strict=True)))
     with columns_named(X=example):
         X = validate_data(model, example, dtype=np.float64, reset=False)
     return TableProgram(model).eval(), (_rows(X, hybrid),), example
-
-
-def _frame(columns: dict[str, np.ndarray]) -> Any:
-    """Return a data frame, without which scikit-learn warns of lost names."""
-    import pandas  # the model was fitted with one
-
-    return pandas.DataFrame(columns)
 
 
 def _own_example(hybrid: Hybrid, model: HybridRegressor) -> np.ndarray:

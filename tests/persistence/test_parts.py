@@ -66,7 +66,7 @@ def test_an_ode_without_code_needs_nothing():
 
 def test_code_of_an_ode_is_given_again():
     state = structure_state(OBSERVED, OBSERVED)
-    with pytest.raises(SavedModelError, match=r"structure=ODE\(observe=first_state, join=damped"):
+    with pytest.raises(SavedModelError, match=r"structure=ODE\(join=damped, observe=first_state"):
         restored_structure(state, None)
     found = restored_structure(state, ODE(observe=first_state, join=damped))
     assert repr(found) == repr(OBSERVED)
