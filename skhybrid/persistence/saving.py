@@ -165,8 +165,8 @@ def load(
     given = {"physics": physics, "nn": nn, "structure": structure}
     try:
         return restored_model(state, given, device=device)
-    except (SavedModelError, TypeError, KeyError) as error:
-        said = f"{error}" if isinstance(error, SavedModelError) else f"{error!r}"
+    except (ValueError, TypeError, KeyError, ImportError) as error:
+        said = str(error).rstrip(".") if isinstance(error, ValueError) else repr(error)
         raise SavedModelError(
             f"{str(path)!r} (skhybrid {header['skhybrid']}) cannot be loaded: {said}."
         ) from error

@@ -220,6 +220,22 @@ def test_a_network_of_another_kind(path):
         skhybrid.load(path, physics=drive, nn=Net(activation=torch.nn.ReLU))
 
 
+def test_code_that_fails(path):
+    skhybrid.save(kept("custom").model, path)
+    with pytest.raises(SavedModelError, match=r"loaded: structure must return shape"):
+        skhybrid.load(path, physics=drive, structure=wrong)
+
+
+def wrong(x, physics, nn):
+    return physics(x)[:2]
+
+
+def test_a_device_that_is_not_there(content, path):
+    path.write_bytes(content)
+    with pytest.raises(SavedModelError, match=r"device='xpu:77' cannot be used"):
+        skhybrid.load(path, physics=drive, device="xpu:77")
+
+
 @pytest.mark.parametrize(
     ("make", "match"),
     [
