@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from skhybrid.model.ode import ODE
     from skhybrid.model.param import Param
     from skhybrid.model.physics import Physics
+    from skhybrid.persistence.exporting import export
+    from skhybrid.persistence.saving import load, save
     from skhybrid.search.search_cv import HybridSearchCV
 
 __all__ = [
@@ -25,8 +27,11 @@ __all__ = [
     "Physics",
     "datasets",
     "exceptions",
+    "export",
     "inspection",
+    "load",
     "model_selection",
+    "save",
     "trajectories_from_frame",
 ]
 
@@ -38,6 +43,9 @@ _HOMES = {
     "LatentODE": "skhybrid.model.latent_ode",
     "Param": "skhybrid.model.param",
     "Physics": "skhybrid.model.physics",
+    "export": "skhybrid.persistence.exporting",
+    "load": "skhybrid.persistence.saving",
+    "save": "skhybrid.persistence.saving",
     "trajectories_from_frame": "skhybrid.data.long_tables",
 }
 _MODULES = {"datasets", "exceptions", "inspection", "model_selection"}

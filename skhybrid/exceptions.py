@@ -10,6 +10,7 @@ __all__ = [
     "CompilationWarning",
     "DataNotAvailableError",
     "DivergenceWarning",
+    "ExportError",
     "FitInterruptedWarning",
     "FreeRunWarning",
     "LeftOutWarning",
@@ -22,6 +23,7 @@ __all__ = [
     "PhysicsInitWarning",
     "PoorFitWarning",
     "RandomNetworkWarning",
+    "SavedModelError",
     "SearchInterruptedWarning",
     "SerialMembersWarning",
     "ShortTrainingWarning",
@@ -63,6 +65,14 @@ class CheckpointError(OSError):
 
 class CheckpointWarning(UserWarning):
     """A checkpoint could not be written, or cannot be used; the work goes on without it."""
+
+
+class SavedModelError(ValueError):
+    """A model cannot be saved, or its file is damaged or does not fit what ``load`` was given."""
+
+
+class ExportError(RuntimeError):
+    """A prediction cannot be written as a program, or the program gives other predictions."""
 
 
 class WorkerKilledError(RuntimeError):

@@ -15,7 +15,7 @@ ROOT = Path(skhybrid.__file__).parent
 # A room may import from the rooms below it, never from those above or beside it.
 FLOORS = [
     ("__init__",),
-    ("search", "inspection"),
+    ("search", "inspection", "persistence"),
     ("_regressor",),
     ("batching",),
     ("model_selection",),

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -176,6 +177,24 @@ def test_example_of_a_differential_equation_runs():
     names: dict = {}
     exec(compile(quick, "README.md", "exec"), names)
     assert set(names["model"].physics_params_) == {"omega2"}
+
+
+def test_a_saved_model_predicts_elsewhere(monkeypatch, tmp_path):
+    module, fit, elsewhere = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[-3:]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "lake.py").write_text(module)
+    random = np.random.default_rng(0)
+    names = ["wind", "deficit", "radiation", "evaporation"]
+    table = pd.DataFrame(random.uniform(1.0, 2.0, (30, 4)), columns=names)
+    table.to_csv("lake.csv", index=False)
+    table.iloc[:5, :3].to_csv("new.csv", index=False)
+    quick = fit.replace("HybridRegressor(dalton)", "HybridRegressor(dalton, max_epochs=1)")
+    assert quick != fit
+    found: dict = {}
+    exec(compile(quick, "README.md", "exec"), found)
+    predicted = eval(elsewhere.strip(), found)
+    assert np.array_equal(predicted, found["model"].predict(table.iloc[:5, :3]))
 
 
 def test_first_example_runs(monkeypatch, data_home):

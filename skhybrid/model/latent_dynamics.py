@@ -168,7 +168,7 @@ class LatentDynamics(Dynamics):
     def _encoded(self, images: Tensor, weights: Weights | None) -> Tensor:
         """Return the encoder's states; without networks, zeros."""
         if self.network is None:
-            return images.new_zeros((len(images), *self.layout.state_shape))
+            return images.new_zeros((images.shape[0], *self.layout.state_shape))
         standard = (images - self.scales.target_mean) / self.scales.target_scale
         encode = self.network.part("encoder", weights)
         if not self._is_own("encoder"):
@@ -178,7 +178,7 @@ class LatentDynamics(Dynamics):
             slow = scales.slow_offset + standard.flatten(2) @ scales.slow_factor
             slow = slow.flatten(1)
             states = encode(slow) + slow @ scales.first_guess
-        expected = (len(images), *self.layout.state_shape)
+        expected = (images.shape[0], *self.layout.state_shape)
         require_dense(states, NetworkError, "encoder", many="States")
         if states.shape != expected:
             raise NetworkError(

@@ -47,7 +47,7 @@ def observe_states(
     require_dense(outputs, PhysicsError, "observe")
     if outputs.shape == states.shape[:1]:
         outputs = outputs[:, None]
-    if outputs.shape != (len(states), *output_shape):
+    if outputs.shape != (states.shape[0], *output_shape):
         raise PhysicsError(
             f"observe returned shape {tuple(outputs.shape)} for states of shape "
             f"{tuple(states.shape)}; y has outputs of shape {tuple(output_shape)}, so it must "

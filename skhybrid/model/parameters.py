@@ -97,6 +97,7 @@ class ParameterSpace:
             if param.depends_on is not None
         }
         self.names = tuple(params)
+        self.dtype = dtype
         self._require_finite(params, dtype)
         self._zeros = functools.partial(torch.zeros, dtype=dtype, device=device)
 
@@ -114,6 +115,46 @@ class ParameterSpace:
                     f"{largest:.1e}, the largest number of {dtype}: {param!r}. "
                     "Choose another unit, leave a side open with None, or set dtype='float64'."
                 )
+
+    def state(self) -> dict[str, dict]:
+        """Return the numbers from which :meth:`from_state` makes the same space."""
+        transforms = {name: transform.state() for name, transform in self.transforms.items()}
+        variations = {name: each.constants for name, each in self.variations.items()}
+        return {
+            "start": self.start,
+            "fixed": self.fixed,
+            "transforms": transforms,
+            "variations": variations,
+        }
+
+    @classmethod
+    def from_state(
+        cls,
+        physics: Physics | None,
+        state: Mapping[str, dict],
+        *,
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
+    ) -> ParameterSpace:
+        """Return the space with a given state.
+
+        Parameters
+        ----------
+        physics : Physics or None
+            With the same parameters.
+        state : mapping
+            What :meth:`state` has returned.
+        dtype, device : torch.dtype, torch.device
+        """
+        held = not state["transforms"]
+        space = cls(physics, state["start"], dtype=dtype, device=device, held=held)
+        space.fixed = dict(state["fixed"])
+        for name, transform in space.transforms.items():
+            vars(transform).update(state["transforms"][name])
+        space.variations = {
+            name: each.at(state["variations"][name]) for name, each in space.variations.items()
+        }
+        return space
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -238,6 +279,10 @@ class _Transform:
         self.limits = tuple(
             as_tensor((side - inside) / self.scale) for side in (self.low, self.high)
         )
+
+    def state(self) -> dict:
+        """Return everything but the function that makes tensors."""
+        return {name: value for name, value in vars(self).items() if not callable(value)}
 
     def on_bounds(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return whether a value is about as close to its bounds as training can come."""

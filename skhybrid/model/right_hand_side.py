@@ -214,7 +214,7 @@ class RightHandSide(Hybrid):
 
     def silent_output(self, t, state, inputs, *extra, scale=None) -> Tensor:
         """Answer zero corrections of the outputs."""
-        return state.new_zeros((len(state), *self._correction_shape))
+        return state.new_zeros((state.shape[0], *self._correction_shape))
 
     def network_inputs(
         self, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
@@ -225,7 +225,7 @@ class RightHandSide(Hybrid):
         if inputs is not None:
             parts.append(self._as_channels(inputs, state))
         if self.reads_time:
-            t = torch.as_tensor(t, dtype=state.dtype, device=state.device).expand(len(state))
+            t = torch.as_tensor(t, dtype=state.dtype, device=state.device).expand(state.shape[0])
             parts.append(self._as_channels(t[:, None], state))
         seen = parts[0] if len(parts) == 1 else torch.cat(parts, dim=axis)
         if self.network_columns is not None:
@@ -271,7 +271,7 @@ class RightHandSide(Hybrid):
         The check comes before the multiplication by the unit, which may broadcast the output.
         """
         require_dense(output, NetworkError, "nn", many="The corrections of several outputs")
-        expected = (len(state), *self._correction_shape)
+        expected = (state.shape[0], *self._correction_shape)
         if output.shape != expected:
             raise NetworkError(
                 f"nn must return shape {expected}, a correction of each output; it returned "

@@ -156,7 +156,7 @@ class Rollouts(RightHandSide):
         """Return the lengths of the steps: numbers, or one tensor of all windows for each step."""
         if self.layout.uniform_step is not None:
             return [self.layout.uniform_step] * x.steps.shape[1]
-        shape = (len(first), *[1] * (first.ndim - 1))
+        shape = (first.shape[0], *[1] * (first.ndim - 1))
         return [length.reshape(shape) for length in x.steps.unbind(1)]
 
     def _bounded_step(self, step: Callable) -> Callable:

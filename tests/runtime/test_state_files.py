@@ -56,3 +56,9 @@ def test_every_cut_is_seen():
             unpack_state(content[:length])
     with pytest.raises(DamagedStateError):
         unpack_state(content + b"more")
+
+
+def test_texts_with_the_place_of_a_checksum():
+    state = {"text": '"sha256":"' + "0" * 64 + '"', '"sha256":"': torch.zeros(1)}
+    found, _ = unpack_state(pack_state(state, HEADER))
+    assert found["text"] == state["text"]

@@ -1,0 +1,1 @@
+"""Fitted models in files: saved and loaded without pickle, and exported as programs."""
