@@ -235,7 +235,8 @@ class _Surroundings:
                 "so there are no layers whose sharpness could be measured."
             )
         self.loss = self._loss()
-        self._gradient = self._sum_of_gradients(self._leaves(self.blocks))
+        slopes = self._slopes(self._leaves(self.blocks), graph=False)
+        self._gradient = [sum(addends) for addends in zip(*slopes, strict=True)]
 
     def measure(self, blocks: Sequence[Block], start: np.random.RandomState) -> LayerSharpness:
         """Return the sharpness of some layers together."""
@@ -267,13 +268,22 @@ class _Surroundings:
         leaves = self._leaves(blocks)
         sizes = [leaf.numel() for leaf in leaves]
         units = torch.repeat_interleave(norms, torch.tensor(sizes, device=norms.device))
+        # The graphs of many rows would need much memory: they are made again for each product.
+        few = len(self._data.y) <= ROWS_AT_ONCE
+        kept = [*self._slopes(leaves, graph=True)] if few else None
 
         def product(vector: np.ndarray) -> np.ndarray:
             pieces = (torch.as_tensor(vector.ravel()).to(units) * units).split(sizes)
-            along = [piece.view_as(leaf) for piece, leaf in zip(pieces, leaves, strict=True)]
-            found = self._sum_of_gradients(leaves, along)
-            flat = torch.cat([each.reshape(-1) for each in found]) * units
-            return flat.double().cpu().numpy()
+            total = torch.zeros_like(units)
+            for slopes in self._slopes(leaves, graph=True) if kept is None else kept:
+                pairs = zip(slopes, pieces, strict=True)
+                slope = sum(torch.dot(each.reshape(-1), piece) for each, piece in pairs)
+                if slope.requires_grad:  # otherwise, the loss is linear in these weights
+                    found = torch.autograd.grad(
+                        slope, leaves, retain_graph=few, materialize_grads=True
+                    )
+                    total += torch.cat([each.reshape(-1) for each in found])
+            return (total * units).double().cpu().numpy()
 
         return largest_eigenvalue(product, len(units), start)
 
@@ -286,22 +296,10 @@ class _Surroundings:
         """Return the loss over all rows."""
         return float(sum(part.double() for part in self._parts()))
 
-    def _sum_of_gradients(
-        self, leaves: Sequence[Tensor], along: Sequence[Tensor] | None = None
-    ) -> list[Tensor]:
-        """Return the gradient of the loss, or the Hessian times a vector."""
-        total = [torch.zeros_like(leaf) for leaf in leaves]
+    def _slopes(self, leaves: Sequence[Tensor], *, graph: bool) -> Iterator[Sequence[Tensor]]:
+        """Yield the addends of the gradient, each from some of the rows, perhaps with a graph."""
         for part in self._parts():
-            twice = along is not None
-            found = torch.autograd.grad(part, leaves, create_graph=twice, materialize_grads=True)
-            if twice:
-                slope = sum((each * way).sum() for each, way in zip(found, along, strict=True))
-                if not slope.requires_grad:  # the loss is linear in these weights
-                    continue
-                found = torch.autograd.grad(slope, leaves, materialize_grads=True)
-            for each, addend in zip(total, found, strict=True):
-                each += addend
-        return total
+            yield torch.autograd.grad(part, leaves, create_graph=graph, materialize_grads=True)
 
     def _parts(self) -> Iterator[Tensor]:
         """Yield the addends of the loss, each from some of the rows."""
