@@ -180,14 +180,14 @@ def summarise(results):
     print_table(f"Medians over {results['task'].nunique()} tasks and their networks", shown)
     title = "Rank correlations with the size of the error of θ"
     print_table(title, correlations(results, measures))
-    for kind in KINDS:
-        own = results[results["kind"] == kind]
-        few = [name for name in measures if not name[-1].isdigit()]
-        print_table(f"{title}; missing part: {kind}", correlations(own, few))
     print_table(
         "Errors of θ at the radius with the least ..., relative to the default radius",
         chosen_by(results, measures),
     )
+    for kind in KINDS:
+        own = results[results["kind"] == kind]
+        few = [name for name in measures if not name[-1].isdigit()]
+        print_table(f"{title}; missing part: {kind}", correlations(own, few))
 
 
 def main():
