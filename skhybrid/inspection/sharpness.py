@@ -164,8 +164,8 @@ def sharpness(
     Lanczos [2]_, which is power iteration that keeps its vectors. It is never negative for a layer
     at a minimum.
 
-    A flat loss does not make θ right: on random tasks with known θ, neither measure ranks the errors
-    of θ, over radii or over networks (benchmarks/bench_sharpness.py).
+    A flat loss does not make θ right: on random tasks with known θ, neither measure ranks its
+    errors, over radii or over networks (benchmarks/bench_sharpness.py).
 
     References
     ----------
