@@ -20,6 +20,7 @@ from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.profile import Profile, profile
 from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
+from skhybrid.inspection.sharpness import Sharpness, sharpness
 from skhybrid.inspection.usage import PhysicsUsage, physics_usage
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Profile",
     "ProfileDisplay",
     "ReportDisplay",
+    "Sharpness",
     "TrajectoryDisplay",
     "bootstrap",
     "confidence_intervals",
@@ -47,4 +49,5 @@ __all__ = [
     "physics_path",
     "physics_usage",
     "profile",
+    "sharpness",
 ]
