@@ -38,8 +38,7 @@ class FitSettings:
         A copy: parameters that the user sets later do not change a fitted model.
     nn : int, sequence of int, torch.nn.Module or None
     structure : callable or ODE
-        A structure's name is replaced by its function, the user's ODE by a clone, whose ``join`` is
-        not "auto".
+        A structure's name is replaced by its function, the user's ODE by a clone.
     dtype, device : torch.dtype, torch.device
     """
 
@@ -109,11 +108,9 @@ class FitSettings:
             "dtype": getattr(torch, given["dtype"]),
             "device": usable_device(given["device"], type(estimator).__name__),
         }
-        physics = given["physics"]
-        varies = nn is not None and physics is not None and len(physics.varying) > 0
-        if isinstance(structure, ODE):
-            given["structure"].join = structure.chosen_join(varies=varies)
-        else:
+        if not isinstance(structure, ODE):
+            physics = given["physics"]
+            varies = nn is not None and physics is not None and len(physics.varying) > 0
             given["structure"] = get_structure(structure, varies=varies)
         return cls(**given)
 

@@ -105,7 +105,8 @@ def _corrects(settings: FitSettings) -> bool:
     """Whether the structure has a correction."""
     structure = settings.structure
     if isinstance(structure, ODE):
-        return structure.join != "none" or structure.correct == "output"
+        varies = bool(settings.physics.varying) if settings.physics is not None else False
+        return structure.chosen_join(varies=varies) != "none" or structure.correct == "output"
     return structure is not STRUCTURES["none"]
 
 

@@ -144,7 +144,7 @@ class Dynamics(Rollouts):
         outputs = observe_states(self.structure, flat, inputs, values, self.target_shape)
         if self.structure.correct == "output" and network != self.silent_output:
             outputs = self._corrected(outputs, network(times, flat, inputs))
-        return outputs.unflatten(0, (len(states), -1))
+        return outputs.unflatten(0, (states.shape[0], -1))
 
     def visited(self, x: Windows, states: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return times, states and inputs of a rollout as rows, ordered by window.

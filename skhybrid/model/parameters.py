@@ -151,9 +151,8 @@ class ParameterSpace:
         space.fixed = dict(state["fixed"])
         for name, transform in space.transforms.items():
             vars(transform).update(state["transforms"][name])
-        space.variations = {
-            name: each.at(state["variations"][name]) for name, each in space.variations.items()
-        }
+        for name, constants in state.get("variations", {}).items():  # old files have none
+            space.variations[name] = space.variations[name].at(constants)
         return space
 
     @property

@@ -132,7 +132,7 @@ class RightHandSide(Hybrid):
 
     def rate(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
         """Return the right-hand side as a function of time, state and inputs (or None)."""
-        join = self.structure.join
+        join = self.structure.chosen_join(varies=self.parts is not None)
         if self.structure.correct == "output" or join == "none":
             return physics
         if network == self.silent_network and join in ("add", "multiply"):
