@@ -9,6 +9,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from skhybrid._regressor import HybridRegressor
+    from skhybrid.inspection.physics_check import check_physics
     from skhybrid.model.latent_ode import LatentODE
     from skhybrid.model.ode import ODE
     from skhybrid.model.param import Param
@@ -22,6 +23,7 @@ __all__ = [
     "LatentODE",
     "Param",
     "Physics",
+    "check_physics",
     "datasets",
     "exceptions",
     "inspection",
@@ -36,6 +38,7 @@ _HOMES = {
     "LatentODE": "skhybrid.model.latent_ode",
     "Param": "skhybrid.model.param",
     "Physics": "skhybrid.model.physics",
+    "check_physics": "skhybrid.inspection.physics_check",
 }
 _MODULES = {"datasets", "exceptions", "inspection", "model_selection"}
 
