@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Callable
 
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
@@ -20,6 +21,7 @@ from skhybrid.fitting.fit import fit_hybrid
 from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
 from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.other_params import with_params
 from skhybrid.fitting.progress import beginning_text, fitted_text
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
 from skhybrid.fitting.summary import summarise
@@ -517,6 +519,61 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return self._fitted.require_standard_errors().correlation_frame
 
+    def with_params(self, **params):
+        """Return the same fitted model with other values of physics parameters.
+
+        It answers what-if questions: the network, the scales and all other parameters stay as they
+        were fitted. A fit of the returned model estimates all parameters anew.
+
+        Parameters
+        ----------
+        **params : float or array-like
+            Values by name, in your units and in the shape of the parameter; also of fixed ones.
+
+        Returns
+        -------
+        model : HybridRegressor
+            A fitted copy; this model does not change. Its ``summary()`` marks the values as set,
+            and there are no standard errors. ``loss_``, ``restarts_`` and all that tells about the
+            training are those of the fit.
+
+        Raises
+        ------
+        PhysicsError
+            If there is no such parameter, or the value is outside its bounds, has another shape or
+            is not finite.
+
+        Notes
+        -----
+        The network has learned what the physics lacks at the fitted values. With values far from
+        them its part may no longer suit, and ``nn_extrapolation="hold"`` clamps inputs that leave
+        the training range, such as states of an ODE. With an :class:`ODE` and ``substeps="auto"``,
+        predictions choose the steps of the solver for the new values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import torch
+        >>> from skhybrid import HybridRegressor
+        >>> def cooling(time, *, rate=1.0):
+        ...     return 80.0 * torch.exp(-rate * time)
+        >>> time = np.linspace(0.0, 3.0, 20)[:, None]
+        >>> model = HybridRegressor(cooling, nn=None).fit(time, 80.0 * np.exp(-0.7 * time[:, 0]))
+        >>> float(model.with_params(rate=0.0).predict([[2.0]])[0])
+        80.0
+        >>> round(model.physics_params_["rate"], 6)
+        0.7
+        """
+        check_is_fitted(self)
+        fitted = with_params(self._fitted, params)
+        model = clone(self)
+        own = {*model.get_params(deep=False)}
+        for name, value in vars(self).items():
+            if name not in own:
+                setattr(model, name, copy.copy(value) if isinstance(value, dict | list) else value)
+        vars(model).update(fitted.attributes())
+        return model
+
     def summary(self):
         """Return a table of the physics parameters, and how the model was fitted.
 
@@ -525,7 +582,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         summary : Summary
             Shows itself as text, and as a table in notebooks. ``summary.frame`` is a DataFrame with
             a row for each element: value, standard error (NaN with a network, and where it is not
-            known), unit, start, bounds, the bound reached, and whether it is fixed.
+            known), unit, start, bounds, the bound reached, whether it is fixed, and whether
+            :meth:`with_params` has given it.
         """
         check_is_fitted(self)
         return summarise(self, self._fitted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,8 @@ class Fitted:
         For the physics alone.
     n_iter_first : int or None
         Epochs of the first phase; None for the physics alone, and while training runs.
+    set_params : dict of str to array
+        Values that ``with_params`` has set; they are not estimated.
     """
 
     hybrid: Hybrid
@@ -81,6 +83,7 @@ class Fitted:
     compiled: bool = False
     standard_errors: StandardErrors | None = None
     n_iter_first: int | None = None
+    set_params: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -98,10 +101,20 @@ class Fitted:
     @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
         """All physics parameters in the user's units, in the order of the signature."""
-        return user_values(self.hybrid, self.coordinates)
+        given = {  # without the rounding of the training dtype
+            name: float(value) if value.ndim == 0 else value.copy()
+            for name, value in self.set_params.items()
+        }
+        return user_values(self.hybrid, self.coordinates) | given
 
     def require_standard_errors(self) -> StandardErrors:
-        """Return the standard errors; raise an AttributeError for a model with a network."""
+        """Return the standard errors; raise an AttributeError for a model without them."""
+        if self.set_params:
+            names = ", ".join(self.set_params)
+            raise AttributeError(
+                f"There are no standard errors: with_params has set {names}, "
+                "which are not estimated. Look at the model that was fitted."
+            )
         if self.standard_errors is None:
             raise AttributeError(HYBRID_ERRORS)
         return self.standard_errors

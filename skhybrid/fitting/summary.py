@@ -21,8 +21,19 @@ MAX_SHOWN = 12
 # Columns of the text, and those that hold numbers.
 HEADER = ("parameter", "value", "±", "unit", "start", "bounds", "note")
 NUMBERS = ("value", "±", "start")
+SET_NOTE = "set by with_params, not estimated"
 # Columns of the frame.
-COLUMNS = ("value", "std", "unit", "start", "lower_bound", "upper_bound", "on_bound", "fixed")
+COLUMNS = (
+    "value",
+    "std",
+    "unit",
+    "start",
+    "lower_bound",
+    "upper_bound",
+    "on_bound",
+    "fixed",
+    "given",
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,8 @@ class Element:
     fixed : bool
     unfixed : bool
         Whether the data do not fix it.
+    given : bool
+        Whether ``with_params`` has set it, so that it is not estimated.
     """
 
     parameter: str
@@ -56,6 +69,7 @@ class Element:
     on_bound: str
     fixed: bool
     unfixed: bool
+    given: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -69,6 +83,7 @@ class Element:
             bounds = f"{left}{low}, {high}{right}"
         note = "fixed" if self.fixed else f"on {self.on_bound} bound" if self.on_bound else ""
         note = "not fixed by the data" if self.unfixed else note
+        note = SET_NOTE if self.given else note
         std = "" if np.isnan(self.std) else std
         return self.name, value, std, self.unit, number_text(self.start), bounds, note
 
@@ -199,6 +214,7 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
                     on_bound="" if param.fixed else side,
                     fixed=param.fixed,
                     unfixed=element in unfixed,
+                    given=name in fitted.set_params,
                 )
             )
     return tuple(found)

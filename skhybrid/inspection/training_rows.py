@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from skhybrid.data.rows import Rows
 from skhybrid.fitting.inputs import FitInputs, read_inputs
 from skhybrid.fitting.settings import FitSettings
-from skhybrid.inspection.flat_parameters import hybrid_of
+from skhybrid.inspection.flat_parameters import hybrid_of, require_estimated
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
@@ -55,9 +55,11 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If the model has learned initial states, and these are other trajectories.
+        If ``with_params`` has set parameters of the model. If the model has learned initial states,
+        and these are other trajectories.
     """
     check_is_fitted(hybrid_of(estimator), "_fitted")
+    require_estimated(estimator)
     if isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X)
     model = hybrid_of(estimator)
