@@ -26,6 +26,7 @@ from skhybrid.fitting.progress import beginning_text, fitted_text
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
 from skhybrid.fitting.summary import summarise
 from skhybrid.model.physics import require_wrapped
+from skhybrid.prediction.outside import find_outside
 from skhybrid.prediction.rates import predict_rates
 from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.prediction.scores import score_table, score_trajectories
@@ -588,7 +589,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return summarise(self, self._fitted)
 
-    def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
+    def predict(
+        self, X, *, times=None, initial_states=None, first_outputs=None, return_outside=False
+    ):
         """Predict the target.
 
         Parameters
@@ -606,17 +609,29 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             For an ODE: outputs at the first times, which give the initial states. If X holds inputs
             and neither is given, trajectories begin at the mean initial state of the training
             trajectories.
+        return_outside : bool, default=False
+            Whether to tell which rows lie outside of the training range, and how far.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             In the target's units. For an ODE, whole rollouts in the shape of the training targets;
             for trajectories of different lengths, a list of arrays.
+        outside : Outside
+            Only with ``return_outside=True``. ``outside.rows`` flags the rows with a feature
+            outside of its training range; there the physics extrapolates, and the network is held
+            at the edge (``nn_extrapolation="hold"``). ``outside.frame`` tells how far each feature
+            is outside, in its standard deviations in training, below zero on the lower side;
+            ``outside.beyond`` in its own unit. For an ODE, a trajectory is flagged if a state (or,
+            of hidden states, an output) or an input leaves the training range, widened by a tenth,
+            at any predicted time.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
         (prediction,) = self._evaluate(
             X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
         )
+        if return_outside:
+            return prediction, find_outside(self, X, prediction, **given)
         return prediction
 
     def score(self, X, y, sample_weight=None):

@@ -22,6 +22,7 @@ from skhybrid.data.records import (
 )
 from skhybrid.data.state_guesses import guess_states, is_noisy
 from skhybrid.data.times import has_first_times, padded, read_times, uniform_step
+from skhybrid.data.training_range import range_of_trajectories
 from skhybrid.data.trajectories import Trajectories
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsError
@@ -111,16 +112,20 @@ def read_trajectories(
         first_is_exact=not states_observed and not with_first and ode.initial_state != "learned",
         has_physics=physics is not None,
     )
+    component_names = (*given.state_names, *given.input_names, "time")
     info = TrajectoryInfo(
         layout=layout,
         scales=trajectories.scales(),
         times=times[int(lengths.argmax())],
-        component_names=(*given.state_names, *given.input_names, "time"),
+        component_names=component_names,
         time_column=given.time_column,
         scalar=scalar,
         initial_states=states[:, 0],
         x_shape=layout.state_shape,
         has_first_times=has_first_times(ode, lengths),
+        training_range=range_of_trajectories(
+            trajectories, component_names, given_states=ode.inputs is None
+        ),
     )
     return trajectories, info
 

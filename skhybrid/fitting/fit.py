@@ -16,6 +16,7 @@ from skhybrid.fitting.findings import Finding, tell_user
 from skhybrid.fitting.fitted import (
     Fitted,
     drift_since,
+    feature_range,
     learned_states,
     user_values,
     window_length,
@@ -200,6 +201,7 @@ def finish_fit(
         free_run_losses=losses,
         window=window_length(rows),
         n_iter_first=result.n_first,
+        feature_range=feature_range(rows),
     )
 
 

@@ -14,6 +14,7 @@ from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import tell_user
 from skhybrid.fitting.fitted import (
     Fitted,
+    feature_range,
     learned_states,
     user_values,
     window_length,
@@ -114,4 +115,5 @@ def fit_physics(
         window_states=window_states(coordinates, rows),
         window=window_length(rows),
         standard_errors=errors,
+        feature_range=feature_range(rows),
     )

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import record_network_inputs
+from skhybrid.data.training_range import TrainingRange
 from skhybrid.data.trajectories import initial_states
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
@@ -62,6 +63,8 @@ class Fitted:
         For the physics alone.
     n_iter_first : int or None
         Epochs of the first phase; None for the physics alone, and while training runs.
+    feature_range : TrainingRange or None
+        For a table: range of the features. None while training runs.
     set_params : dict of str to array
         Values that ``with_params`` has set; they are not estimated.
     """
@@ -83,6 +86,7 @@ class Fitted:
     compiled: bool = False
     standard_errors: StandardErrors | None = None
     n_iter_first: int | None = None
+    feature_range: TrainingRange | None = None
     set_params: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
@@ -91,6 +95,12 @@ class Fitted:
         if self.learned_states is not None or self.trajectory_info is None:
             return self.learned_states
         return self.trajectory_info.initial_states
+
+    @property
+    def training_range(self) -> TrainingRange | None:
+        """Range of the features; for a differential equation of states or outputs, and inputs."""
+        info = self.trajectory_info
+        return self.feature_range if info is None else info.training_range
 
     @property
     def free_names(self) -> list[str]:
@@ -177,6 +187,11 @@ def window_states(coordinates: Mapping[str, Tensor], rows: Rows) -> np.ndarray |
         return None
     learned = coordinates[FIRST_STATES].double().cpu().numpy()
     return initial_states(rows, learned, np.arange(len(learned)))
+
+
+def feature_range(rows: Rows) -> TrainingRange | None:
+    """Return the range of the features of a table; None for windows."""
+    return None if isinstance(rows.x, Windows) else TrainingRange.of(rows.x)
 
 
 def window_length(rows: Rows) -> int | None:
