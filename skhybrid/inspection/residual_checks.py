@@ -43,6 +43,9 @@ class ResidualChecks:
         Whether there are enough residuals.
     in_series : bool
         Whether they come from trajectories.
+    n_outputs, n_tested : int
+        Outputs, such as the points of a field, and how many of them were tested: 16 at most, drawn
+        at random. The numbers are those of the output that the features predict best.
     """
 
     autocorrelation: float
@@ -52,6 +55,8 @@ class ResidualChecks:
     relative: float
     tested: bool = True
     in_series: bool = False
+    n_outputs: int = 1
+    n_tested: int = 1
 
     @property
     def misfit(self) -> bool:
