@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
-from collections.abc import Callable
-
-import torch
-from sklearn.base import BaseEstimator, RegressorMixin, _fit_context, clone
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters, choose_auto_parameters
+from skhybrid.batching.auto_parameters import auto_parameters
 from skhybrid.batching.deferred_fits import NotTrainedYet, open_deferred_fits
-from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.fitting.callbacks import FitCallbacks
-from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in, open_checkpoints
+from skhybrid.batching.one_fit import fit_once, forget_fit
+from skhybrid.fitting.checkpoints import checkpoints_in
 from skhybrid.fitting.feature_names import features_restored_on_failure
-from skhybrid.fitting.fit import fit_hybrid
-from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
-from skhybrid.fitting.inputs import read_inputs
-from skhybrid.fitting.other_params import with_params
-from skhybrid.fitting.progress import beginning_text, fitted_text
-from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
+from skhybrid.fitting.other_params import copied_with_params
+from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS
 from skhybrid.fitting.summary import summarise
 from skhybrid.model.physics import require_wrapped
+from skhybrid.prediction.evaluate import evaluate
 from skhybrid.prediction.outside import find_outside
 from skhybrid.prediction.rates import predict_rates
-from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.prediction.scores import score_table, score_trajectories
-from skhybrid.prediction.tables import predict_table
 from skhybrid.runtime.interrupts import keeps_interrupted_fit
-from skhybrid.runtime.progress import open_display, showing
+from skhybrid.runtime.progress import showing
 from skhybrid.runtime.threads import threads
 
 
@@ -467,46 +456,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             keep_interrupted = keeps_interrupted_fit()
             call = (self, X, y, sample_weight, self._previous())
             with checkpoints_in(self.checkpoint, *call) as own:
-                choices, fitted, callbacks = self._fit(X, y, sample_weight, keep_interrupted, own)
-        self._forget_choices()
+                choices, fitted, callbacks = fit_once(
+                    self, X, y, sample_weight, keep_interrupted=keep_interrupted, own=own
+                )
+        forget_fit(self)
         vars(self).update(choices.attributes)
         vars(self).update(fitted.attributes())
         callbacks.end(fitted)
         return self
-
-    def _fit(self, X, y, sample_weight, keep_interrupted, own: Checkpoints | None):
-        """Choose what is "auto", and fit; return the choices, the fitted model and its callbacks.
-
-        ``own`` are this fit's own checkpoints, not those of a search around it.
-        """
-        random_state = self.random_state
-        if own is not None and random_state is None:
-            random_state = own.random_state()
-        choices = choose_auto_parameters(
-            self, X, y, sample_weight, random_state=random_state, keep_interrupted=keep_interrupted
-        )
-        settings = FitSettings.of(self, **choices.values, random_state=random_state)
-        inputs = read_inputs(settings, self, X, y, sample_weight)
-        callbacks = FitCallbacks(self, X, y, sample_weight)
-        display = open_display()
-        display.announce(beginning_text(settings, _num_samples(X)))
-        with warnings.catch_warnings():
-            if choices.said_serial:
-                warnings.simplefilter("ignore", SerialMembersWarning)
-            if settings.nn is None:
-                callbacks.begin(0)
-                fitted = fit_physics(settings, inputs, previous=self._previous())
-            else:
-                fitted = fit_hybrid(
-                    settings,
-                    inputs,
-                    previous=self._previous(),
-                    callbacks=callbacks,
-                    keep_interrupted=keep_interrupted,
-                    checkpoints=open_checkpoints(),
-                )
-        display.announce(fitted_text(fitted), with_time=True)
-        return choices, fitted, callbacks
 
     @property
     def physics_params_std_(self):
@@ -566,14 +523,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         0.7
         """
         check_is_fitted(self)
-        fitted = with_params(self._fitted, params)
-        model = clone(self)
-        own = {*model.get_params(deep=False)}
-        for name, value in vars(self).items():
-            if name not in own:
-                setattr(model, name, copy.copy(value) if isinstance(value, dict | list) else value)
-        vars(model).update(fitted.attributes())
-        return model
+        return copied_with_params(self, params)
 
     def summary(self):
         """Return a table of the physics parameters, and how the model was fitted.
@@ -627,8 +577,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             at any predicted time.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        (prediction,) = self._evaluate(
-            X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
+        (prediction,) = evaluate(
+            self, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
         )
         if return_outside:
             return prediction, find_outside(self, X, prediction, **given)
@@ -682,7 +632,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             the whole model minus the rollout of the physics alone.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        physics, prediction = self._evaluate(
+        physics, prediction = evaluate(
+            self,
             X,
             lambda model, x, z, hold: (model.physics_part(x, z), model(x, z, hold=hold)),
             **given,
@@ -717,21 +668,6 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         with threads(self.n_threads):
             return predict_rates(self, states, times, inputs)
 
-    def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
-        """Evaluate a function of (model, rows, coordinates, hold) and return its outputs."""
-        check_is_fitted(self)
-        if self._fitted.trajectory_info is not None:
-            with threads(self.n_threads):
-                return predict_trajectories(self, X, outputs, **given)
-        unused = [name for name, value in given.items() if value is not None]
-        if unused:
-            raise ValueError(
-                f"{unused[0]} is for trajectories, and this model's structure is "
-                f"{self.structure!r}. Leave it out."
-            )
-        with threads(self.n_threads):
-            return predict_table(self, X, outputs)
-
     def _has_own_fit(self) -> bool:
         """Whether a subclass overrides ``fit``, so that a search must call it."""
         return type(self).fit is not HybridRegressor.fit
@@ -748,14 +684,6 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             or self._previous() is not None
             or getattr(self, "_skl_callbacks", [])
         )
-
-    def _forget_choices(self) -> None:
-        """Remove the attributes of an earlier fit that the next one may not have."""
-        for attribute in ("free_run_losses_", "initial_states_", "substeps_", "window_"):
-            vars(self).pop(attribute, None)
-        for name in DEFAULTS:
-            for attribute in (f"{name}_", f"{name}_path_"):
-                vars(self).pop(attribute, None)
 
     def _previous(self) -> Fitted | None:
         """Return the fit to continue from, or None."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 
 from skhybrid.exceptions import PhysicsError
 from skhybrid.fitting.fitted import Fitted
@@ -15,6 +16,25 @@ from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.param import Param, plain
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.runtime.suggestions import suggestion
+
+
+def copied_with_params(estimator: Any, given: Mapping[str, Any]) -> Any:
+    """Return a fitted copy of a fitted estimator, with other physics parameters.
+
+    Parameters
+    ----------
+    estimator : HybridRegressor
+    given : mapping of str to float or array
+        As for :func:`with_params`.
+    """
+    fitted = with_params(estimator._fitted, given)
+    copied = clone(estimator)
+    own = {*copied.get_params(deep=False)}
+    for name, value in vars(estimator).items():
+        if name not in own:
+            setattr(copied, name, copy.copy(value) if isinstance(value, dict | list) else value)
+    vars(copied).update(fitted.attributes())
+    return copied
 
 
 def with_params(fitted: Fitted, given: Mapping[str, Any]) -> Fitted:
