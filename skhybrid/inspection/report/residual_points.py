@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,10 +12,12 @@ import torch
 from skhybrid.inspection.flat_parameters import hybrid_of
 from skhybrid.inspection.residual_checks import ResidualChecks, check_residuals
 from skhybrid.inspection.training_rows import TrainingRows
-from skhybrid.model.batch import Windows
+from skhybrid.model.batch import Batch, Windows, select_rows
 
 # Of more outputs, such as the points of a field, so many random ones are tested.
 MAX_OUTPUTS = 16
+# So many numbers are predicted at most: of larger fields and longer series, random trajectories.
+MAX_NUMBERS = 2**21
 
 
 def check_residuals_of(estimator: Any, rows: TrainingRows) -> ResidualChecks:
@@ -24,29 +27,35 @@ def check_residuals_of(estimator: Any, rows: TrainingRows) -> ResidualChecks:
     window that begins last before it; features are the state and the inputs at the time before, for
     a field the state at the same point. Noise in observed first states makes neighbours differ, so
     only a positive correlation counts there. Of more than 16 outputs, 16 are tested, drawn at
-    random; the one that the features predict best is returned.
+    random; the one that the features predict best is returned. Of more than two million numbers,
+    trajectories are drawn at random.
 
     Parameters
     ----------
     estimator : HybridRegressor or Pipeline
     rows : TrainingRows
     """
+    trajectory = at = None
+    if isinstance(rows.data.x, Windows):
+        trajectory, at = _places(rows)
+        chosen = _few_windows(rows.data, trajectory)
+        if len(chosen) < len(trajectory):
+            trajectory, at, rows = trajectory[chosen], at[chosen], _selected(rows, chosen)
     data, x = rows.data, rows.data.x
-    with torch.no_grad():
-        prediction, _ = rows.hybrid.evaluate(x, rows.coordinates)
+    prediction, before = _predicted(rows)
     residuals, targets = (_array(each) for each in (data.y - prediction, data.y))
     weight = np.ones(targets.shape) if data.weight is None else _array(data.weight)
     features = series = None
     if isinstance(x, Windows):
-        window, step = _observed_once(rows)
+        window, step = _observed_once(trajectory, at, x.steps.shape[1])
         n_times = data.y.shape[1]
         offset = n_times - x.steps.shape[1]  # one if outputs begin with the first state
         residuals, targets, weight = (
             each.reshape(len(each), n_times, -1)[window, step + offset]
             for each in (residuals, targets, weight)
         )
-        series = _trajectories(rows)[window]
-        before = [each[window, step] for each in _before(rows)]
+        series = trajectory[window]
+        before = [each[window, step] for each in before]
         is_field = len(before) > 0 and before[0].ndim > 2
     else:
         is_field, features = False, _array(x)
@@ -94,15 +103,28 @@ def _places(rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
     return rows.inputs.trajectories.window_places(window, kept)
 
 
-def _trajectories(rows: TrainingRows) -> np.ndarray:
-    """Return the trajectory of each window."""
-    return _places(rows)[0]
+def _few_windows(data: Batch, trajectory: np.ndarray) -> np.ndarray:
+    """Return the windows of random whole trajectories, or the first ones of a single long one."""
+    most = max(1, MAX_NUMBERS // math.prod(data.y.shape[1:]))
+    if len(trajectory) <= most:
+        return np.arange(len(trajectory))
+    numbers, counts = np.unique(trajectory, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(numbers))
+    n_whole = max(1, int(np.searchsorted(np.cumsum(counts[order]), most, side="right")))
+    return np.flatnonzero(np.isin(trajectory, numbers[order[:n_whole]]))[:most]
 
 
-def _observed_once(rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
+def _selected(rows: TrainingRows, chosen: np.ndarray) -> TrainingRows:
+    """Return some of the windows."""
+    at, data = torch.from_numpy(chosen), rows.data
+    parts = (None if part is None else select_rows(part, at) for part in data)
+    return replace(rows, data=Batch(*parts))
+
+
+def _observed_once(
+    trajectory: np.ndarray, at: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return windows, and steps in them, that reach every observed time once, in order of time."""
-    trajectory, at = _places(rows)
-    length = rows.data.x.steps.shape[1]
     own = np.full(len(at), length)
     follows = trajectory[1:] == trajectory[:-1]
     own[:-1] = np.where(follows, np.minimum(np.diff(at), length), length)
@@ -110,19 +132,21 @@ def _observed_once(rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:
     return window, np.concatenate([np.arange(each) for each in own])
 
 
-def _before(rows: TrainingRows) -> list[np.ndarray]:
-    """Return states and inputs at the beginning of each step, (n_windows, n_steps, ...).
+@torch.no_grad()
+def _predicted(rows: TrainingRows) -> tuple[torch.Tensor, list[np.ndarray]]:
+    """Return the prediction; of windows also states and inputs at the beginning of each step.
 
-    The states behind an encoder are left out.
+    They have shape (n_windows, n_steps, ...). The states behind an encoder are left out.
     """
     hybrid, x = rows.hybrid, rows.data.x
-    if hybrid.has_hidden_encoder:
-        return []
-    with torch.no_grad():
-        physics = hybrid.bind_physics(hybrid.space.values(rows.coordinates))
-        states = hybrid.rollout(x, hybrid.first_states(x, None), physics, hybrid.bind_network())
+    if not isinstance(x, Windows) or hybrid.has_hidden_encoder:
+        return hybrid.evaluate(x, rows.coordinates)[0], []
+    values, network = hybrid.space.values(rows.coordinates), hybrid.bind_network()
+    first = hybrid.first_states(x, None)
+    states = hybrid.rollout(x, first, hybrid.bind_physics(values), network)
     parts = [states] if x.inputs is None else [states, x.inputs]
-    return [each[:, : x.steps.shape[1]].double().cpu().numpy() for each in parts]
+    before = [each[:, : x.steps.shape[1]].double().cpu().numpy() for each in parts]
+    return hybrid.observed(x, states, values, network), before
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -101,3 +101,14 @@ def test_tables_have_their_columns(seen):
     checked(make_model(nn=None).fit(X, y), X, y)
     assert seen[0][3] == ["force", "angle"]
     assert seen[0][4] is None
+
+
+def test_of_many_numbers_whole_trajectories_are_drawn(seen, monkeypatch):
+    first, states = make_oscillations()
+    model = HybridRegressor(spring, nn=None, structure=ODE(dt=DT)).fit(first, states)
+    n_windows, per_window = model._fitted.n_rows // len(first), 2 * model.window_
+    for n, n_kept in ((3 * n_windows, 3), (1, 1)):
+        monkeypatch.setattr(residual_points, "MAX_NUMBERS", per_window * n)
+        checked(model, first, states)
+        assert len(np.unique(seen[-1][4])) == n_kept
+    assert len(seen[-1][4]) == model.window_  # a part of a single trajectory
