@@ -76,8 +76,9 @@ def with_params(fitted: Fitted, given: Mapping[str, Any]) -> Fitted:
 def _checked(name: str, value: Any, params: Mapping[str, Param]) -> np.ndarray:
     """Return a value as an array of float64, if the parameter can have it."""
     if name not in params:
+        hint = suggestion(name.removeprefix("physics__"), params)
         raise PhysicsError(
-            f"The model has no physics parameter named {name!r}{suggestion(name, params)} Its "
+            f"The model has no physics parameter named {name!r}{hint} Its "
             f"parameters are: {', '.join(params) or 'none'}."
         )
     param = params[name]

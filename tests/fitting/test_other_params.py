@@ -103,6 +103,7 @@ def test_a_warm_start_begins_at_the_given_values(hybrid, table):
     "given, message",
     [
         ({"gian": 1.0}, "Did you mean 'gain'"),
+        ({"physics__gain": 1.0}, "Did you mean 'gain'"),
         ({"gain": -0.1}, r"outside the bounds \(0.0, 5.0\) N"),
         ({"gain": np.nan}, "finite"),
         ({"gain": [1.0, 2.0]}, r"shape \(2,\)"),

@@ -208,6 +208,11 @@ def _require_physics(physics: Any) -> None:
             "physics is a HybridRegressor. Give its parts: check_physics(model.physics, X, y, "
             "structure=model.structure)."
         )
+    if not callable(physics) and hasattr(physics, "__len__"):
+        raise PhysicsError(
+            f"physics is a {type(physics).__name__}. Give the function or the module first: "
+            "check_physics(physics, X, y)."
+        )
     as_physics(physics)
 
 

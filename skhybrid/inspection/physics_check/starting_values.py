@@ -56,8 +56,10 @@ class AtStart:
         """Evaluate the residuals and their derivatives at the starting values."""
         hybrid, data, start = residuals.hybrid, residuals.data, residuals.start
         found = residuals(start)
-        jacobian = residuals.known_jacobian(start)
-        if jacobian is not None:
+        jacobian = residuals.known_jacobian(start) if len(start) else None
+        if not len(start):
+            columns = {}
+        elif jacobian is not None:
             columns = residuals.sensitivities(jacobian)
         else:  # implicit solvers: combinations of rows take the place of rows
             with seeded(0):

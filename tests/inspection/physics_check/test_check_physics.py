@@ -56,7 +56,9 @@ def test_usable_physics_passes_all_stages(physics, structure):
         (cumulative, "rows one by one", "depends on other rows"),
         (lambda strain, *, k=1.0: k * strain, "columns of the physics", "'strain'"),
         (None, "signature and settings", "None"),
-        ("drive", "signature and settings", "'drive'"),
+        ("drive", "signature and settings", "physics is a str"),
+        (make_table()[0], "signature and settings", "physics is a DataFrame"),
+        (3.0, "signature and settings", "got 3.0"),
         (make_model(), "signature and settings", "model.physics"),
     ],
 )
@@ -188,3 +190,21 @@ def test_nothing_of_the_user_is_changed():
     check_physics(physics, X, y)
     assert X.equals(before[0]) and np.array_equal(y, before[1]) and repr(physics) == before[2]
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_physics_without_unknowns_has_a_loss_alone():
+    X, y = make_table()
+    found = check_physics(lambda force: 2.0 * force, X, y)
+    assert found.ok, found
+    assert np.isclose(found.loss, np.mean((2.0 * X["force"] - y) ** 2) / y.var())
+    first, states = make_oscillations()
+    fixed = Physics(spring, stiffness=Param(1.5, fixed=True), damping=Param((0.1, 0.2), fixed=True))
+    found = check_physics(fixed, first, states, structure=CURVE)
+    assert found.ok, found
+    assert 0.0 < found.loss < 0.1
+    assert all(each.fixed for each in found.parameters)
+
+
+def test_trajectories_without_an_ode():
+    (problem,) = check_physics(spring, *make_oscillations()).errors
+    assert "structure=ODE" in problem.message
