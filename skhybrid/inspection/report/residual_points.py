@@ -45,7 +45,7 @@ def check_residuals_of(estimator: Any, rows: TrainingRows) -> ResidualChecks:
     prediction, before = _predicted(rows)
     residuals, targets = (_array(each) for each in (data.y - prediction, data.y))
     weight = np.ones(targets.shape) if data.weight is None else _array(data.weight)
-    features = series = None
+    features, series, whole_series = None, None, False
     if isinstance(x, Windows):
         window, step = _observed_once(trajectory, at, x.steps.shape[1])
         n_times = data.y.shape[1]
@@ -55,6 +55,8 @@ def check_residuals_of(estimator: Any, rows: TrainingRows) -> ResidualChecks:
             for each in (residuals, targets, weight)
         )
         series = trajectory[window]
+        learned = rows.inputs.trajectories.layout.learned
+        whole_series = not learned and float(np.mean(step > 0)) > 0.5
         before = [each[window, step] for each in before]
         is_field = len(before) > 0 and before[0].ndim > 2
     else:
@@ -73,6 +75,7 @@ def check_residuals_of(estimator: Any, rows: TrainingRows) -> ResidualChecks:
                 features[used],
                 names,
                 None if series is None else series[used],
+                whole_series=whole_series,
             )
         )
     worst = max(found, key=lambda each: each.predictable)

@@ -19,9 +19,9 @@ def seen(monkeypatch):
     """Arguments of each test of residuals."""
     calls, test = [], residual_points.check_residuals
 
-    def noted(*arguments):
+    def noted(*arguments, **options):
         calls.append(arguments)
-        return test(*arguments)
+        return test(*arguments, **options)
 
     monkeypatch.setattr(residual_points, "check_residuals", noted)
     return calls
@@ -112,3 +112,19 @@ def test_of_many_numbers_whole_trajectories_are_drawn(seen, monkeypatch):
         checked(model, first, states)
         assert len(np.unique(seen[-1][4])) == n_kept
     assert len(seen[-1][4]) == model.window_  # a part of a single trajectory
+
+
+def test_errors_of_first_states_are_no_trend_of_whole_rollouts():
+    rng = np.random.default_rng(0)
+    first, states = make_oscillations(n=8, n_times=20)
+    noisy = first + 0.05 * rng.normal(size=first.shape)
+
+    def exact(t, state, *, stiffness=1.5):
+        position, velocity = state.unbind(-1)
+        return torch.stack([velocity, -stiffness * position], dim=-1)
+
+    ode = ODE(dt=DT, window=None, initial_state="given")
+    model = HybridRegressor(exact, nn=None, structure=ode).fit(noisy, states)
+    found = checked(model, noisy, states)
+    assert found.ordered
+    assert not found.misfit
