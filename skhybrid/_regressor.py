@@ -135,6 +135,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     nn_extrapolation : {"hold", "free"}, default="hold"
         Outside the training range the physics extrapolates. "hold" clamps the network's inputs to
         this range at prediction (for an ODE, a tenth wider on either side); "free" does not.
+        ``predict(X, return_outside=True)`` tells which rows this concerns.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
         at the given initial values. If that fit ends on a bound or explains less than 30 % of the
@@ -270,6 +271,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     See Also
     --------
+    check_physics : Whether a physics can be fitted to data, before a fit.
     Physics : The scientific model with bounds and units.
     ODE : Differential equations: the physics is a right-hand side.
     LatentODE : The same behind an encoder and a decoder.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,51 +35,97 @@ def check_residuals_of(estimator: Any, rows: TrainingRows) -> ResidualChecks:
     estimator : HybridRegressor or Pipeline
     rows : TrainingRows
     """
-    trajectory = at = None
-    if isinstance(rows.data.x, Windows):
-        trajectory, at = _places(rows)
-        chosen = _few_windows(rows.data, trajectory)
-        if len(chosen) < len(trajectory):
-            trajectory, at, rows = trajectory[chosen], at[chosen], _selected(rows, chosen)
-    data, x = rows.data, rows.data.x
-    prediction, before = _predicted(rows)
-    residuals, targets = (_array(each) for each in (data.y - prediction, data.y))
-    weight = np.ones(targets.shape) if data.weight is None else _array(data.weight)
-    features, series, whole_series = None, None, False
-    if isinstance(x, Windows):
-        window, step = _observed_once(trajectory, at, x.steps.shape[1])
-        n_times = data.y.shape[1]
-        offset = n_times - x.steps.shape[1]  # one if outputs begin with the first state
-        residuals, targets, weight = (
-            each.reshape(len(each), n_times, -1)[window, step + offset]
-            for each in (residuals, targets, weight)
-        )
-        series = trajectory[window]
-        learned = rows.inputs.trajectories.layout.learned
-        whole_series = not learned and float(np.mean(step > 0)) > 0.5
-        before = [each[window, step] for each in before]
-        is_field = len(before) > 0 and before[0].ndim > 2
-    else:
-        is_field, features = False, _array(x)
-        model = hybrid_of(estimator)
-        names = [*getattr(model, "feature_names_in_", (f"column {i}" for i in range(x.shape[1])))]
-    used, found = weight.min(axis=1) > 0, []
-    for column in _chosen_outputs(residuals.shape[1]):
-        if isinstance(x, Windows) and (is_field or features is None):
-            features = _at_point(before, column, len(residuals))
-            names = [f"component {i}" for i in range(features.shape[1])]
+    is_table = not isinstance(rows.data.x, Windows)
+    points = _of_table(estimator, rows) if is_table else _of_windows(rows)
+    found = []
+    for column in _chosen_outputs(points.residuals.shape[1]):
+        used, features = points.weight[:, column] > 0, points.features(column)
+        names = points.names or [f"component {i}" for i in range(features.shape[1])]
         found.append(
             check_residuals(
-                residuals[used, column],
-                float(targets[used, column].std()),
+                points.residuals[used, column],
+                float(points.targets[used, column].std()) if used.any() else 0.0,
                 features[used],
                 names,
-                None if series is None else series[used],
-                whole_series=whole_series,
+                None if points.series is None else points.series[used],
+                whole_series=points.whole_series,
             )
         )
     worst = max(found, key=lambda each: each.predictable)
-    return replace(worst, n_outputs=residuals.shape[1], n_tested=len(found))
+    return replace(worst, n_outputs=points.residuals.shape[1], n_tested=len(found))
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Residuals, in order, with what they may depend on.
+
+    Attributes
+    ----------
+    residuals, targets, weight : array of shape (n, n_outputs)
+    before : list of array of shape (n, n_features, ...)
+        Features; for a field, at every point.
+    names : list of str
+        Of the features; empty if they have none.
+    series : array of int, shape (n,), or None
+    whole_series : bool
+        As for :func:`~skhybrid.inspection.residual_checks.check_residuals`.
+    """
+
+    residuals: np.ndarray
+    targets: np.ndarray
+    weight: np.ndarray
+    before: list[np.ndarray]
+    names: list[str]
+    series: np.ndarray | None = None
+    whole_series: bool = False
+
+    def features(self, column: int) -> np.ndarray:
+        """Return the features of one output; for a field, those at its point."""
+        parts = []
+        for each in self.before:
+            points = each.reshape(*each.shape[:2], -1)
+            parts.append(points[:, :, column % points.shape[2]])
+        return np.concatenate(parts, axis=1) if parts else np.zeros((len(self.residuals), 0))
+
+
+def _of_table(estimator: Any, rows: TrainingRows) -> _Points:
+    """Return the residuals of the rows of a table, with its columns."""
+    prediction, _ = _predicted(rows)
+    columns = (f"column {i}" for i in range(rows.data.x.shape[1]))
+    names = [*getattr(hybrid_of(estimator), "feature_names_in_", columns)]
+    return _Points(*_compared(rows.data, prediction), [_array(rows.data.x)], names)
+
+
+def _of_windows(rows: TrainingRows) -> _Points:
+    """Return the residuals at every observed time, with what the step before began with."""
+    trajectory, at = _places(rows)
+    chosen = _few_windows(rows.data, trajectory)
+    if len(chosen) < len(trajectory):
+        trajectory, at, rows = trajectory[chosen], at[chosen], _selected(rows, chosen)
+    data, length = rows.data, rows.data.x.steps.shape[1]
+    prediction, before = _predicted(rows)
+    window, step = _observed_once(trajectory, at, length)
+    n_times = data.y.shape[1]
+    offset = n_times - length  # one if outputs begin with the first state
+    arrays = (
+        each.reshape(len(each), n_times, -1)[window, step + offset]
+        for each in _compared(data, prediction)
+    )
+    learned = rows.inputs.trajectories.layout.learned
+    return _Points(
+        *arrays,
+        [each[window, step] for each in before],
+        [],
+        series=trajectory[window],
+        whole_series=not learned and float(np.mean(step > 0)) > 0.5,
+    )
+
+
+def _compared(data: Batch, prediction: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return residuals, targets and weights, with two dimensions."""
+    residuals, targets = _array(data.y - prediction), _array(data.y)
+    weight = np.ones(targets.shape) if data.weight is None else _array(data.weight)
+    return residuals, targets, weight
 
 
 def _chosen_outputs(n: int) -> np.ndarray:
@@ -87,15 +133,6 @@ def _chosen_outputs(n: int) -> np.ndarray:
     if n <= MAX_OUTPUTS:
         return np.arange(n)
     return np.sort(np.random.default_rng(0).choice(n, MAX_OUTPUTS, replace=False))
-
-
-def _at_point(before: list[np.ndarray], column: int, n: int) -> np.ndarray:
-    """Return states and inputs as columns; for a field, the state at the point of an output."""
-    parts = []
-    for each in before:
-        points = each.reshape(*each.shape[:2], -1)
-        parts.append(points[:, :, column % points.shape[2]])
-    return np.concatenate(parts, axis=1) if parts else np.zeros((n, 0))
 
 
 def _places(rows: TrainingRows) -> tuple[np.ndarray, np.ndarray]:

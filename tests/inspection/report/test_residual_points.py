@@ -128,3 +128,17 @@ def test_errors_of_first_states_are_no_trend_of_whole_rollouts():
     found = checked(model, noisy, states)
     assert found.ordered
     assert not found.misfit
+
+
+def test_targets_that_are_missing_in_turn_are_all_tested(seen):
+    X, y = make_table()
+    both = np.stack([y, y], axis=1)
+    both[::2, 0] = both[1::2, 1] = np.nan
+
+    def drive_both(force, *, gain=(1.0, 1.0)):
+        return gain * force[:, None]
+
+    model = make_model(physics=drive_both, nn=None, missing_targets="mask").fit(X, both)
+    found = checked(model, X, both)
+    assert [len(each[0]) for each in seen] == [20, 20]
+    assert found.tested
