@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from skhybrid._regressor import HybridRegressor
     from skhybrid.data.long_tables import trajectories_from_frame
+    from skhybrid.inspection.physics_check import check_physics
     from skhybrid.model.latent_ode import LatentODE
     from skhybrid.model.ode import ODE
     from skhybrid.model.param import Param
@@ -25,6 +26,7 @@ __all__ = [
     "LatentODE",
     "Param",
     "Physics",
+    "check_physics",
     "datasets",
     "exceptions",
     "export",
@@ -43,6 +45,7 @@ _HOMES = {
     "LatentODE": "skhybrid.model.latent_ode",
     "Param": "skhybrid.model.param",
     "Physics": "skhybrid.model.physics",
+    "check_physics": "skhybrid.inspection.physics_check",
     "export": "skhybrid.persistence.exporting",
     "load": "skhybrid.persistence.saving",
     "save": "skhybrid.persistence.saving",

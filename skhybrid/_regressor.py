@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-
-import torch
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils.validation import _num_samples, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
-from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters, choose_auto_parameters
+from skhybrid.batching.auto_parameters import auto_parameters
 from skhybrid.batching.deferred_fits import NotTrainedYet, open_deferred_fits
-from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.fitting.callbacks import FitCallbacks
-from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in, open_checkpoints
+from skhybrid.batching.one_fit import fit_once, forget_fit
+from skhybrid.fitting.checkpoints import checkpoints_in
 from skhybrid.fitting.feature_names import features_restored_on_failure
-from skhybrid.fitting.fit import fit_hybrid
-from skhybrid.fitting.fit_physics import fit_physics
 from skhybrid.fitting.fitted import Fitted
-from skhybrid.fitting.inputs import read_inputs
-from skhybrid.fitting.progress import beginning_text, fitted_text
-from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
+from skhybrid.fitting.other_params import copied_with_params
+from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS
 from skhybrid.fitting.summary import summarise
 from skhybrid.model.physics import require_wrapped
+from skhybrid.prediction.evaluate import evaluate
+from skhybrid.prediction.outside import find_outside
 from skhybrid.prediction.rates import predict_rates
-from skhybrid.prediction.rollouts import predict_trajectories
 from skhybrid.prediction.scores import score_table, score_trajectories
-from skhybrid.prediction.tables import predict_table
 from skhybrid.runtime.interrupts import keeps_interrupted_fit
-from skhybrid.runtime.progress import open_display, showing
+from skhybrid.runtime.progress import showing
 from skhybrid.runtime.threads import threads
 
 
@@ -145,6 +137,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     nn_extrapolation : {"hold", "free"}, default="hold"
         Outside the training range the physics extrapolates. "hold" clamps the network's inputs to
         this range at prediction (for an ODE, a tenth wider on either side); "free" does not.
+        ``predict(X, return_outside=True)`` tells which rows this concerns.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
         at the given initial values. If that fit ends on a bound or explains less than 30 % of the
@@ -281,6 +274,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
     See Also
     --------
+    check_physics : Whether a physics can be fitted to data, before a fit.
     Physics : The scientific model with bounds and units.
     ODE : Differential equations: the physics is a right-hand side.
     LatentODE : The same behind an encoder and a decoder.
@@ -467,46 +461,14 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             keep_interrupted = keeps_interrupted_fit()
             call = (self, X, y, sample_weight, self._previous())
             with checkpoints_in(self.checkpoint, *call) as own:
-                choices, fitted, callbacks = self._fit(X, y, sample_weight, keep_interrupted, own)
-        self._forget_choices()
+                choices, fitted, callbacks = fit_once(
+                    self, X, y, sample_weight, keep_interrupted=keep_interrupted, own=own
+                )
+        forget_fit(self)
         vars(self).update(choices.attributes)
         vars(self).update(fitted.attributes())
         callbacks.end(fitted)
         return self
-
-    def _fit(self, X, y, sample_weight, keep_interrupted, own: Checkpoints | None):
-        """Choose what is "auto", and fit; return the choices, the fitted model and its callbacks.
-
-        ``own`` are this fit's own checkpoints, not those of a search around it.
-        """
-        random_state = self.random_state
-        if own is not None and random_state is None:
-            random_state = own.random_state()
-        choices = choose_auto_parameters(
-            self, X, y, sample_weight, random_state=random_state, keep_interrupted=keep_interrupted
-        )
-        settings = FitSettings.of(self, **choices.values, random_state=random_state)
-        inputs = read_inputs(settings, self, X, y, sample_weight)
-        callbacks = FitCallbacks(self, X, y, sample_weight)
-        display = open_display()
-        display.announce(beginning_text(settings, _num_samples(X)))
-        with warnings.catch_warnings():
-            if choices.said_serial:
-                warnings.simplefilter("ignore", SerialMembersWarning)
-            if settings.nn is None:
-                callbacks.begin(0)
-                fitted = fit_physics(settings, inputs, previous=self._previous())
-            else:
-                fitted = fit_hybrid(
-                    settings,
-                    inputs,
-                    previous=self._previous(),
-                    callbacks=callbacks,
-                    keep_interrupted=keep_interrupted,
-                    checkpoints=open_checkpoints(),
-                )
-        display.announce(fitted_text(fitted), with_time=True)
-        return choices, fitted, callbacks
 
     @property
     def physics_params_std_(self):
@@ -520,6 +482,54 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return self._fitted.require_standard_errors().correlation_frame
 
+    def with_params(self, **params):
+        """Return the same fitted model with other values of physics parameters.
+
+        It answers what-if questions: the network, the scales and all other parameters stay as they
+        were fitted. A fit of the returned model estimates all parameters anew.
+
+        Parameters
+        ----------
+        **params : float or array-like
+            Values by name, in your units and in the shape of the parameter; also of fixed ones.
+
+        Returns
+        -------
+        model : HybridRegressor
+            A fitted copy; this model does not change. Its ``summary()`` marks the values as set,
+            and there are no standard errors. ``loss_``, ``restarts_`` and all that tells about the
+            training are those of the fit.
+
+        Raises
+        ------
+        PhysicsError
+            If there is no such parameter, or the value is outside its bounds, has another shape or
+            is not finite.
+
+        Notes
+        -----
+        The network has learned what the physics lacks at the fitted values. With values far from
+        them its part may no longer suit, and ``nn_extrapolation="hold"`` clamps inputs that leave
+        the training range, such as states of an ODE. With an :class:`ODE` and ``substeps="auto"``,
+        predictions choose the steps of the solver for the new values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import torch
+        >>> from skhybrid import HybridRegressor
+        >>> def cooling(time, *, rate=1.0):
+        ...     return 80.0 * torch.exp(-rate * time)
+        >>> time = np.linspace(0.0, 3.0, 20)[:, None]
+        >>> model = HybridRegressor(cooling, nn=None).fit(time, 80.0 * np.exp(-0.7 * time[:, 0]))
+        >>> float(model.with_params(rate=0.0).predict([[2.0]])[0])
+        80.0
+        >>> round(model.physics_params_["rate"], 6)
+        0.7
+        """
+        check_is_fitted(self)
+        return copied_with_params(self, params)
+
     def summary(self):
         """Return a table of the physics parameters, and how the model was fitted.
 
@@ -528,12 +538,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         summary : Summary
             Shows itself as text, and as a table in notebooks. ``summary.frame`` is a DataFrame with
             a row for each element: value, standard error (NaN with a network, and where it is not
-            known), unit, start, bounds, the bound reached, and whether it is fixed.
+            known), unit, start, bounds, the bound reached, whether it is fixed, and whether
+            :meth:`with_params` has given it.
         """
         check_is_fitted(self)
         return summarise(self, self._fitted)
 
-    def predict(self, X, *, times=None, initial_states=None, first_outputs=None):
+    def predict(
+        self, X, *, times=None, initial_states=None, first_outputs=None, return_outside=False
+    ):
         """Predict the target.
 
         Parameters
@@ -551,17 +564,29 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             For an ODE: outputs at the first times, which give the initial states. If X holds inputs
             and neither is given, trajectories begin at the columns of ``ODE(initial_state=[...])``
             or, where these are unknown, at the mean initial state of the training trajectories.
+        return_outside : bool, default=False
+            Whether to tell which rows lie outside of the training range, and how far.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_targets)
             In the target's units. For an ODE, whole rollouts in the shape of the training targets;
             for trajectories of different lengths, a list of arrays.
+        outside : Outside
+            Only with ``return_outside=True``. ``outside.rows`` flags the rows with a feature
+            outside of its training range; there the physics extrapolates, and the network is held
+            at the edge (``nn_extrapolation="hold"``). ``outside.frame`` tells how far each feature
+            is outside, in its standard deviations in training, below zero on the lower side;
+            ``outside.beyond`` in its own unit. For an ODE, a trajectory is flagged if a state (or,
+            of hidden states, an output) or an input leaves the training range, widened by a tenth,
+            at any predicted time.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        (prediction,) = self._evaluate(
-            X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
+        (prediction,) = evaluate(
+            self, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
         )
+        if return_outside:
+            return prediction, find_outside(self, X, prediction, **given)
         return prediction
 
     def score(self, X, y, sample_weight=None):
@@ -612,7 +637,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             the whole model minus the rollout of the physics alone.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        physics, prediction = self._evaluate(
+        physics, prediction = evaluate(
+            self,
             X,
             lambda model, x, z, hold: (model.physics_part(x, z), model(x, z, hold=hold)),
             **given,
@@ -649,7 +675,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         names = self._fitted.hybrid.space.names
         if not names:
             return {}
-        return dict(zip(names, self._evaluate(X, values, **given), strict=True))
+        return dict(zip(names, evaluate(self, X, values, **given), strict=True))
 
     def predict_rates(self, states, *, times=0.0, inputs=None):
         """Return the rates that each part of an ODE's right-hand side gives for states.
@@ -677,21 +703,6 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         with threads(self.n_threads):
             return predict_rates(self, states, times, inputs)
 
-    def _evaluate(self, X, outputs: Callable[..., tuple[torch.Tensor, ...]], **given):
-        """Evaluate a function of (model, rows, coordinates, hold) and return its outputs."""
-        check_is_fitted(self)
-        if self._fitted.trajectory_info is not None:
-            with threads(self.n_threads):
-                return predict_trajectories(self, X, outputs, **given)
-        unused = [name for name, value in given.items() if value is not None]
-        if unused:
-            raise ValueError(
-                f"{unused[0]} is for trajectories, and this model's structure is "
-                f"{self.structure!r}. Leave it out."
-            )
-        with threads(self.n_threads):
-            return predict_table(self, X, outputs)
-
     def _has_own_fit(self) -> bool:
         """Whether a subclass overrides ``fit``, so that a search must call it."""
         return type(self).fit is not HybridRegressor.fit
@@ -708,14 +719,6 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             or self._previous() is not None
             or getattr(self, "_skl_callbacks", [])
         )
-
-    def _forget_choices(self) -> None:
-        """Remove the attributes of an earlier fit that the next one may not have."""
-        for attribute in ("free_run_losses_", "initial_states_", "substeps_", "window_"):
-            vars(self).pop(attribute, None)
-        for name in DEFAULTS:
-            for attribute in (f"{name}_", f"{name}_path_"):
-                vars(self).pop(attribute, None)
 
     def _previous(self) -> Fitted | None:
         """Return the fit to continue from, or None."""

@@ -13,30 +13,14 @@ import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
+from small_light import N_ROWS, RED, SEEN, X, Y, fitted_attributes, make_model
 from torch import nn
 
 from skhybrid import HybridRegressor
 from skhybrid.exceptions import NetworkError, TrainingError
 
-N_ROWS = 24
-RED = np.linspace(1.0, 2.0, N_ROWS)
-GREEN = np.cos(np.arange(N_ROWS))
-X = pd.DataFrame({"red": RED, "green": GREEN})
-Y = 2.0 * RED + 0.3 * np.sin(3.0 * GREEN)
 WEIGHT = np.ones(N_ROWS)
 LARGE = RED > 1.9
-
-# validate_data sets these before anything else is checked.
-SEEN = {"n_features_in_", "feature_names_in_"}
-
-
-def light(red, green, *, gain=1.0, offset=0.1):
-    return gain * red + offset * green
-
-
-def make_model(**settings) -> HybridRegressor:
-    settings = {"physics": light, "nn": (8,), "max_epochs": 3, "random_state": 0, **settings}
-    return HybridRegressor(**settings)
 
 
 @pytest.fixture(scope="module")
@@ -48,14 +32,6 @@ def fitted_once() -> HybridRegressor:
 def fitted(fitted_once) -> HybridRegressor:
     """A fitted model for one test."""
     return copy.deepcopy(fitted_once)
-
-
-def fitted_attributes(model) -> dict:
-    return {
-        name: value
-        for name, value in vars(model).items()
-        if name.endswith("_") and not name.startswith("_")
-    }
 
 
 def replaced(table: pd.DataFrame, value: complex) -> pd.DataFrame:

@@ -6,36 +6,18 @@ import copy
 import math
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from small_light import SEEN, X, Y, fitted_attributes, make_model
 from torch import nn
 
-from skhybrid import HybridRegressor, Param, Physics
+from skhybrid import HybridRegressor, Param
 from skhybrid.exceptions import PhysicsError
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Converting a tensor with requires_grad:UserWarning",
     "ignore::skhybrid.exceptions.PhysicsInitWarning",
 )
-
-N_ROWS = 24
-RED = np.linspace(1.0, 2.0, N_ROWS)
-GREEN = np.cos(np.arange(N_ROWS))
-X = pd.DataFrame({"red": RED, "green": GREEN})
-Y = 2.0 * RED + 0.3 * np.sin(3.0 * GREEN)
-
-# validate_data sets these before anything else is checked.
-SEEN = {"n_features_in_", "feature_names_in_"}
-
-
-def light(red, green, *, gain=1.0, offset=0.1):
-    return gain * red + offset * green
-
-
-def make_model(**settings) -> HybridRegressor:
-    settings = {"physics": light, "nn": (8,), "max_epochs": 3, "random_state": 0, **settings}
-    return HybridRegressor(**settings)
 
 
 @pytest.fixture(scope="module")
@@ -47,14 +29,6 @@ def fitted_once() -> HybridRegressor:
 def fitted(fitted_once) -> HybridRegressor:
     """A fitted model for one test."""
     return copy.deepcopy(fitted_once)
-
-
-def fitted_attributes(model) -> dict:
-    return {
-        name: value
-        for name, value in vars(model).items()
-        if name.endswith("_") and not name.startswith("_")
-    }
 
 
 # Every case is tried with a network and without one, with and without a least-squares start.
@@ -151,20 +125,6 @@ def test_physics_that_cannot_be_used_is_named(physics, message, settings):
     with pytest.raises(PhysicsError, match=message):
         model.fit(X, Y)
     assert set(fitted_attributes(model)) <= SEEN
-
-
-@pytest.mark.parametrize(
-    ("given", "message"),
-    [
-        ({"gian": 1.0}, r"no parameter named 'gian'\. Did you mean 'gain'\?"),
-        ({"gain": Param(2.0, bounds=(0.0, 1.0))}, "2.0 of physics parameter 'gain' is outside"),
-        ({"gain": "bright"}, "'gain' must be a number"),
-        ({"gain": math.nan}, "'gain' must be finite"),
-    ],
-)
-def test_wrong_parameters_are_refused_when_the_physics_is_made(given, message):
-    with pytest.raises(PhysicsError, match=message):
-        Physics(light, **given)
 
 
 def test_initial_value_outside_bounds_in_the_signature():

@@ -13,7 +13,12 @@ from skhybrid.runtime.user_warnings import warn
 
 
 def bind_columns(
-    names: Sequence[str], feature_names: Sequence[str] | None, n_features: int, model: str
+    names: Sequence[str],
+    feature_names: Sequence[str] | None,
+    n_features: int,
+    model: str,
+    *,
+    hint: str = "",
 ) -> list[int] | None:
     """Return the columns that a physics function reads, or None if it reads all of X.
 
@@ -26,6 +31,8 @@ def bind_columns(
     n_features : int
     model : str
         Name of the physics, for the message.
+    hint : str, default=""
+        What else to say about a column that X lacks.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def bind_columns(
     """
     if tuple(names) == ("X",):
         return None
-    hint = " An unknown of the physics goes after a star in its signature: def f(x, *, a=1.0)."
+    hint += " An unknown of the physics goes after a star in its signature: def f(x, *, a=1.0)."
     if feature_names is not None:
         missing = [name for name in names if name not in list(feature_names)]
         if missing:

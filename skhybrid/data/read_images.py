@@ -17,6 +17,7 @@ from skhybrid.data.records import read_outputs
 from skhybrid.data.rows import Rows
 from skhybrid.data.slow_features import slow_features
 from skhybrid.data.times import read_times, uniform_step
+from skhybrid.data.training_range import range_of_trajectories
 from skhybrid.data.trajectories import Trajectories
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.model.latent_dynamics import LatentDynamics
@@ -114,6 +115,7 @@ def read_images(
         times=times[0],
         component_names=component_names(ode.state_names, ode.n_states),
         x_shape=X.shape[1:],
+        training_range=range_of_trajectories(trajectories, (), given_states=False, images=images),
         model_type=LatentDynamics,
     )
     return trajectories, info

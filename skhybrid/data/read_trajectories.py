@@ -24,6 +24,7 @@ from skhybrid.data.records import (
 from skhybrid.data.state_columns import check_state_columns, find_state_columns
 from skhybrid.data.state_guesses import guess_states, is_noisy
 from skhybrid.data.times import has_first_times, padded, read_times, uniform_step
+from skhybrid.data.training_range import range_of_trajectories
 from skhybrid.data.trajectories import Trajectories
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsError
@@ -115,17 +116,21 @@ def read_trajectories(
         known_first=None if states_observed or ode.initial_state == "learned" else known_first,
         has_physics=physics is not None,
     )
+    component_names = (*given.state_names, *given.input_names, "time")
     info = TrajectoryInfo(
         layout=layout,
         scales=trajectories.scales(),
         times=times[int(lengths.argmax())],
-        component_names=(*given.state_names, *given.input_names, "time"),
+        component_names=component_names,
         time_column=given.time_column,
         state_columns=given.state_columns,
         scalar=scalar,
         initial_states=states[:, 0],
         x_shape=layout.state_shape,
         has_first_times=has_first_times(ode, lengths),
+        training_range=range_of_trajectories(
+            trajectories, component_names, given_states=ode.inputs is None
+        ),
     )
     return trajectories, info
 

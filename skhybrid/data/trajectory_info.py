@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from skhybrid.data.training_range import TrainingRange
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.layout import Layout
 from skhybrid.model.scales import RateScales
@@ -39,6 +40,8 @@ class TrajectoryInfo:
         Shape of one trajectory in X: an initial state, or its context images.
     has_first_times : bool
         Whether the user gave the times of each trajectory, the time of the initial state included.
+    training_range : TrainingRange or None
+        Range of the states or outputs, and of the inputs.
     model_type : type
         Type of the forward map.
     """
@@ -55,4 +58,5 @@ class TrajectoryInfo:
     first_indices: np.ndarray | None = None
     x_shape: tuple[int, ...] | None = None
     has_first_times: bool = False
+    training_range: TrainingRange | None = None
     model_type: type[Dynamics] = Dynamics

@@ -18,6 +18,14 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.scales import Scales
+from skhybrid.model.structures import STRUCTURES
+
+# In the literature, the network of a serial hybrid gives an argument of the physics.
+SERIAL_HINT = (
+    " structure='serial' gives no arguments to the physics: its network reads X and the physics' "
+    "output, and corrects it. For a parameter that the network gives, write "
+    "Param(..., depends_on=[...])."
+)
 
 
 def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hybrid:
@@ -48,7 +56,8 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
         names, n_columns = inputs.feature_names, rows.x.shape[1]
         columns = None
         if physics is not None:
-            columns = bind_columns(physics.inputs, names, n_columns, physics.name)
+            hint = SERIAL_HINT if settings.structure is STRUCTURES["serial"] else ""
+            columns = bind_columns(physics.inputs, names, n_columns, physics.name, hint=hint)
         model = Hybrid(
             physics,
             space,

@@ -12,8 +12,8 @@ import scipy.sparse.linalg
 
 from skhybrid.fitting.error_groups import ErrorGroups
 from skhybrid.fitting.least_squares import DIFFERENCE_STEP, LeastSquaresFit
-from skhybrid.fitting.parameter_warnings import element_name
-from skhybrid.fitting.standard_errors import StandardErrors
+from skhybrid.fitting.parameter_warnings import element_names
+from skhybrid.fitting.standard_errors import StandardErrors, UnfixedDirection
 from skhybrid.fitting.unfixed_directions import find_unfixed, unfixed_elements
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
@@ -52,7 +52,7 @@ def standard_errors(
     groups : ErrorGroups
     """
     shapes = {name: tuple(shape) for name, shape in hybrid.space.shapes.items()}
-    names = [element_name(n, index) for n, shape in shapes.items() for index in np.ndindex(shape)]
+    names = element_names(shapes)
     limits = [hybrid.physics.params[name].limits() for name in shapes]
     low, high = (_flat([each[side] for each in limits]) for side in (0, 1))
     estimate = _flat([fit.values[name] for name in shapes])
@@ -62,8 +62,7 @@ def standard_errors(
     n_used = data.y.numel() if data.weight is None else int((data.weight > 0.0).sum())
     unfixed, reason, n_fitted = (), None, 0
     if len(free):
-        rank = RANK if hybrid.differentiable else DIFFERENCE_STEP
-        columns = _Columns.of(fit.jacobian, free, len(names), rank)
+        columns = _Columns.of(fit.jacobian, free, len(names), _rank(hybrid))
         n_fitted = columns.rank + columns.n_states
         reason = _reason_for_none(columns, fit, groups, n_used)
         if np.isfinite(columns.matrix).all():
@@ -84,6 +83,29 @@ def standard_errors(
         unfixed=unfixed,
         reason=reason,
     )
+
+
+def directions_without_effect(
+    hybrid: Hybrid, jacobian: np.ndarray | scipy.sparse.csr_array, values: np.ndarray
+) -> tuple[UnfixedDirection, ...]:
+    """Return the directions of θ that do not change the residuals.
+
+    Parameters
+    ----------
+    hybrid : Hybrid
+    jacobian : array or sparse array of shape (n_residuals, n_elements)
+        Derivatives by the elements of the free parameters, and by learned first states after them.
+    values : array of shape (n_elements of θ,)
+    """
+    columns = _Columns.of(jacobian, np.arange(len(values)), len(values), _rank(hybrid))
+    if not np.isfinite(columns.matrix).all():
+        return ()
+    return find_unfixed(columns.null, columns.lengths, element_names(hybrid.space.shapes), values)
+
+
+def _rank(hybrid: Hybrid) -> float:
+    """Return the part of the effects below which a direction has none."""
+    return RANK if hybrid.differentiable else DIFFERENCE_STEP
 
 
 def _covariance(

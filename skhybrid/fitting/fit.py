@@ -16,6 +16,7 @@ from skhybrid.fitting.findings import Finding, tell_user
 from skhybrid.fitting.fitted import (
     Fitted,
     drift_since,
+    feature_range,
     learned_states,
     user_values,
     varying_ranges,
@@ -202,6 +203,7 @@ def finish_fit(
         window=window_length(rows),
         n_iter_first=result.n_first,
         varying_ranges=varying_ranges(hybrid, rows_to_check(prepared.data), result.coordinates),
+        feature_range=feature_range(rows),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
@@ -14,6 +16,7 @@ from skhybrid.fitting.few_rows import rows_to_check
 from skhybrid.fitting.findings import tell_user
 from skhybrid.fitting.fitted import (
     Fitted,
+    feature_range,
     learned_states,
     user_values,
     window_length,
@@ -21,7 +24,7 @@ from skhybrid.fitting.fitted import (
 )
 from skhybrid.fitting.growing_windows import WindowFit, fit_growing_windows
 from skhybrid.fitting.inputs import FitInputs
-from skhybrid.fitting.least_squares import fit_least_squares
+from skhybrid.fitting.least_squares import LeastSquaresFit, fit_least_squares
 from skhybrid.fitting.parameter_warnings import findings_of_least_squares
 from skhybrid.fitting.poor_fits import findings_of_data
 from skhybrid.fitting.settings import FitSettings
@@ -31,6 +34,7 @@ from skhybrid.fitting.solver_steps import (
     with_chosen_steps,
 )
 from skhybrid.fitting.warm_start import earlier_start, require_no_network
+from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.model.parameters import ParameterSpace
@@ -93,20 +97,13 @@ def fit_physics(
             model = model.with_simulated_scales(data.x, space.values({}), fit.states)
     for finding in findings_of_steps(model, rows, coordinates, fit.loss):
         tell_user(finding)
-    restart = {
-        "loss": fit.loss,
-        "validation_loss": None,
-        "physics_params": user_values(model, {}),
-        "status": fit.message,
-        "n_iter": n_iter,
-    }
     return Fitted(
         hybrid=model,
         coordinates=coordinates,
         loss=fit.loss,
         loss_curve=fit.loss_curve,
         n_iter=n_iter,
-        restarts=[restart],
+        restarts=[_as_restart(model, fit)],
         trajectory_info=info,
         physics_share=1.0,
         n_rows=len(rows),
@@ -114,4 +111,16 @@ def fit_physics(
         window_states=window_states(coordinates, rows),
         window=window_length(rows),
         standard_errors=errors,
+        feature_range=feature_range(rows),
     )
+
+
+def _as_restart(model: Hybrid, fit: LeastSquaresFit) -> dict[str, Any]:
+    """Return the entry of ``restarts_``."""
+    return {
+        "loss": fit.loss,
+        "validation_loss": None,
+        "physics_params": user_values(model, {}),
+        "status": fit.message,
+        "n_iter": len(fit.loss_curve),
+    }

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import record_network_inputs
+from skhybrid.data.training_range import TrainingRange
 from skhybrid.data.trajectories import initial_states
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
@@ -66,6 +67,10 @@ class Fitted:
     varying_ranges : dict of str to array of shape (3, *shape)
         Lowest value, mean and highest value over the training rows of each parameter that is a
         function of features.
+    feature_range : TrainingRange or None
+        For a table: range of the features. None while training runs.
+    set_params : dict of str to array
+        Values that ``with_params`` has set; they are not estimated.
     """
 
     hybrid: Hybrid
@@ -86,6 +91,8 @@ class Fitted:
     standard_errors: StandardErrors | None = None
     n_iter_first: int | None = None
     varying_ranges: dict[str, np.ndarray] = field(default_factory=dict)
+    feature_range: TrainingRange | None = None
+    set_params: dict[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -95,6 +102,12 @@ class Fitted:
         return self.trajectory_info.initial_states
 
     @property
+    def training_range(self) -> TrainingRange | None:
+        """Range of the features; for a differential equation of states or outputs, and inputs."""
+        info = self.trajectory_info
+        return self.feature_range if info is None else info.training_range
+
+    @property
     def free_names(self) -> list[str]:
         """Names of the physics parameters that are learned as numbers."""
         return list(self.hybrid.free_names)
@@ -102,10 +115,20 @@ class Fitted:
     @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
         """Physics parameters in the user's units, in the order of the signature."""
-        return user_values(self.hybrid, self.coordinates)
+        given = {  # without the rounding of the training dtype
+            name: float(value) if value.ndim == 0 else value.copy()
+            for name, value in self.set_params.items()
+        }
+        return user_values(self.hybrid, self.coordinates) | given
 
     def require_standard_errors(self) -> StandardErrors:
-        """Return the standard errors; raise an AttributeError for a model with a network."""
+        """Return the standard errors; raise an AttributeError for a model without them."""
+        if self.set_params:
+            names = ", ".join(self.set_params)
+            raise AttributeError(
+                f"There are no standard errors: with_params has set {names}, "
+                "which are not estimated. Look at the model that was fitted."
+            )
         if self.standard_errors is None:
             raise AttributeError(HYBRID_ERRORS)
         return self.standard_errors
@@ -192,6 +215,11 @@ def window_states(coordinates: Mapping[str, Tensor], rows: Rows) -> np.ndarray |
         return None
     learned = coordinates[FIRST_STATES].double().cpu().numpy()
     return initial_states(rows, learned, np.arange(len(learned)))
+
+
+def feature_range(rows: Rows) -> TrainingRange | None:
+    """Return the range of the features of a table; None for windows."""
+    return None if isinstance(rows.x, Windows) else TrainingRange.of(rows.x)
 
 
 def window_length(rows: Rows) -> int | None:

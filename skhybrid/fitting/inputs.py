@@ -116,6 +116,11 @@ def _validated_table(
     estimator: BaseEstimator, X: Any, y: Any, masked: bool, reset: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return X and y in float64, checked by scikit-learn."""
+    if getattr(y, "ndim", 0) > 2:
+        raise ValueError(
+            f"y must have one or two dimensions; it has shape {y.shape}. If the rows of X are "
+            "trajectories, set structure=ODE(...)."
+        )
     if masked:
         check_x = {"dtype": np.float64}
         check_y = {**check_x, "ensure_2d": False, "ensure_all_finite": "allow-nan"}

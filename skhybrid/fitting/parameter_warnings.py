@@ -25,6 +25,9 @@ from skhybrid.runtime.user_warnings import warnings_caught
 SAME_EFFECT = 1.0 - 1e-6
 # A larger tensor in a module is not an unknown but, for example, kept from the last call.
 MAX_UNKNOWNS = 100
+ADVICE_FOR_TOGETHER = (
+    "Set fixed=True for all but one of them, or make one parameter of the combination."
+)
 # A message names this many elements.
 MAX_NAMED = 4
 
@@ -205,8 +208,8 @@ def _about_effects(
             ParameterWarning,
             ("idle", name),
             f"Parameter {elements} {path}, where it does not change the prediction on the training "
-            "rows (its derivative is zero), so the data say nothing about it. Give another initial "
-            f"value, or rows on which {name!r} acts. If the value is known, set fixed=True.",
+            "rows (its derivative is zero), so the data say nothing about it. "
+            f"{advice_for_idle(name)}",
         )
     for names in _together(columns, eps, values, sizes):
         shown = [f"{name} = {value:.6g}" for name, value in names]
@@ -215,9 +218,17 @@ def _about_effects(
             ("together", *(name for name, _ in names)),
             f"Parameters {listed(shown, 'and')} act only together: on the training rows, the "
             "prediction changes with each of them in the same way, as with a product or a sum. The "
-            "data determine the combination, not the single values, which depend on the start. Set "
-            "fixed=True for all but one of them, or make one parameter of the combination.",
+            "data determine the combination, not the single values, which depend on the start. "
+            f"{ADVICE_FOR_TOGETHER}",
         )
+
+
+def advice_for_idle(name: str) -> str:
+    """Return what to do about a parameter without effect."""
+    return (
+        f"Give another initial value, or rows on which {name!r} acts. If the value is known, set "
+        "fixed=True."
+    )
 
 
 def _stayed(value: float) -> str:
@@ -266,6 +277,11 @@ def _together(
 def element_name(name: str, index: Any) -> str:
     """Return the name of an element of a parameter."""
     return f"{name}[{', '.join(str(int(i)) for i in index)}]" if len(index) else name
+
+
+def element_names(shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """Return the names of all elements of parameters with these shapes."""
+    return [element_name(name, i) for name, shape in shapes.items() for i in np.ndindex(*shape)]
 
 
 def listed(names: list[str], word: str = "and") -> str:

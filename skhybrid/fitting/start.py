@@ -149,12 +149,17 @@ def given_start(
     if unknown or not physical.space.shapes:
         return start
     try:
-        residuals = Residuals(*_few_rows(settings, physical, rows))
+        residuals = residuals_at_start(settings, physical, rows)
         found = residuals.sensitivities(residuals.value_columns(residuals.start))
         loss = residuals.loss(residuals(residuals.start))
     except LEAST_SQUARES_ERRORS:
         return start
     return replace(start, effects=_effects(found, loss))
+
+
+def residuals_at_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> Residuals:
+    """Return the residuals of the physics alone, on the rows that are enough for a start."""
+    return Residuals(*_few_rows(settings, physical, rows))
 
 
 def _most_evaluations(model: Hybrid) -> int:

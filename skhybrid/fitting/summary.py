@@ -22,8 +22,19 @@ MAX_SHOWN = 12
 # Columns of the text, and those that hold numbers.
 HEADER = ("parameter", "value", "±", "unit", "start", "bounds", "note")
 NUMBERS = ("value", "±", "start")
+SET_NOTE = "set by with_params, not estimated"
 # Columns of the frame.
-COLUMNS = ("value", "std", "unit", "start", "lower_bound", "upper_bound", "on_bound", "fixed")
+COLUMNS = (
+    "value",
+    "std",
+    "unit",
+    "start",
+    "lower_bound",
+    "upper_bound",
+    "on_bound",
+    "fixed",
+    "given",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,8 @@ class Element:
     varies : str
         Range and features of a parameter that is a function of features; the value is then the mean
         over the training rows. Empty for a number.
+    given : bool
+        Whether ``with_params`` has set it, so that it is not estimated.
     """
 
     parameter: str
@@ -61,6 +74,7 @@ class Element:
     fixed: bool
     unfixed: bool
     varies: str = ""
+    given: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -74,6 +88,7 @@ class Element:
             bounds = f"{left}{low}, {high}{right}"
         note = "fixed" if self.fixed else f"on {self.on_bound} bound" if self.on_bound else ""
         note = "not fixed by the data" if self.unfixed else self.varies or note
+        note = SET_NOTE if self.given else note
         std = "" if np.isnan(self.std) else std
         return self.name, value, std, self.unit, number_text(self.start), bounds, note
 
@@ -212,6 +227,7 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
                     fixed=param.fixed,
                     unfixed=element in unfixed,
                     varies="" if span is None else _varies(span[:, *index][[0, 2]], param),
+                    given=name in fitted.set_params,
                 )
             )
     return tuple(found)

@@ -33,6 +33,11 @@ def error_lines(fitted: Fitted) -> list[str]:
         return ["There are no physics parameters: physics=None."]
     if not fitted.free_names:
         return ["There are no free physics parameters.", *_varying_lines(fitted)]
+    if fitted.set_params:
+        return [
+            "Without ±: with_params has set parameters. The others, the network, and all that is "
+            "said below are those of the fit before."
+        ]
     errors = fitted.standard_errors
     if errors is None:
         return [f"Without ±. {HYBRID_ERRORS}", *_varying_lines(fitted)]

@@ -17,6 +17,7 @@ from skhybrid.inspection.displays import (
 )
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.overlap import OverlapSensitivity, overlap_sensitivity
+from skhybrid.inspection.physics_check import PhysicsCheck
 from skhybrid.inspection.physics_path import physics_path
 from skhybrid.inspection.profile import Profile, profile
 from skhybrid.inspection.report import IdentifiabilityReport, identifiability_report
@@ -34,6 +35,7 @@ __all__ = [
     "OtherAssumptions",
     "OverlapSensitivity",
     "PartsDisplay",
+    "PhysicsCheck",
     "PhysicsPathDisplay",
     "PhysicsUsage",
     "Profile",

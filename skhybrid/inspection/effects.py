@@ -115,7 +115,6 @@ def effects(
     """
     model = hybrid_of(estimator)
     read = training_rows(estimator, X, y, sample_weight)
-    _require_same_columns(model, read)
     if physics_params is not None:
         moved = read.hybrid.space.coordinates(physics_params)
         read = replace(read, coordinates={**read.coordinates, **moved})
@@ -147,17 +146,6 @@ def effects(
         inputs=None if inputs is None else np.repeat(inputs, n_each, axis=0),
     )
     return _thinned(whole, max_values)
-
-
-def _require_same_columns(model: Any, read: TrainingRows) -> None:
-    """Raise a ValueError if a table has other columns than in the fit."""
-    before, now = getattr(model, "feature_names_in_", None), read.inputs.feature_names
-    if read.inputs.trajectory_info is None and before is not None and now is not None:
-        if list(before) != list(now):
-            raise ValueError(
-                f"X has the columns {list(now)}, and the model was fitted with {list(before)}. "
-                "Give the same columns in the same order."
-            )
 
 
 def _chosen(read: TrainingRows, max_values: int) -> tuple[TrainingRows, np.ndarray]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skhybrid.fitting.parameter_warnings import listed
 from skhybrid.model.physics import as_physics
 from skhybrid.model_selection.scoring import free_elements
 
@@ -46,9 +47,21 @@ def elements_of(estimator: Any) -> dict[str, float]:
 
 
 def require_free_elements(estimator: Any) -> None:
-    """Raise a ValueError if a fitted model has no free physics parameters."""
+    """Raise a ValueError if a fitted model has no free physics parameters, or set ones."""
+    require_estimated(estimator)
     if not hybrid_of(estimator)._fitted.free_names:
         raise ValueError(NONE_FREE)
+
+
+def require_estimated(estimator: Any) -> None:
+    """Raise a ValueError if ``with_params`` has set parameters of a fitted model."""
+    given = [*hybrid_of(estimator)._fitted.set_params]
+    if given:
+        raise ValueError(
+            f"with_params has set {listed(given)}: this model is for what-if predictions, and how "
+            "sure an estimate is can be asked of the fitted model only. Give the model that was "
+            "fitted."
+        )
 
 
 def require_free_physics(model: Any) -> None:

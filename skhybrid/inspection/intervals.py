@@ -240,8 +240,8 @@ class ConfidenceIntervals:
     level : float
     rows : dict of str to dict
         By element, such as "gain[0]": "estimate"; "sampling", the standard deviation s;
-        "radius", the range p over radii ("start": over networks); "low" and "high", which end at
-        the bounds; "unit".
+        "radius", the range p over radii ("start": over networks; neither for the physics alone);
+        "low" and "high", which end at the bounds; "unit".
     refits : list of dict
         Radius and elements of each refit to all rows.
     bootstrap : BootstrapResult or None
@@ -295,7 +295,8 @@ def _joined(
     for name, estimate in elements_of(model).items():
         spread = _range_of_means(refits, what, name)
         half = half_width(sampling[name], spread, level, bootstrap.n_replicates)
-        found = {"estimate": estimate, "sampling": sampling[name], what: spread}
+        found = {"estimate": estimate, "sampling": sampling[name]}
+        found |= {what: spread} if refits else {}
         rows[name] = {**found, **_ends(estimate, half, limits[name]), "unit": _unit(model, name)}
     return ConfidenceIntervals(bootstrap.estimator, level, rows, refits, bootstrap)
 
@@ -308,7 +309,7 @@ def _of_physics_alone(full: Any, errors: Any, level: float) -> ConfidenceInterva
     rows = {}
     for name, std in zip(errors.names, errors.element_std.tolist(), strict=True):
         ends = _ends(estimates[name], quantile * std, limits[name])
-        found = {"estimate": estimates[name], "sampling": std, "radius": 0.0}
+        found = {"estimate": estimates[name], "sampling": std}
         rows[name] = {**found, **ends, "unit": _unit(model, name)}
     return ConfidenceIntervals(full, level, rows)
 

@@ -274,15 +274,19 @@ def overlap_sensitivity(
     """
     check_is_fitted(hybrid_of(estimator), "_fitted")
     require_free_elements(estimator)
-    found = overlap_of(effects(estimator, X, y, sample_weight))
-    limits = limits_of(estimator)
+    return overlap_within_bounds(estimator, effects(estimator, X, y, sample_weight))
+
+
+def overlap_within_bounds(estimator: Any, at: Effects) -> OverlapSensitivity:
+    """Return the sensitivity to overlap of a fitted model from effects that are known already."""
+    found, limits = overlap_of(at), limits_of(estimator)
     return OverlapSensitivity(
         {name: replace(each, limits=limits[name]) for name, each in found.overlaps.items()}
     )
 
 
 def overlap_of(at: Effects) -> OverlapSensitivity:
-    """Return the sensitivity to overlap from effects that are known already."""
+    """Return the sensitivity to overlap without bounds."""
     root = np.sqrt(at.weights / max(np.count_nonzero(at.weights), 1))
     network, slopes = root * at.network, root[:, None] * at.sensitivities
     found = {}

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import f as fisher_f
-from sklearn.base import clone
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit
-from sklearn.utils import _safe_indexing, indexable
+from sklearn.utils import indexable
 
 from skhybrid.exceptions import TrainingError
-from skhybrid.inspection.fixed_parameters import holding, split_element, start_at
+from skhybrid.inspection.f_test import f_test_interval, why_no_test
+from skhybrid.inspection.fixed_parameters import split_element
 from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
+from skhybrid.inspection.held_fits import FIRST_PHASE, Held, limits_of_element
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.inspection.tables import html_table, text_table
-from skhybrid.model.param import Param
-from skhybrid.model.physics import Physics, as_physics
 from skhybrid.runtime.frames import data_frame
 from skhybrid.runtime.progress import showing
 
@@ -29,10 +26,7 @@ N_VALUES = 11
 REACH_ERRORS = 3.0
 REACH_PART = 0.2
 HELD_OUT = 0.25
-# The search for the ends of an interval goes out so many times, each time twice as far.
-MAX_DOUBLINGS = 20
-# A smaller loss is rounding, and a standard error that is a smaller part of the value, too.
-LEAST_LOSS = 1e-24
+# A standard error that is a smaller part of the value is rounding.
 LEAST_PART = 1e-9
 
 
@@ -192,7 +186,7 @@ def profile(
     X, y, groups, sample_weight = indexable(X, y, groups, sample_weight)
     options = {"random_state": random_state, "n_jobs": n_jobs, "max_members": max_members}
     with showing(hybrid_of(estimator).verbose):
-        (fitted,) = refit(estimator, [Refit(X, y, sample_weight, _FIRST_PHASE)], **options)
+        (fitted,) = refit(estimator, [Refit(X, y, sample_weight, FIRST_PHASE)], **options)
         if isinstance(fitted, Exception):
             raise TrainingError(f"The fit without a held parameter failed: {fitted}") from fitted
         known = elements_of(fitted)
@@ -207,8 +201,8 @@ def profile(
         outside = held.held_out(X, y, sample_weight, values, train, test)
         interval, reason = None, "A hybrid has no F-test: see confidence_intervals."
         if hybrid_of(estimator).nn is None:
-            interval, reason = None, _no_test(hybrid_of(fitted))
-            interval = None if reason else _interval(held, X, y, sample_weight, level)
+            interval, reason = None, why_no_test(hybrid_of(fitted))
+            interval = None if reason else f_test_interval(held, X, y, sample_weight, level)
     model = hybrid_of(fitted)
     unit = model._fitted.hybrid.physics.params[split_element(param)[0]].unit
     return Profile(
@@ -225,86 +219,9 @@ def profile(
     )
 
 
-_FIRST_PHASE = {"refine_rho": None}
-
-
-@dataclass(frozen=True)
-class Held:
-    """Fits with one element held.
-
-    Attributes
-    ----------
-    estimator : HybridRegressor or Pipeline
-    fitted : HybridRegressor or Pipeline
-        A clone that is fitted with the element free.
-    param : str
-    options : dict
-        Of :func:`~skhybrid.inspection.refits.refit`.
-    """
-
-    estimator: Any
-    fitted: Any
-    param: str
-    options: dict[str, Any]
-
-    def fits(self, X: Any, y: Any, weight: Any, values: Sequence[float]) -> list[Any]:
-        """Return fitted clones or errors, one for each value."""
-        others = hybrid_of(self.fitted).physics_params_
-        is_whole = not split_element(self.param)[1]
-        if hybrid_of(self.estimator).nn is None and is_whole:
-            return [self._alone(X, y, weight, value, others) for value in values]
-        held = holding(self.estimator, [self.param])
-        free = {name: others[name] for name in hybrid_of(held).physics.free if name in others}
-        refits = [
-            Refit(X, y, weight, _FIRST_PHASE | start_at(held, {self.param: value}, free))
-            for value in values
-        ]
-        return refit(held, refits, what=f"fits with {self.param} held", **self.options)
-
-    def _alone(self, X: Any, y: Any, weight: Any, value: float, others: dict[str, Any]) -> Any:
-        """Return a fit of the physics alone, in which the parameter is a constant."""
-        held = clone(self.estimator)
-        model = hybrid_of(held)
-        physics = _with_constant(as_physics(model.physics), self.param, value, others)
-        model.set_params(physics=physics)
-        (found,) = refit(held, [Refit(X, y, weight)], **self.options)
-        return found
-
-    def losses(self, X: Any, y: Any, weight: Any, values: Sequence[float]) -> np.ndarray:
-        """Return the training losses; NaN where a fit failed."""
-        fits = self.fits(X, y, weight, values)
-        return np.array(
-            [np.nan if isinstance(each, Exception) else hybrid_of(each).loss_ for each in fits]
-        )
-
-    def held_out(
-        self, X: Any, y: Any, weight: Any, values: Sequence[float], train: Any, test: Any
-    ) -> np.ndarray | None:
-        """Return the losses on rows held out; None if there are too few rows."""
-        if train is None:
-            return None
-        weight = None if weight is None else _safe_indexing(weight, train)
-        fits = self.fits(_safe_indexing(X, train), _safe_indexing(y, train), weight, values)
-        outside = _safe_indexing(X, test), _safe_indexing(y, test)
-        return np.array(
-            [np.nan if isinstance(each, Exception) else 1.0 - each.score(*outside) for each in fits]
-        )
-
-
-def _with_constant(physics: Physics, name: str, value: float, others: dict[str, Any]) -> Physics:
-    """Return the physics with one parameter as a constant, and the others at fitted values."""
-    params = {
-        each: param if param.fixed else Param(others[each], param.bounds, param.unit)
-        for each, param in physics.params.items()
-    }
-    own = physics.params[name]
-    params[name] = Param(value, own.bounds, own.unit, fixed=True)
-    return Physics(physics.function, **params)
-
-
 def _default_grid(fitted: Any, param: str) -> np.ndarray:
     """Return values around the fitted one, within the bounds."""
-    value, (low, high) = elements_of(fitted)[param], _limits(fitted, param)
+    value, (low, high) = elements_of(fitted)[param], limits_of_element(fitted, param)
     reach = REACH_PART * abs(value) or 1.0
     errors = getattr(hybrid_of(fitted)._fitted, "standard_errors", None)
     if errors is not None and param in errors.names:
@@ -316,7 +233,7 @@ def _default_grid(fitted: Any, param: str) -> np.ndarray:
 
 def _checked(fitted: Any, param: str, grid: Sequence[float]) -> np.ndarray:
     """Return the grid as an array; raise a ValueError if it cannot be used."""
-    values, (low, high) = np.asarray(grid, dtype=float), _limits(fitted, param)
+    values, (low, high) = np.asarray(grid, dtype=float), limits_of_element(fitted, param)
     if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
         raise ValueError(f"grid must be a list of finite numbers; got {grid!r}.")
     outside = values[(values < low) | (values > high)]
@@ -325,13 +242,6 @@ def _checked(fitted: Any, param: str, grid: Sequence[float]) -> np.ndarray:
             f"grid holds {outside[0]:g}, and the bounds of {param} are {low:g} and {high:g}."
         )
     return values
-
-
-def _limits(fitted: Any, param: str) -> tuple[float, float]:
-    """Return the bounds of an element."""
-    name, index = split_element(param)
-    low, high = hybrid_of(fitted)._fitted.hybrid.physics.params[name].limits()
-    return float(low[index]), float(high[index])
 
 
 def _split(X: Any, groups: Any, seed: int) -> tuple[Any, Any]:
@@ -343,55 +253,3 @@ def _split(X: Any, groups: Any, seed: int) -> tuple[Any, Any]:
     splitter = ShuffleSplit if groups is None else GroupShuffleSplit
     split = splitter(1, test_size=HELD_OUT, random_state=seed).split(np.zeros(n_rows), None, groups)
     return next(iter(split))
-
-
-def _no_test(model: Any) -> str:
-    """Return why there is no F-test for the physics alone; nothing if there is one."""
-    errors = model._fitted.standard_errors
-    if errors.reason is not None:
-        return errors.reason
-    if errors.groups not in ("values", "rollouts"):
-        return (
-            "Neighbouring windows of a trajectory have errors in common, so there is no F-test: "
-            "see confidence_intervals, or set ODE(window=None)."
-        )
-    if not model.loss_ > LEAST_LOSS:
-        return "The fit is exact, so there is no noise to compare with."
-    return ""
-
-
-def _interval(held: Held, X: Any, y: Any, weight: Any, level: float) -> tuple[float, float]:
-    """Return where the loss crosses the limit of the F-test on both sides."""
-    model = hybrid_of(held.fitted)
-    errors = model._fitted.standard_errors
-    estimate, least = elements_of(held.fitted)[held.param], float(model.loss_)
-    limit = 1.0 + fisher_f.ppf(level, 1, errors.dof) / errors.dof
-    error = float(errors.element_std[errors.names.index(held.param)])
-    first = error if np.isfinite(error) and error > 0.0 else 0.1 * abs(estimate) or 1.0
-
-    def excess(value: float) -> float:
-        loss = held.losses(X, y, weight, [value])[0]
-        return (loss if np.isfinite(loss) else np.inf) / least - limit
-
-    low, high = _limits(held.fitted, held.param)
-    return (
-        _end(excess, estimate, -2.0 * first, low),
-        _end(excess, estimate, 2.0 * first, high),
-    )
-
-
-def _end(excess: Callable[[float], float], start: float, step: float, bound: float) -> float:
-    """Return the value on one side at which the excess is zero, the bound, or infinity."""
-    inner, side = start, np.sign(step)
-    for _ in range(MAX_DOUBLINGS):
-        outer = start + step
-        at_bound = side * (outer - bound) >= 0.0
-        outer = bound if at_bound else outer
-        if outer == inner:
-            return bound
-        if excess(outer) > 0.0:
-            return float(brentq(excess, inner, outer, xtol=1e-5 * abs(step), rtol=1e-8))
-        if at_bound:
-            return bound
-        inner, step = outer, 2.0 * step
-    return float(side * np.inf)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
+from sklearn.model_selection import GroupKFold
 
-from skhybrid.inspection.learners import best_prediction
+from skhybrid.inspection.learners import FOLDS, best_prediction
 
 # Of a thousand fits without a fault, one gets each warning.
 LEVEL = 1e-3
@@ -43,6 +44,9 @@ class ResidualChecks:
         Whether there are enough residuals.
     in_series : bool
         Whether they come from trajectories.
+    n_outputs, n_tested : int
+        Outputs, such as the points of a field, and how many of them were tested: 16 at most, drawn
+        at random. The numbers are those of the output that the features predict best.
     """
 
     autocorrelation: float
@@ -52,6 +56,8 @@ class ResidualChecks:
     relative: float
     tested: bool = True
     in_series: bool = False
+    n_outputs: int = 1
+    n_tested: int = 1
 
     @property
     def misfit(self) -> bool:
@@ -65,6 +71,8 @@ def check_residuals(
     features: np.ndarray,
     names: Sequence[str],
     series: np.ndarray | None = None,
+    *,
+    whole_series: bool = False,
 ) -> ResidualChecks:
     """Test residuals for an order and for trends.
 
@@ -81,6 +89,9 @@ def check_residuals(
         Which series, such as a trajectory, a residual belongs to. None is one series of rows. Noise
         in observed states makes neighbours of a trajectory differ, and residuals depend on these
         states a little, so for series only a positive correlation and a large R² count.
+    whole_series : bool, default=False
+        Whether whole series are held out. The error of a first state lasts a whole rollout, so
+        other times of the same rollout would predict it.
     """
     in_series = series is not None
     residuals = np.asarray(residuals, dtype=float)
@@ -95,7 +106,7 @@ def check_residuals(
         for column, name in enumerate(names)
         if _trend(features[:, column], residuals) < LEVEL / len(names)
     ]
-    predictable = _predictable(features, residuals)
+    predictable = _predictable(features, residuals, series if whole_series else None)
     ordered = p < LEVEL
     if in_series:
         ordered, trends = ordered and correlation > 0.0, []
@@ -130,11 +141,20 @@ def _trend(feature: np.ndarray, residuals: np.ndarray) -> float:
     return float(np.nan_to_num(stats.f_oneway(*groups).pvalue, nan=1.0))
 
 
-def _predictable(features: np.ndarray, residuals: np.ndarray) -> float:
-    """Return the R² of the residuals from all features on rows held out, if it is significant."""
+def _predictable(features: np.ndarray, residuals: np.ndarray, series: np.ndarray | None) -> float:
+    """Return the R² of the residuals from all features on rows held out, if it is significant.
+
+    With series, whole ones are held out; a single one predicts nothing.
+    """
     chosen = np.linspace(0, len(residuals) - 1, min(len(residuals), MAX_POINTS)).round().astype(int)
     features, residuals = features[chosen], residuals[chosen]
-    predicted = best_prediction(features, residuals)
+    splits = None
+    if series is not None:
+        n_folds = min(FOLDS.get_n_splits(), len(np.unique(series[chosen])))
+        if n_folds < 2:
+            return 0.0
+        splits = [*GroupKFold(n_folds).split(features, groups=series[chosen])]
+    predicted = best_prediction(features, residuals, splits)
     if np.ptp(predicted) == 0.0:
         return 0.0
     left = np.sum((residuals - predicted) ** 2) / np.sum((residuals - residuals.mean()) ** 2)

@@ -14,7 +14,7 @@ from skhybrid.batching.auto_parameters import auto_parameters
 from skhybrid.data.rows import Rows
 from skhybrid.fitting.inputs import FitInputs, read_inputs
 from skhybrid.fitting.settings import FitSettings
-from skhybrid.inspection.flat_parameters import hybrid_of
+from skhybrid.inspection.flat_parameters import hybrid_of, require_estimated
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
@@ -56,9 +56,11 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     NotFittedError
         If the estimator is not fitted.
     ValueError
-        If the model has learned initial states, and these are other trajectories.
+        If ``with_params`` has set parameters of the model, a table has other columns than in the
+        fit, or the model has learned initial states and these are other trajectories.
     """
     check_is_fitted(hybrid_of(estimator), "_fitted")
+    require_estimated(estimator)
     if isinstance(estimator, Pipeline):
         X = estimator[:-1].transform(X)
     model = hybrid_of(estimator)
@@ -68,6 +70,7 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     unfitted.set_params(**chosen)
     settings = FitSettings.of(unfitted)
     inputs = read_inputs(settings, unfitted, X, y, sample_weight)
+    _require_same_columns(model, inputs)
     fitted = model._fitted
     if fitted.window is not None:
         inputs = inputs.at_window(fitted.window)
@@ -77,6 +80,17 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     scale = hybrid.scales.target_scale
     data = inputs.rows.tensors(scale.dtype, scale.device)
     return TrainingRows(hybrid, coordinates, data, replace(inputs, earlier=()))
+
+
+def _require_same_columns(model: Any, inputs: FitInputs) -> None:
+    """Raise a ValueError if a table has other columns than in the fit."""
+    before, now = getattr(model, "feature_names_in_", None), inputs.feature_names
+    if inputs.trajectory_info is None and before is not None and now is not None:
+        if list(before) != list(now):
+            raise ValueError(
+                f"X has the columns {list(now)}, and the model was fitted with {list(before)}. "
+                "Give the same columns in the same order."
+            )
 
 
 def _at_learned_states(rows: Rows, states: np.ndarray) -> Rows:

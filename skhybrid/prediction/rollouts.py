@@ -12,6 +12,7 @@ from torch import Tensor
 from skhybrid.data.rows import as_tensors, require_range
 from skhybrid.data.times import uniform_step
 from skhybrid.exceptions import DivergenceWarning
+from skhybrid.fitting.solver_steps import with_enough_steps
 from skhybrid.model.batch import Windows, select_rows
 from skhybrid.model.out_of_memory import memory_errors_named
 from skhybrid.prediction.initial_states import physics_coordinates, with_estimated_states
@@ -62,9 +63,11 @@ def predict_trajectories(
     new = read_new_trajectories(estimator, X, times=times, initial_states=initial_states)
     model = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
     model = model.with_steps(model.solver_steps.at(np.diff(new.times, axis=1)))
+    coordinates = physics_coordinates(fitted)
+    if fitted.set_params:
+        model = with_enough_steps(model, new.x, model.space.values(coordinates))
     if first_outputs is not None:
         new = with_estimated_states(fitted, model, new, first_outputs, hold=hold)
-    coordinates = physics_coordinates(fitted)
     dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
     _require_ranges(new.x, dtype, "X" if initial_states is None else "initial_states")
     size = max(1, PREDICTION_NUMBERS // (new.x.first_state[0].size * new.times.shape[1]))

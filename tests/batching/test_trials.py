@@ -20,9 +20,8 @@ from small_batches import NEW_X, X, Y
 from small_models import Recorder
 from small_searches import quick_model, search_both_ways
 
-import skhybrid._regressor as regressor
 from skhybrid import HybridRegressor, Param, Physics
-from skhybrid.batching import trials
+from skhybrid.batching import one_fit, trials
 from skhybrid.batching.deferred_fits import open_deferred_fits
 from skhybrid.batching.fit_tasks import FitTasks
 from skhybrid.batching.trials import Trial, make_trials, train_trials
@@ -354,7 +353,7 @@ def test_models_in_meta_estimators_are_trained_in_one_batch(model, name, sizes, 
 @pytest.mark.parametrize("sample_weight", [None, WEIGHT], ids=["equal weights", "weights"])
 def test_the_physics_alone_is_fitted_once_for_all_training_parameters(monkeypatch, sample_weight):
     calls = []
-    monkeypatch.setattr(regressor, "fit_physics", counted(calls))
+    monkeypatch.setattr(one_fit, "fit_physics", counted(calls))
     model = quick_model(nn=None)
     splits = [(TRAIN, TEST), (TRAIN[10:], TEST)]
     candidates = [{"rho": 0.1}, {"rho": 0.2}, {"l2": 1.0, "physics__gain": 1.5}]

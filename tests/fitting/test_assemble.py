@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
-from small_models import make_settings
+from small_models import make_settings, make_table
 
+from skhybrid import HybridRegressor
 from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
+from skhybrid.exceptions import PhysicsError
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.start import PhysicsStart
@@ -106,3 +109,18 @@ def test_effects_of_the_start_set_the_scales_of_theta():
     start = PhysicsStart({}, rows, physical, effects)
     model = assemble_hybrid(settings, rows, torch.tensor(rows.x), start, seed=0)
     assert model.space.scales == {"slope": EFFECT / 8.0, "offset": 0.5}
+
+
+def test_the_serial_structure_says_that_it_gives_no_arguments_to_the_physics():
+    def drag(force, k, *, gain=1.0):
+        return gain * force * k
+
+    X, y = make_table()
+    for table, said in ((X, "needs a column 'k'"), (X.to_numpy()[:, :1], "reads 2 features")):
+        with pytest.raises(PhysicsError, match=said) as error:
+            HybridRegressor(drag, structure="serial").fit(table, y)
+        assert "gives no arguments to the physics" in str(error.value)
+        assert "after a star" in str(error.value)
+    with pytest.raises(PhysicsError) as error:
+        HybridRegressor(drag).fit(X, y)
+    assert "serial" not in str(error.value)

@@ -160,3 +160,15 @@ def test_what_cannot_vary_is_refused():
     with pytest.raises(PhysicsError, match="LatentODE"):
         images = np.random.default_rng(0).normal(size=(2, 9, 4, 4))
         HybridRegressor(varying, structure=LatentODE(n_states=2, dt=1.0)).fit(images[:, :4], images)
+
+
+def test_other_parameters_keep_the_function():
+    X, y, _ = make_flux(60)
+    model = flux_model(max_epochs=2).fit(X, y)
+    other = model.with_params(q10=3.0)
+    np.testing.assert_allclose(
+        other.predict_params(X)["base"], model.predict_params(X)["base"], rtol=1e-6
+    )
+    assert other.physics_params_ == {"q10": 3.0}
+    with pytest.raises(PhysicsError, match="'base' is a function of moisture"):
+        model.with_params(base=1.0)

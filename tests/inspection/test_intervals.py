@@ -69,6 +69,7 @@ def test_physics_alone():
     half = student_t.ppf(0.975, 38) * 0.1 * np.sqrt(np.linalg.inv(design.T @ design)[0, 0])
     assert (high - low) / 2 == pytest.approx(half, rel=0.4)
     assert found.refits == []
+    assert [*found.frame] == ["estimate", "sampling", "low", "high", "unit"]
 
 
 def test_intervals_end_at_the_bounds_and_have_units():

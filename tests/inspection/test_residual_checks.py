@@ -61,3 +61,16 @@ def test_series_of_two_rows_have_no_order():
 def test_residuals_of_the_size_of_rounding_are_no_misfit():
     X, noise = draw(0)
     assert not check_residuals(1e-5 * (noise + 3.0 * X[:, 1]), 1.0, X, NAMES).misfit
+
+
+def test_what_is_the_same_within_a_series_is_no_trend_of_whole_series():
+    series = np.repeat(np.arange(8), 30)
+    own = np.random.default_rng(0).normal(size=8)[series]
+    features = np.stack([series + 0.0, np.tile(np.arange(30.0), 8)], axis=1)
+    residuals = own + 0.1 * np.random.default_rng(1).normal(size=len(series))
+    within = check_residuals(residuals, 1.0, features, ["a", "b"], series)
+    whole = check_residuals(residuals, 1.0, features, ["a", "b"], series, whole_series=True)
+    assert within.predictable > 0.9
+    assert whole.predictable < within.predictable / 2.0
+    one = check_residuals(residuals, 1.0, features, ["a", "b"], 0 * series, whole_series=True)
+    assert one.predictable == 0.0

@@ -11,7 +11,7 @@ import numpy as np
 from skhybrid.batching.auto_parameters import auto_parameters
 from skhybrid.exceptions import TrainingError
 from skhybrid.inspection.bootstrapping.series import Series
-from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
+from skhybrid.inspection.flat_parameters import elements_of, hybrid_of, require_estimated
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.runtime.user_warnings import warn
 
@@ -84,6 +84,7 @@ class Replicates:
 
     def adopt(self, full: Any) -> None:
         """Use a fit to all rows that was made before."""
+        require_estimated(full)
         names = auto_parameters(hybrid_of(self.estimator))
         self.chosen = {name: getattr(hybrid_of(full), f"{name}_") for name in names}
         self.full = full

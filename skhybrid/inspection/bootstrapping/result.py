@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 
 from skhybrid.inspection.bootstrapping.prediction_intervals import ends_of, quantiles, quantiles_of
-from skhybrid.inspection.bootstrapping.training_range import TrainingRange
 from skhybrid.inspection.flat_parameters import elements_of, hybrid_of, in_shape
 from skhybrid.inspection.tables import html_table, text_table
+from skhybrid.prediction.outside import find_outside
 from skhybrid.runtime.frames import data_frame
 from skhybrid.runtime.user_warnings import warn
 
@@ -50,7 +51,6 @@ class BootstrapResult:
     block_length: int | None = None
     residuals: np.ndarray | None = None
     refined: bool = True
-    _range: TrainingRange | None = None
     _seed: int = 0
     _elements: dict[str, np.ndarray] = field(default_factory=dict)
 
@@ -161,10 +161,9 @@ class BootstrapResult:
         -------
         Bunch
             ``prediction`` of the fit to all rows; ``low`` and ``high``, of the same shape;
-            ``outside``, of shape (n_samples,): whether a feature lies outside of its range in
-            training, or, for an ODE, an input, an initial state or an output of the rollout at any
-            time (outputs by more than a tenth of their range). There the replicates share the
-            physics and its errors, and the interval says too little.
+            ``outside``, of shape (n_samples,): whether a row lies outside of the training range, as
+            from ``predict(X, return_outside=True)``. There the replicates share the physics and its
+            errors, and the interval says too little.
 
         Raises
         ------
@@ -184,8 +183,10 @@ class BootstrapResult:
         rng = np.random.default_rng(self._seed)
         drawn = self.residuals if noise else None
         low, high = quantiles_of(replicates, interval, noise=drawn, rng=rng)
-        outside = self._range.outside(self.estimator, X, prediction)
-        return Bunch(prediction=prediction, low=low, high=high, outside=outside)
+        if isinstance(self.estimator, Pipeline):
+            X = self.estimator[:-1].transform(X)
+        outside = find_outside(hybrid_of(self.estimator), X, prediction, **given)
+        return Bunch(prediction=prediction, low=low, high=high, outside=outside.rows)
 
     def _ends(self, level: float) -> tuple[dict[str, float], dict[str, float]]:
         """Return the ends of the interval of each element."""

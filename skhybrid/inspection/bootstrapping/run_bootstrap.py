@@ -15,7 +15,6 @@ from skhybrid.inspection.bootstrapping.resampling import known_rows
 from skhybrid.inspection.bootstrapping.residuals import held_out_residuals
 from skhybrid.inspection.bootstrapping.result import BootstrapResult
 from skhybrid.inspection.bootstrapping.series import Series
-from skhybrid.inspection.bootstrapping.training_range import TrainingRange
 from skhybrid.inspection.bootstrapping.units import read_sample_weight
 from skhybrid.inspection.flat_parameters import hybrid_of
 from skhybrid.inspection.refits import Refit
@@ -222,7 +221,6 @@ def run_bootstrap(
         residuals = held_out_residuals(estimators, *args)
     if residuals is not None:
         residuals = known_rows(residuals, rng)
-    used = (replicates.weight > 0) & replicates.series.observed
     result = BootstrapResult(
         estimator=replicates.full,
         estimators=estimators,
@@ -231,7 +229,6 @@ def run_bootstrap(
         block_length=drawn.block_length,
         residuals=residuals,
         refined=refined,
-        _range=TrainingRange.of(replicates.full, replicates.X, replicates.series, used),
         _seed=int(rng.integers(np.iinfo(np.int32).max)),
     )
     return result, further

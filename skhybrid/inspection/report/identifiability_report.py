@@ -22,7 +22,7 @@ from skhybrid.inspection.flat_parameters import (
 )
 from skhybrid.inspection.intervals import ConfidenceIntervals, confidence_intervals
 from skhybrid.inspection.other_data import warn_of_other_data
-from skhybrid.inspection.overlap import overlap_sensitivity
+from skhybrid.inspection.overlap import overlap_within_bounds
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.inspection.report.evidence import Evidence
 from skhybrid.inspection.report.quick import quick_evidence
@@ -156,7 +156,7 @@ def identifiability_report(
         found = effects(estimator, X, y, sample_weight)
         residuals = check_residuals_of(estimator, rows)
         if hybrid_of(estimator).nn is not None:
-            details["overlap"] = overlap_sensitivity(estimator, **data)
+            details["overlap"] = overlap_within_bounds(estimator, found)
         evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y, sample_weight))
         seconds["quick"] = time.perf_counter() - began
         if hybrid_of(estimator).nn is None:

@@ -118,6 +118,11 @@ class IdentifiabilityReport:
     def _said(self) -> list[str]:
         """What is said about the fit as a whole, advice, and what is missing."""
         said = [self._residual_sentence]
+        if "usage" in self.details:
+            said.append(f"Usage: {self.details['usage'].short_sentence()}")
+        if "assumptions" in self.details:
+            sentences = map(self.details["assumptions"].sentence, self.evidence)
+            said.append(f"Other assumptions: {' '.join(sentences)}")
         said += [f"{', '.join(names)}: {advice}" for advice, names in self._advice.items()]
         return said + [f"Without {part}: {why}" for part, why in self.missing.items()]
 
@@ -133,9 +138,11 @@ class IdentifiabilityReport:
     @property
     def _residual_sentence(self) -> str:
         found = self.residuals
-        said = []
+        said, who = [], "Residuals"
+        if found.n_tested < found.n_outputs:
+            who = f"Residuals of {found.n_tested} of {found.n_outputs} outputs, drawn at random"
         if not found.tested:
-            return "Residuals: they could not be tested, because there are too few."
+            return f"{who}: they could not be tested, because there are too few."
         if found.ordered:
             text = f"neighbours are correlated ({found.autocorrelation:.2f})"
             if not found.in_series:
@@ -148,8 +155,8 @@ class IdentifiabilityReport:
         if found.predictable > 0:
             said.append(f"the features predict {found.predictable:.0%} of them on rows held out")
         if not said:
-            return "Residuals: no order and no trend was found."
-        return f"Residuals: {'; '.join(said)}."
+            return f"{who}: no order and no trend was found."
+        return f"{who}: {'; '.join(said)}."
 
 
 def _verdict(items: list[tuple[str, Any]]) -> dict[str, Any]:

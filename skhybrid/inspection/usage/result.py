@@ -144,6 +144,12 @@ class PhysicsUsage:
         found = [each for each in found if each]
         return [*found, *self.reasons.values()]
 
+    def short_sentence(self) -> str:
+        """Return in one sentence what the physics explains, and whether it is needed."""
+        first, *others = self.sentences()
+        without = self._compared(NETWORK, "all", "on rows held out")
+        return f"{first} {without}".strip() if others else first
+
     def _compared(self, model: str, region: str, where: str) -> str:
         """Return how a model compares with the hybrid; empty if it has no losses."""
         mean, error = self.difference(model, region)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,8 @@ from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.datasets import make_pendulum
 from skhybrid.exceptions import OtherDataWarning, PoorFitWarning
 from skhybrid.inspection import identifiability_report
+from skhybrid.inspection.assumptions.result import Opinion, OtherAssumptions
+from skhybrid.inspection.usage.result import PhysicsUsage
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::skhybrid.exceptions.CollapseWarning",
@@ -206,3 +209,21 @@ def test_residuals_that_cannot_be_tested_are_not_called_free_of_trends():
 def test_other_rows_than_those_of_the_fit_are_refused(sees_angle):
     with pytest.raises(ValueError, match=r"fitted to 160 rows or windows, and these are 20.*clone"):
         identifiability_report(sees_angle, X[:20], Y[:20])
+
+
+def test_usage_and_other_assumptions_are_in_the_text(sees_angle):
+    losses = {"hybrid": [0.1, 0.1], "physics alone": [0.3, 0.4], "network alone": [0.8, 0.9]}
+    usage = PhysicsUsage(
+        share={"training": np.array([0.9, 0.9]), "held out": np.array([0.8, 0.8])},
+        losses={"all": {model: np.array(each) for model, each in losses.items()}},
+        loss=0.1,
+        moves={},
+    )
+    own, small = (Opinion(name, name, {"gain": v}) for name, v in (("own", 2.0), ("small", 1.5)))
+    details = {"usage": usage, "assumptions": OtherAssumptions([own, small], ["gain"])}
+    report = replace(identifiability_report(sees_angle, X, Y), details=details)
+    for text in (" ".join(str(report).split()), report._repr_html_()):
+        assert "Usage: The physics explains 90% of what the hybrid explains, and 80%" in text
+        assert "The network alone is worse than the hybrid on rows held out" in text
+        assert "Other assumptions: gain is between 1.5 and 2 over 2 assumptions" in text
+    assert "Usage" not in str(identifiability_report(sees_angle, X, Y))
