@@ -53,7 +53,7 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
             space,
             None,
             settings.structure,
-            target_scales(rows).to(settings.device),
+            target_scales(rows, robust=not settings.cost.is_squared).to(settings.device),
             physics_columns=columns,
             target_shape=rows.y.shape[1:],
         )

@@ -128,6 +128,7 @@ def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
             n_members=len(prepared.starts),
             validates=validates,
             n_stages=len(prepared.earlier) + 1,
+            n_observed=prepared.n_observed,
         )
 
     config, refinement = configs(prepared.data, prepared.validation is not None)

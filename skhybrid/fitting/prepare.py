@@ -60,6 +60,8 @@ class Prepared:
         One for every restart.
     seed : int
         Seed of the minibatches.
+    n_observed : int
+        Number of observed values in the training rows.
     free_runs : FreeRuns or None
         Whole rollouts of the physics alone, for a differential equation.
     """
@@ -72,6 +74,7 @@ class Prepared:
     earlier: list[Batch]
     starts: list[Start]
     seed: int
+    n_observed: int
     free_runs: FreeRuns | None = None
 
 
@@ -100,7 +103,8 @@ def prepare(
     # The windows of the first stage give the start and the scales.
     first = earlier[0] if earlier else rows
     physical = assemble_physics(settings, inputs, rows)
-    start, source = _physics_start(settings, physical, first, rows, previous)
+    n_observed = inputs.n_observed(rows)
+    start, source = _physics_start(settings, physical, first, rows, previous, n_observed)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -140,12 +144,18 @@ def prepare(
             settings, hybrid, network_seeds, random_state, start, source, checked
         ),
         seed=batch_seed,
+        n_observed=n_observed,
         free_runs=physics_free_runs(settings, inputs, rows, hybrid),
     )
 
 
 def _physics_start(
-    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows, previous: Fitted | None
+    settings: FitSettings,
+    physical: Hybrid,
+    rows: Rows,
+    last: Rows,
+    previous: Fitted | None,
+    n_observed: int,
 ) -> tuple[PhysicsStart, str]:
     """Return the start of θ, and where it is from: an earlier fit, least squares, or given."""
     if previous is not None:
@@ -153,7 +163,7 @@ def _physics_start(
         return given_start(settings, physical, rows, last, values), "last fit"
     if settings.physics_init == "given":
         return given_start(settings, physical, rows, last), "given"
-    start = least_squares_start(settings, physical, rows, last)
+    start = least_squares_start(settings, physical, rows, last, n_observed)
     return start, "given" if start.failure else "least squares"
 
 
