@@ -68,6 +68,8 @@ class LeastSquaresFit:
         Number of residuals at the end that belong to priors.
     prior_weight : float
         Weight of the squares of (θ - μ)/τ, which is the variance of these residuals.
+    row_variance : float or None
+        Variance of a residual of the data, if priors needed it and errors cost their squares.
     """
 
     values: dict[str, np.ndarray]
@@ -81,6 +83,7 @@ class LeastSquaresFit:
     residuals: np.ndarray | None = None
     n_prior_rows: int = 0
     prior_weight: float = 0.0
+    row_variance: float | None = None
 
 
 def fit_least_squares(
@@ -151,6 +154,7 @@ def fit_least_squares(
         residuals=residuals.of_covariance(last),
         n_prior_rows=residuals.n_prior_rows,
         prior_weight=residuals.prior_weight,
+        row_variance=residuals.prior_weight if residuals.priors and loss.is_squared else None,
     )
 
 

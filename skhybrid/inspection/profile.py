@@ -294,7 +294,9 @@ class Held:
 def _with_constant(physics: Physics, name: str, value: float, others: dict[str, Any]) -> Physics:
     """Return the physics with one parameter as a constant, and the others at fitted values."""
     params = {
-        each: param if param.fixed else Param(others[each], param.bounds, param.unit)
+        each: param
+        if param.fixed
+        else Param(others[each], param.bounds, param.unit, prior=param.prior)
         for each, param in physics.params.items()
     }
     own = physics.params[name]
@@ -350,6 +352,10 @@ def _no_test(model: Any) -> str:
     errors = model._fitted.standard_errors
     if errors.reason is not None:
         return errors.reason
+    if model.loss != "squared_error":
+        return f"The F-test is for squared errors, and loss={model.loss!r}: see summary()."
+    if errors.priors:
+        return "The F-test knows no priors: see summary() for their intervals."
     if errors.groups not in ("values", "rollouts"):
         return (
             "Neighbouring windows of a trajectory have errors in common, so there is no F-test: "

@@ -149,7 +149,7 @@ def loss_of_centre(hybrid: Hybrid, data: Batch, loss: Loss) -> float:
     """Return the loss of the target's centre as a prediction; 1.0 for squared errors."""
     if loss.is_squared:
         return 1.0
-    scales = hybrid.scales
+    scales = hybrid.scales.to(data.y)
     error = (data.y - scales.target_mean) / scales.target_scale
     return float(loss.mean(error, data.weight, scales.target_scale.shape))
 
