@@ -39,6 +39,8 @@ def input_scales(
     axis: int = -1,
     units: Sequence[float] | None = None,
     least: Sequence[float] | None = None,
+    *,
+    robust: bool = False,
 ) -> Scales:
     """Return scales that standardise the network's inputs over the training rows.
 
@@ -56,6 +58,8 @@ def input_scales(
         Units of the first inputs, for those that are constant; 1 by default.
     least : sequence of float, default=None
         Standard deviations of the first inputs below which they count as constant; 0 by default.
+    robust : bool, default=False
+        Whether the scales are those of :func:`robust_moments`: observed states are inputs, too.
     """
     columns = inputs.double().cpu().movedim(axis, -1)
     per_input = (columns.shape[-1], *[1] * (-1 - axis))
@@ -64,7 +68,7 @@ def input_scales(
     if weight is not None:
         weight = weight.reshape(len(weight), -1).mean(axis=1, keepdims=True)
         weight = np.broadcast_to(weight, columns.shape)
-    mean, std = moments(columns, weight)
+    mean, std = (robust_moments if robust else moments)(columns, weight)
     if units is not None:
         constant = np.ptp(columns, axis=0) == 0.0
         known = np.ones(len(std))
@@ -136,9 +140,7 @@ def moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, 
     return mean, np.where(constant, 1.0, std)
 
 
-def robust_moments(
-    values: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def robust_moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return centres and spreads of columns that outliers do not inflate.
 
     They are the weighted median, and the weighted median of the distances from it over 0.6745, the
@@ -152,9 +154,7 @@ def robust_moments(
     return median, np.where(constant, std, spread)
 
 
-def robust_square(
-    squares: np.ndarray, weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def robust_square(squares: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean of the squares of normal numbers from their median, and their mean."""
     median = weighted_median(squares, weight) / NORMAL_MEDIAN**2
     mean = np.average(squares, axis=0, weights=weight)

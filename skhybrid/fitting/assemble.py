@@ -14,6 +14,7 @@ from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import PhysicsStart
 from skhybrid.fitting.untrained import calm_network
 from skhybrid.model.batch import Windows
+from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.scales import Scales
@@ -106,6 +107,7 @@ def assemble_hybrid(
                 model.channel_axis,
                 physical.input_units(),
                 physical.least_input_stds(),
+                robust=isinstance(physical, Dynamics) and not settings.cost.is_squared,
             )
         model = model.at(space, scales.to(device, dtype))
         model = model.with_network(model.new_network(settings.nn, seed=seed))

@@ -184,13 +184,14 @@ def _minimise(residuals: Residuals, tolerance: float, max_evaluations: int) -> _
     if residuals.cost.is_squared:
         return found
 
-    def search(vector: np.ndarray, cost: Cost) -> tuple[np.ndarray, bool, str]:
+    def search(vector: np.ndarray, cost: Cost, close: float) -> tuple[np.ndarray, bool, str]:
         units = _units(residuals, vector)
-        solution = _search(residuals, vector, units, tolerance, max_evaluations, cost)
+        more = max_evaluations + len(residuals.loss_curve)
+        solution = _search(residuals, vector, units, close, more, cost)
         moved = residuals.inside(vector + units * (solution.x - 1.0))
         return moved, solution.status > 0, solution.message
 
-    vector, converged, message = robust_search(residuals, found.vector, search)
+    vector, converged, message = robust_search(residuals, found.vector, search, tolerance)
     jacobian = residuals.known_jacobian(vector)
     return _Minimum(vector, found.jacobian if jacobian is None else jacobian, converged, message)
 

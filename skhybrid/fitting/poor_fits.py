@@ -63,6 +63,8 @@ def findings_of_data(
         return
     relative = loss
     if not settings.cost.is_squared:
+        if isinstance(rows.x, Windows):  # windows that begin at an outlier are far off
+            return
         data = rows.tensors(torch.float64, "cpu")
         relative = loss / loss_of_centre(hybrid, data, settings.cost)
     if relative > LOSS_OF_MEAN:

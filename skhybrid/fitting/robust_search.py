@@ -12,17 +12,18 @@ from skhybrid.training.losses import NORMAL_MEAN
 
 # Maps squared residuals to costs and their two derivatives, as the ``loss`` of scipy.
 Cost = Callable[[np.ndarray], np.ndarray]
-Search = Callable[[np.ndarray, Cost], tuple[np.ndarray, bool, str]]
+Search = Callable[[np.ndarray, Cost, float], tuple[np.ndarray, bool, str]]
 
-# Searches, and the change of the spread below which there is no further one.
-MAX_SEARCHES = 50
-SETTLED = 1e-5
+# Searches, their tolerance, and the change of the spread below which the last one follows.
+MAX_SEARCHES = 10
+LOOSE = 1e-5
+SETTLED = 1e-3
 # Absolute errors are smooth below this part of the spread; the first searches have larger parts.
-SMOOTH, FIRST_SMOOTH, SMOOTH_FALL = 0.05, 1.0, 0.5
+SMOOTH, FIRST_SMOOTH, SMOOTH_FALL = 0.05, 1.0, 0.2
 
 
 def robust_search(
-    residuals: Residuals, found: np.ndarray, search: Search
+    residuals: Residuals, found: np.ndarray, search: Search, tolerance: float
 ) -> tuple[np.ndarray, bool, str]:
     """Minimise a robust loss, from where squared errors are least or from the start.
 
@@ -37,21 +38,24 @@ def robust_search(
     found : array
         Parameters at which the squared errors are least.
     search : callable
-        Minimises a cost from a vector; returns the vector, whether it converged, and a message.
+        Minimises a cost from a vector to a tolerance; returns the vector, whether it converged,
+        and a message.
+    tolerance : float
+        Tolerance of the last search, whose spreads are those of the one before.
     """
     start, vector = residuals.start, found
     if _loss_at(residuals, start) < _loss_at(residuals, found):
         vector = start
-    converged, message = False, ""
     spread, smooth = _spread(residuals, vector), FIRST_SMOOTH
     for _ in range(MAX_SEARCHES):
-        vector, converged, message = search(vector, _cost(residuals, spread, smooth))
+        cost = _cost(residuals, spread, smooth)
+        vector, _, _ = search(vector, cost, max(LOOSE, tolerance))
         new = _spread(residuals, vector)
         change = float((new / spread - 1.0).abs().max())
         if change < SETTLED and (residuals.cost.kind == "huber" or smooth == SMOOTH):
             break
         spread, smooth = new, max(SMOOTH, smooth * SMOOTH_FALL)
-    return vector, converged, message
+    return search(vector, _cost(residuals, spread, smooth), tolerance)
 
 
 def _loss_at(residuals: Residuals, vector: np.ndarray) -> float:

@@ -161,7 +161,9 @@ class StandardErrors:
             f"{independent[self.groups]}."
         ]
         if self.priors:
-            told[0] = told[0].replace("the standard error", "the standard deviation of the posterior")
+            told[0] = told[0].replace(
+                "the standard error", "the standard deviation of the posterior"
+            )
         if self.on_bounds:
             told.append(f"Held on a bound, and so without ±: {', '.join(self.on_bounds)}.")
         return told + [each.sentence for each in self.unfixed]

@@ -151,7 +151,8 @@ def loss_of_centre(hybrid: Hybrid, data: Batch, loss: Loss) -> float:
         return 1.0
     scales = hybrid.scales.to(data.y)
     error = (data.y - scales.target_mean) / scales.target_scale
-    return float(loss.mean(error, data.weight, scales.target_scale.shape))
+    found = float(loss.mean(error, data.weight, scales.target_scale.shape))
+    return max(found, LEAST_SPREAD**2)  # zero for a constant target
 
 
 def _weighted_median(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -113,7 +113,9 @@ class MembersAsRows:
     @property
     def unit_shape(self) -> tuple[int, ...]:
         """Shape of the standard deviation of a member's target."""
-        return tuple(self._inverse_scale.shape[1:] if self._has_constants else self._inverse_scale.shape)
+        return tuple(
+            self._inverse_scale.shape[1:] if self._has_constants else self._inverse_scale.shape
+        )
 
     def inverse_unit(self, error: Tensor) -> Tensor:
         """Return the inverse standard deviation of the target, broadcastable with the errors."""

@@ -88,7 +88,7 @@ class Prior:
         if all(param.prior is None for param in params.values()):
             return None
         as_rows = lambda values: (  # noqa: E731
-            torch.as_tensor(np.ravel(values)).to(like).expand(n_members, -1)
+            torch.tensor(np.ravel(values)).to(like).expand(n_members, -1)
         )
         terms = {}
         for name, param in params.items():
@@ -102,7 +102,7 @@ class Prior:
                     centre, std = (centre - start) / factor, std / factor
                 precision = std**-2.0
             parts = (start, factor, centre, precision)
-            is_log = torch.as_tensor(np.ravel(log)).to(like.device).expand(n_members, -1)
+            is_log = torch.tensor(np.ravel(log)).to(like.device).expand(n_members, -1)
             terms[name] = PriorTerm(*map(as_rows, parts), is_log)
         return Prior(terms, torch.full((n_members,), 1.0 / n_observed).to(like))
 
@@ -153,7 +153,9 @@ class PriorGradient:
         losses = losses.reshape(-1)
         known = finite & torch.isfinite(losses)
         weight = torch.where(known, losses, 0.0) * self._prior.per_value
-        parts = {block: weight[:, None] * term.slope(block.view(flat)) for block, term in self._blocks}
+        parts = {
+            block: weight[:, None] * term.slope(block.view(flat)) for block, term in self._blocks
+        }
         return torch.cat(
             [
                 parts[block].reshape(-1)
