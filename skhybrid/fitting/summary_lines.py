@@ -14,7 +14,6 @@ from skhybrid.model.param_prior import prior_text
 from skhybrid.model.user_code import function_name
 from skhybrid.runtime.number_text import number_text
 
-
 # Elements of one parameter whose priors are told.
 MAX_SHOWN = 12
 

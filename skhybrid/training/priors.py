@@ -104,7 +104,7 @@ class Prior:
             parts = (start, factor, centre, precision)
             is_log = torch.tensor(np.ravel(log)).to(like.device).expand(n_members, -1)
             terms[name] = PriorTerm(*map(as_rows, parts), is_log)
-        return Prior(terms, torch.full((n_members,), 1.0 / n_observed).to(like))
+        return Prior(terms, like.new_full((n_members,), 1.0 / n_observed))
 
 
 def combine_priors(priors: Sequence[Prior]) -> Prior:
