@@ -67,7 +67,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         scale is then a median too. Both phases, the least-squares start and ``nn=None`` have the
         same loss.
     huber_delta : float, default=1.345
-        δ of ``loss="huber"``. With the default the variance of estimates is 5 % above that of
+        δ of ``loss="huber"``, at least 0.01: below, choose "absolute_error". With the default the variance of estimates is 5 % above that of
         least squares if errors are normal [8]_.
     optimizer : {"sam", "adam"}, default="sam"
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_

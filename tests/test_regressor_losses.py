@@ -100,7 +100,8 @@ def test_the_default_loss_is_the_mean_squared_error(table):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "value"), [("loss", "huberr"), ("loss", None), ("huber_delta", 0.0)]
+    ("parameter", "value"),
+    [("loss", "huberr"), ("loss", None), ("huber_delta", 0.0), ("huber_delta", 1e-300)],
 )
 def test_wrong_values_are_named(table, parameter, value):
     with pytest.raises(ValueError, match=f"The '{parameter}' parameter"):

@@ -99,7 +99,7 @@ def _covariance(
     n_rows = len(columns.matrix) - fit.n_prior_rows
     matrix, residuals = columns.matrix[:n_rows], fit.residuals[:n_rows]
     if groups.number:
-        middle = _grouped(matrix, residuals, data.y.numel(), groups)
+        middle = _grouped(matrix, residuals, data.y.numel(), groups, centred=fit.n_prior_rows > 0)
     else:
         unfitted = 1.0 - (columns.rank + columns.n_states) / n_used
         middle = _independent(matrix, residuals, data, unfitted, fit.row_variance)
@@ -225,12 +225,17 @@ def _independent(
 
 
 def _grouped(
-    matrix: np.ndarray, residuals: np.ndarray, n_data: int, groups: ErrorGroups
+    matrix: np.ndarray,
+    residuals: np.ndarray,
+    n_data: int,
+    groups: ErrorGroups,
+    *,
+    centred: bool = False,
 ) -> np.ndarray:
     """Return G/(G - 1) Σ_g u_g u_gᵀ with the sums u_g of the scores of each group.
 
     The first ``n_data`` residuals are those of the data, the others those of gaps, both window by
-    window.
+    window. With ``centred``, the mean of the sums is subtracted: priors balance it.
     """
     n_windows, n_elements = len(groups.of_window), matrix.shape[1]
     scores = matrix * residuals[:, None]
@@ -239,6 +244,7 @@ def _grouped(
         if len(part):
             by_window = part.reshape(n_windows, -1, n_elements).sum(axis=1)
             np.add.at(sums, groups.of_window, by_window)
+    sums = sums - sums.mean(axis=0) if centred else sums
     return sums.T @ sums * (groups.number / (groups.number - 1.0))
 
 

@@ -134,7 +134,7 @@ PARAMETER_CONSTRAINTS: dict = {
     "nn": [Interval(Integral, 1, None, closed="left"), list, tuple, torch.nn.Module, None],
     "structure": [StrOptions(set(STRUCTURES)), callable, ODE],
     "loss": [StrOptions({"squared_error", "huber", "absolute_error"})],
-    "huber_delta": [Interval(Real, 0, None, closed="neither")],
+    "huber_delta": [Interval(Real, 0.01, None, closed="left")],
     "optimizer": [StrOptions({"sam", "adam"})],
     "rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "rho_schedule": [StrOptions({"noise", "constant"})],
