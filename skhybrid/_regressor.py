@@ -60,15 +60,15 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ``nn(x, *more_inputs, scale=None)``. With an :class:`ODE` both are parts of the right-hand
         side of a differential equation, and the samples are trajectories.
     loss : {"squared_error", "huber", "absolute_error"}, default="squared_error"
-        What an error e costs, in units of the target's variance: e²; with "huber" e² up to δ s and
-        δ s (2 |e| - δ s) beyond [7]_; with "absolute_error" √(π/2) s |e|. Outliers move θ little
-        with the last two. s is the spread of the errors of each target: the weighted median of
-        their absolute values over 0.6745. It is computed anew for every minibatch. The target's own
-        scale is then a median too. Both phases, the least-squares start and ``nn=None`` have the
-        same loss.
+        What an error of size e costs, in units of the target's variance: e²; with "huber" e² up to
+        δ s and δ s (2 e - δ s) beyond [7]_; with "absolute_error" √(π/2) s e. With the last two,
+        outliers move θ little. s is the spread of the errors of each target: the weighted median
+        of their sizes over 0.6745. It is computed anew for every minibatch. The target's own scale
+        is then a median too. Both phases, the least-squares start and ``nn=None`` have the same
+        loss.
     huber_delta : float, default=1.345
-        δ of ``loss="huber"``, at least 0.01: below, choose "absolute_error". With the default the variance of estimates is 5 % above that of
-        least squares if errors are normal [8]_.
+        δ of ``loss="huber"``, at least 0.01: below, choose "absolute_error". With the default the
+        variance of estimates is 5 % above that of least squares if errors are normal [8]_.
     optimizer : {"sam", "adam"}, default="sam"
         Sharpness-aware minimisation, or plain empirical risk minimisation. Both step with Adam [3]_
         and a learning rate that decays to zero along a half cosine.
