@@ -9,6 +9,7 @@ from sklearn.model_selection import GridSearchCV
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV, Param, Physics
 from skhybrid.inspection import profile
+from skhybrid.inspection.fixed_parameters import holding, start_at
 
 FEW = {"nn": (8,), "max_epochs": 8, "random_state": 0}
 
@@ -166,3 +167,11 @@ def test_the_summary_of_a_hybrid_shows_priors(table):
     gain = Param(1.0, bounds=(0, None), prior=("lognormal", 1.0, 1.5))
     text = str(HybridRegressor(Physics(wave, gain=gain), **FEW).fit(*table).summary())
     assert "Priors: gain 1 ×/÷ 1.5." in text
+
+
+def test_a_held_parameter_is_not_moved_by_its_prior(table):
+    gain = Param(1.0, prior=(0.5, 0.01))
+    model = HybridRegressor(Physics(wave, gain=gain), **{**FEW, "max_epochs": 2})
+    held = holding(model, ["gain"])
+    held.set_params(**start_at(held, {"gain": 1.2}), physics_init="given").fit(*table)
+    assert held.physics_params_["gain"] == pytest.approx(1.2, rel=1e-6)
