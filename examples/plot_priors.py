@@ -64,15 +64,15 @@ table.round(3)
 # %%
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
-for ax, parameter in zip(axes, truth, strict=True):
+for ax, parameter, unit in zip(axes, truth, ("mM/s", "mM"), strict=True):
     for name, colour in (("physics alone", "#D55E00"), ("hybrid", "#0072B2")):
         column = table[f"{parameter}, {name}"]
         ax.semilogx(stds, column[stds], "o-", color=colour, label=name)
         ax.axhline(column["no prior"], color=colour, linestyle=":", linewidth=1)
     ax.axhline(truth[parameter], color="black", linestyle="--", linewidth=1, label="truth")
-    ax.set(xlabel="standard deviation of the prior of km, mM", ylabel=parameter)
+    ax.set(xlabel="standard deviation of the prior of km, mM", ylabel=f"{parameter}, {unit}")
     ax.spines[["top", "right"]].set_visible(False)
-axes[0].legend(frameon=False)
+axes[0].legend(frameon=False, loc="lower left")
 figure.suptitle("Dotted: without a prior")
 plt.show()
 

@@ -68,10 +68,11 @@ good = np.setdiff1d(np.arange(300), stuck)
 axes.plot(hours[good], y[good], ".", color="0.7", label="data without outliers")
 grid = np.linspace(0.0, 3.0, 100)
 axes.plot(grid, truth["height"] * np.exp(-truth["rate"] * grid), "k--", label="true physics")
-colours = {"squared_error": "#D55E00", "huber": "#0072B2", "absolute_error": "#009E73"}
+colours = {"squared_error": "#D55E00", "huber": "#0072B2", "absolute_error": "#E69F00"}
 for loss, model in fits.items():
     known, _ = model.predict_parts(pd.DataFrame({"hours": grid, "wind": 0.0}))
-    axes.plot(grid, known, color=colours[loss], label=f"physics, {loss}")
+    style = ":" if loss == "absolute_error" else "-"  # it lies on the other one
+    axes.plot(grid, known, style, color=colours[loss], label=f"physics, {loss}")
 axes.set(xlabel="hours", ylabel="temperature, K", ylim=(-15, 120))
 axes.legend(frameon=False)
 axes.spines[["top", "right"]].set_visible(False)
