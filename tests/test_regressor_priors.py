@@ -175,3 +175,18 @@ def test_a_held_parameter_is_not_moved_by_its_prior(table):
     held = holding(model, ["gain"])
     held.set_params(**start_at(held, {"gain": 1.2}), physics_init="given").fit(*table)
     assert held.physics_params_["gain"] == pytest.approx(1.2, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_outliers_do_not_make_a_prior_stronger(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(100, 2))
+    y = 2.0 * X[:, 0] + 0.1 * rng.normal(size=100)
+    outlying = y.copy()
+    outlying[:8] += 1e3
+    physics = Physics(line, k=Param(1.0, prior=(1.0, 0.01)))
+    for nn in (None, (4,)):
+        model = HybridRegressor(physics, **{**FEW, "nn": nn, "loss": loss})
+        before, after = (model.fit(X, each).physics_params_["k"] for each in (y, outlying))
+        assert 1.05 < before < 1.9
+        assert after == pytest.approx(before, abs=0.1)

@@ -69,7 +69,7 @@ class LeastSquaresFit:
     prior_weight : float
         Weight of the squares of (θ - μ)/τ, which is the variance of these residuals.
     row_variance : float or None
-        Variance of a residual of the data, if priors needed it and errors cost their squares.
+        Variance of a residual of the data in a fit without priors, if there are any.
     """
 
     values: dict[str, np.ndarray]
@@ -136,12 +136,18 @@ def fit_least_squares(
         loss = residuals.loss(residuals(residuals.start))
         return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
     found = _minimise(residuals, tolerance, max_evaluations)
+    row_variance = None
     if residuals.priors:
-        residuals.set_prior_weight(_prior_weight(residuals, found.vector, n_observed))
+        weight, row_variance = _prior_weight(residuals, found.vector, n_observed)
+        residuals.set_prior_weight(weight)
         more = max_evaluations + len(residuals.loss_curve)
         found = _minimise(residuals, tolerance, more)
     vector = _on_bounds_if_as_good(residuals, found.vector)
-    last = residuals(vector, note=False)
+    last, jacobian = residuals(vector, note=False), found.jacobian
+    if residuals.priors and not loss.is_squared:  # as if errors cost their squares
+        residuals.set_prior_weight(row_variance)
+        known = residuals.known_jacobian(vector)
+        jacobian = jacobian if known is None else known
     return LeastSquaresFit(
         values={**hybrid.space.start, **residuals.unflatten(vector)},
         states=residuals.first_states(vector),
@@ -149,12 +155,12 @@ def fit_least_squares(
         loss_curve=residuals.loss_curve,
         converged=found.converged,
         message=found.message,
-        sensitivities=residuals.sensitivities(found.jacobian),
-        jacobian=found.jacobian,
+        sensitivities=residuals.sensitivities(jacobian),
+        jacobian=jacobian,
         residuals=residuals.of_covariance(last),
         n_prior_rows=residuals.n_prior_rows,
         prior_weight=residuals.prior_weight,
-        row_variance=residuals.prior_weight if residuals.priors and loss.is_squared else None,
+        row_variance=row_variance,
     )
 
 
@@ -168,14 +174,24 @@ class _Minimum:
     message: str
 
 
-def _prior_weight(residuals: Residuals, vector: np.ndarray, n_observed: float | None) -> float:
-    """Return the weight that the noise of a fit without priors gives them."""
+def _prior_weight(
+    residuals: Residuals, vector: np.ndarray, n_observed: float | None
+) -> tuple[float, float]:
+    """Return the weight that the noise of a fit without priors gives them, and its variance.
+
+    Both are over N. They differ for robust losses: their curvature is not that of squares.
+    """
     n_used, n_fitted = residuals.n_used, len(vector)
-    noise = residuals.loss(residuals(vector, note=False))
-    if n_used > n_fitted:
-        noise *= n_used / (n_used - n_fitted)
-    noise = noise if np.isfinite(noise) else 1.0
-    return max(noise, LEAST_NOISE) / (n_used if n_observed is None else n_observed)
+    n_observed = n_used if n_observed is None else n_observed
+    at = residuals(vector, note=False)
+    own = residuals.of_covariance(at)[: residuals.data.y.numel()]
+    found = []
+    for noise in (residuals.noise(at), float(np.sum(own**2))):
+        if n_used > n_fitted:
+            noise = noise * n_used / (n_used - n_fitted)
+        noise = noise if np.isfinite(noise) else 1.0
+        found.append(max(noise, LEAST_NOISE) / n_observed)
+    return found[0], found[1]
 
 
 def _minimise(residuals: Residuals, tolerance: float, max_evaluations: int) -> _Minimum:

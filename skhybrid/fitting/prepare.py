@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from skhybrid.fitting.start import (
     restart_starts,
 )
 from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
-from skhybrid.model.batch import Batch
+from skhybrid.model.batch import Batch, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import memory_errors_named, require_memory
 from skhybrid.model.scales import Scales
@@ -38,6 +39,9 @@ from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.random_numbers import warn_of_turns
 from skhybrid.training.result import Start
+
+# So many rows tell the size of the noise.
+MAX_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,8 @@ class Prepared:
         Seed of the minibatches.
     n_observed : int
         Number of observed values in the training rows.
+    most_noise : float
+        Largest variance of the noise that gives priors their weight.
     free_runs : FreeRuns or None
         Whole rollouts of the physics alone, for a differential equation.
     """
@@ -75,6 +81,7 @@ class Prepared:
     starts: list[Start]
     seed: int
     n_observed: int
+    most_noise: float
     free_runs: FreeRuns | None = None
 
 
@@ -145,6 +152,7 @@ def prepare(
         ),
         seed=batch_seed,
         n_observed=n_observed,
+        most_noise=_most_noise(settings, hybrid, data),
         free_runs=physics_free_runs(settings, inputs, rows, hybrid),
     )
 
@@ -165,6 +173,20 @@ def _physics_start(
         return given_start(settings, physical, rows, last), "given"
     start = least_squares_start(settings, physical, rows, last, n_observed)
     return start, "given" if start.failure else "least squares"
+
+
+def _most_noise(settings: FitSettings, hybrid: Hybrid, data: Batch) -> float:
+    """Return the variance of the errors of the physics alone, for priors beside a robust loss."""
+    params = {} if hybrid.physics is None else hybrid.physics.params
+    if settings.cost.is_squared or all(param.prior is None for param in params.values()):
+        return np.inf
+    chosen = slice(None, None, math.ceil(len(data.y) / MAX_ROWS))
+    data = Batch(*(None if part is None else select_rows(part, chosen) for part in data))
+    with torch.no_grad():
+        prediction = hybrid.physics_part(data.x, hybrid.initial_coordinates())
+    scale = hybrid.scales.target_scale
+    noise = settings.cost.noise((prediction - data.y) / scale, data.weight, scale.shape)
+    return noise if np.isfinite(noise) else np.inf
 
 
 def _earlier_scales(settings: FitSettings, previous: Fitted | None) -> Scales | None:

@@ -139,6 +139,12 @@ class Residuals:
         own = errors.numpy().ravel() / np.sqrt(errors.numel())
         return np.concatenate([own, residuals[len(own) :]])
 
+    def noise(self, residuals: np.ndarray) -> float:
+        """Return the variance of the noise, in units of the target's variance."""
+        if self.cost.is_squared:
+            return self.loss(residuals)
+        return self.cost.noise(*self.errors(residuals), self.unit_shape)
+
     @property
     def n_used(self) -> int:
         """Number of values with weight."""

@@ -41,6 +41,7 @@ def make_training_configs(
     validates: bool,
     n_stages: int = 1,
     n_observed: float | None = None,
+    most_noise: float = math.inf,
 ) -> tuple[TrainingConfig, TrainingConfig | None]:
     """Return the configurations of both phases; the second is None if there is no second phase.
 
@@ -60,6 +61,8 @@ def make_training_configs(
         Number of stages that share the steps of the first phase.
     n_observed : float, default=None
         Number of observed values, which gives priors their weight; None is the number of rows.
+    most_noise : float, default=inf
+        Largest variance of the noise in this weight.
     """
     scale = hybrid.scales.target_scale
 
@@ -106,6 +109,7 @@ def make_training_configs(
             n_rows if n_observed is None else n_observed,
             n_members,
             scale,
+            most_noise,
         ),
         schedule=replace(estimate, n_epochs=math.ceil(estimate.n_epochs / n_stages)),
         compile=settings.compile,

@@ -141,6 +141,26 @@ class Loss:
         density = part(error.abs() <= width).clamp(min=1.0 / float(error.numel())) / (2.0 * width)
         return error.sign() / (2.0 * density)
 
+    def noise(self, error: Tensor, weight: Tensor | None, unit_shape: Sequence[int]) -> float:
+        """Return the variance of the noise that gives a prior its weight; outliers count little.
+
+        For squared errors it is their mean. Otherwise it is the variance of the estimate times half
+        the mean second derivative of the cost, so that prior and data have their weights by their
+        variances. The parameters are those of :meth:`pseudo_errors`.
+        """
+        if self.is_squared:
+            return float(self.mean(error, weight, unit_shape))
+        pseudo = self.pseudo_errors(error, weight, unit_shape)
+        squares = pseudo.square() if weight is None else pseudo.square() * weight
+        spread = self.spread(error, weight, unit_shape)
+        if self.kind == "huber":
+            bent = (error.abs() <= self.delta * spread).to(error)
+        else:  # pseudo-errors are plus or minus one over twice the density
+            density = 0.5 / pseudo.abs().amax().clamp(min=LEAST_SPREAD)
+            bent = (spread * density / NORMAL_MEAN).expand_as(error)
+        bent = bent if weight is None else bent * weight
+        return float(squares.mean() * bent.mean())
+
 
 SQUARED_ERROR = Loss()
 

@@ -59,10 +59,14 @@ class Prior:
     terms : dict of str to PriorTerm
     per_value : Tensor of shape (n_members,)
         1/N.
+    most_noise : Tensor of shape (n_members,)
+        Largest σ². Outliers inflate a robust loss, too; the physics alone at the start has a
+        variance that they do not inflate.
     """
 
     terms: Mapping[str, PriorTerm]
     per_value: Tensor
+    most_noise: Tensor
 
     @staticmethod
     def of(
@@ -71,6 +75,7 @@ class Prior:
         n_observed: float,
         n_members: int,
         like: Tensor,
+        most_noise: float = np.inf,
     ) -> Prior | None:
         """Return the priors of free parameters, repeated for members; None if there are none.
 
@@ -83,6 +88,8 @@ class Prior:
         n_members : int
         like : Tensor
             Its dtype and device are those of the training.
+        most_noise : float, default=inf
+            Largest variance of the noise.
         """
         params = {} if physics is None else {name: physics.params[name] for name in space.shapes}
         if all(param.prior is None for param in params.values()):
@@ -104,7 +111,11 @@ class Prior:
             parts = (start, factor, centre, precision)
             is_log = torch.tensor(np.ravel(log)).to(like.device).expand(n_members, -1)
             terms[name] = PriorTerm(*map(as_rows, parts), is_log)
-        return Prior(terms, like.new_full((n_members,), 1.0 / n_observed))
+        return Prior(
+            terms,
+            like.new_full((n_members,), 1.0 / n_observed),
+            like.new_full((n_members,), most_noise),
+        )
 
 
 def combine_priors(priors: Sequence[Prior]) -> Prior:
@@ -119,7 +130,11 @@ def combine_priors(priors: Sequence[Prior]) -> Prior:
         )
         for name in names
     }
-    return Prior(terms, torch.cat([each.per_value for each in priors]))
+    return Prior(
+        terms,
+        torch.cat([each.per_value for each in priors]),
+        torch.cat([each.most_noise for each in priors]),
+    )
 
 
 class PriorGradient:
@@ -152,7 +167,8 @@ class PriorGradient:
         """
         losses = losses.reshape(-1)
         known = finite & torch.isfinite(losses)
-        weight = torch.where(known, losses, 0.0) * self._prior.per_value
+        noise = torch.minimum(torch.where(known, losses, 0.0), self._prior.most_noise)
+        weight = noise * self._prior.per_value
         parts = {
             block: weight[:, None] * term.slope(block.view(flat)) for block, term in self._blocks
         }

@@ -61,8 +61,8 @@ def test_another_loss_or_a_prior_is_another_key():
     assert key(config=replace(make_config(), loss=Loss("huber", 1.0))) != key(
         config=replace(make_config(), loss=Loss("huber", 2.0))
     )
-    prior = Prior({}, torch.ones(1))
-    other = Prior({}, torch.zeros(1))
+    prior = Prior({}, torch.ones(1), torch.ones(1))
+    other = Prior({}, torch.zeros(1), torch.zeros(1))
     assert key() != key(config=replace(make_config(), prior=prior))
     assert key(config=replace(make_config(), prior=other)) == key(
         config=replace(make_config(), prior=prior)
