@@ -9,6 +9,7 @@ import scipy.optimize
 import scipy.sparse
 from torch import Tensor
 
+from skhybrid.fitting.prior_weight import prior_weight
 from skhybrid.fitting.progress import least_squares_text
 from skhybrid.fitting.residuals import Residuals
 from skhybrid.fitting.robust_search import Cost, robust_search
@@ -33,8 +34,6 @@ LINEAR_GAIN = 0.1
 LINEAR_ERROR = 0.1
 # A parameter is tried on its bound if it is closer to it than this part of its unit.
 CLOSE_TO_BOUND = 1e-2
-# Without noise, priors fix only what the data leave open.
-LEAST_NOISE = 1e-12
 # It stays there if the loss is larger by no more than this part, which is rounding.
 ROUNDING = 1e-14
 
@@ -138,7 +137,7 @@ def fit_least_squares(
     found = _minimise(residuals, tolerance, max_evaluations)
     row_variance = None
     if residuals.priors:
-        weight, row_variance = _prior_weight(residuals, found.vector, n_observed)
+        weight, row_variance = prior_weight(residuals, found.vector, n_observed)
         residuals.set_prior_weight(weight)
         more = max_evaluations + len(residuals.loss_curve)
         found = _minimise(residuals, tolerance, more)
@@ -172,26 +171,6 @@ class _Minimum:
     jacobian: np.ndarray | scipy.sparse.csr_array
     converged: bool
     message: str
-
-
-def _prior_weight(
-    residuals: Residuals, vector: np.ndarray, n_observed: float | None
-) -> tuple[float, float]:
-    """Return the weight that the noise of a fit without priors gives them, and its variance.
-
-    Both are over N. They differ for robust losses: their curvature is not that of squares.
-    """
-    n_used, n_fitted = residuals.n_used, len(vector)
-    n_observed = n_used if n_observed is None else n_observed
-    at = residuals(vector, note=False)
-    own = residuals.of_covariance(at)[: residuals.data.y.numel()]
-    found = []
-    for noise in (residuals.noise(at), float(np.sum(own**2))):
-        if n_used > n_fitted:
-            noise = noise * n_used / (n_used - n_fitted)
-        noise = noise if np.isfinite(noise) else 1.0
-        found.append(max(noise, LEAST_NOISE) / n_observed)
-    return found[0], found[1]
 
 
 def _minimise(residuals: Residuals, tolerance: float, max_evaluations: int) -> _Minimum:
