@@ -19,6 +19,8 @@ PENALTIES = (0, 1e-300, 1.0, 1e10, 1e30, 3e38, 1e300, Fraction(1, 3))
 
 # Values of the estimator's parameters. What is wrong for one of them is tried for all.
 SETTINGS: dict[str, tuple] = {
+    "loss": ("huber", "absolute_error", "squared"),
+    "huber_delta": (0.01, 1, 10.0, 1e300, 0, 1e-300, INF),
     "optimizer": ("adam", "sgd"),
     "rho": RADII,
     "rho_schedule": ("noise", "constant"),

@@ -24,6 +24,8 @@ BAD = {
     "physics": ["malus", 3.0],
     "nn": ["64", 0, -8, 2.5],
     "structure": ["parallel", 1],
+    "loss": ["huberr", None],
+    "huber_delta": [0.0, -1.0, "large", None],
     "optimizer": ["adamw", None],
     "rho": [-0.1, "big", float("nan"), float("inf"), None],
     "rho_schedule": ["cosine", None],

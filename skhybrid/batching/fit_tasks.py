@@ -247,5 +247,5 @@ def _physics_key(physics: Physics, *, any_start: bool = False) -> tuple:
         if param.fixed or not any_start:
             key.append(param.value().tobytes())
         if not any_start:
-            key.append(repr(param.unit))
+            key += [repr(param.unit), repr(param.prior)]
     return tuple(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +14,20 @@ from skhybrid.model.batch import row_chunks
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.scales import Scales
 
+# Median of the absolute value of a standard normal number.
+NORMAL_MEDIAN = 0.6744897501960817
 
-def target_scales(rows: Rows) -> Scales:
-    """Return the scales of the target; they leave the network's inputs unchanged."""
-    mean, std = moments(rows.y, rows.weight)
+
+# Maps values and weights to means and standard deviations of columns.
+Moments = Callable[[np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+
+
+def target_scales(rows: Rows, *, robust: bool = False) -> Scales:
+    """Return the scales of the target; they leave the network's inputs unchanged.
+
+    With ``robust`` they are those of :func:`robust_moments`.
+    """
+    mean, std = (robust_moments if robust else moments)(rows.y, rows.weight)
     zero, one = torch.zeros(()), torch.ones(())
     return Scales(zero, one, zero, one, torch.tensor(mean), torch.tensor(std)).to(torch.float64)
 
@@ -29,6 +39,8 @@ def input_scales(
     axis: int = -1,
     units: Sequence[float] | None = None,
     least: Sequence[float] | None = None,
+    *,
+    robust: bool = False,
 ) -> Scales:
     """Return scales that standardise the network's inputs over the training rows.
 
@@ -46,6 +58,8 @@ def input_scales(
         Units of the first inputs, for those that are constant; 1 by default.
     least : sequence of float, default=None
         Standard deviations of the first inputs below which they count as constant; 0 by default.
+    robust : bool, default=False
+        Whether the scales are those of :func:`robust_moments`: observed states are inputs, too.
     """
     columns = inputs.double().cpu().movedim(axis, -1)
     per_input = (columns.shape[-1], *[1] * (-1 - axis))
@@ -54,7 +68,7 @@ def input_scales(
     if weight is not None:
         weight = weight.reshape(len(weight), -1).mean(axis=1, keepdims=True)
         weight = np.broadcast_to(weight, columns.shape)
-    mean, std = moments(columns, weight)
+    mean, std = (robust_moments if robust else moments)(columns, weight)
     if units is not None:
         constant = np.ptp(columns, axis=0) == 0.0
         known = np.ones(len(std))
@@ -120,3 +134,34 @@ def moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, 
     # The rounding error of a constant column is proportional to its value.
     constant = std <= 10 * np.finfo(np.float64).eps * np.abs(mean)
     return mean, np.where(constant, 1.0, std)
+
+
+def robust_moments(values: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return centres and spreads of columns that outliers do not inflate.
+
+    They are the weighted median, and the weighted median of the distances from it over 0.6745, the
+    standard deviation for normal values. If half of a column is the same number, the spread is the
+    standard deviation. It is 1 for a constant column.
+    """
+    median = weighted_median(values, weight)
+    spread = weighted_median(np.abs(values - median), weight) / NORMAL_MEDIAN
+    _, std = moments(values, weight)
+    constant = spread <= 10 * np.finfo(np.float64).eps * np.abs(median)
+    return median, np.where(constant, std, spread)
+
+
+def robust_square(squares: np.ndarray, weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean of the squares of normal numbers from their median, and their mean."""
+    median = weighted_median(squares, weight) / NORMAL_MEDIAN**2
+    mean = np.average(squares, axis=0, weights=weight)
+    return np.where(median > 0.0, median, mean), mean
+
+
+def weighted_median(values: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return the lower weighted median of each column."""
+    weight = np.ones(values.shape) if weight is None else weight
+    order = np.argsort(values, axis=0, kind="stable")
+    reached = np.take_along_axis(weight, order, axis=0).cumsum(axis=0)
+    place = (reached < 0.5 * reached[-1:]).sum(axis=0, keepdims=True)
+    place = np.minimum(place, len(values) - 1)
+    return np.take_along_axis(np.take_along_axis(values, order, axis=0), place, axis=0)[0]

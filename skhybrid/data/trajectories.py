@@ -9,7 +9,7 @@ import torch
 
 from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
-from skhybrid.data.scaling import moments
+from skhybrid.data.scaling import Moments, moments, robust_moments, robust_square
 from skhybrid.model.batch import Windows
 from skhybrid.model.layout import Layout
 from skhybrid.model.scales import RateScales
@@ -71,15 +71,18 @@ class Trajectories:
         """Steps of the longest trajectory."""
         return self.times.shape[1] - 1
 
-    def scales(self) -> RateScales:
+    def scales(self, *, robust: bool = False) -> RateScales:
         """Return the scales of outputs, states and rates; the network's inputs stay unchanged.
 
-        For hidden states they are rough; the fitted physics gives better ones.
+        For hidden states they are rough; the fitted physics gives better ones. With ``robust``,
+        outliers do not inflate them.
         """
-        output_mean, output_std = self._moments(self.outputs, self.layout.output_shape)
+        find = robust_moments if robust else moments
+        output_mean, output_std = self._moments(self.outputs, self.layout.output_shape, find)
         if self.layout.states_observed:
             state_mean, state_std = output_mean, output_std
-            square, _ = self._moments(self._rates() ** 2, self.layout.state_shape)
+            find = robust_square if robust else moments
+            square, _ = self._moments(self._rates() ** 2, self.layout.state_shape, find)
             rate_scale = np.sqrt(np.where(square > 0, square, 1.0))
         else:
             typical = float(np.mean(np.sqrt(output_mean**2 + output_std**2)))
@@ -163,6 +166,17 @@ class Trajectories:
         every = window if self.layout.learned else 1
         return window * len(self._window_starts(window, every)[0])
 
+    def n_targets(self, window: int, kept: np.ndarray) -> int:
+        """Return the number of observed values that are targets of windows, each counted once.
+
+        The parameters are those of :meth:`window_places`.
+        """
+        trajectory, at = self.window_places(window, kept)
+        is_target = np.zeros(self.outputs.shape[:2], dtype=bool)
+        for step in range(0 if self.layout.with_first else 1, window + 1):
+            is_target[trajectory, np.minimum(at + step, self.lengths[trajectory] - 1)] = True
+        return int((~np.isnan(self.outputs))[is_target].sum())
+
     def window_places(self, window: int, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the trajectories of windows, and the indices of their first times.
 
@@ -232,7 +246,9 @@ class Trajectories:
             return AUTO_LEARNED_WINDOW if knows_states else AUTO_NETWORK_WINDOW
         return AUTO_WINDOW
 
-    def _moments(self, values: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    def _moments(
+        self, values: np.ndarray, shape: tuple[int, ...], find: Moments
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return weighted means and standard deviations of components without missing values."""
         columns = np.moveaxis(values, 2, -1)
         weight = self.weight.reshape(-1, *[1] * (columns.ndim - 2))
@@ -243,7 +259,7 @@ class Trajectories:
             known = ~np.isnan(column) & (weight > 0)
             if not known.any():
                 raise ValueError(f"Output {component} of y is missing everywhere; leave it out.")
-            mean[component], std[component] = moments(column[known], weight[known])
+            mean[component], std[component] = find(column[known], weight[known])
         per_channel = (-1, *[1] * (len(shape) - 1))
         return mean.reshape(per_channel), std.reshape(per_channel)
 

@@ -15,6 +15,7 @@ from skhybrid.fitting.start import PhysicsStart
 from skhybrid.fitting.untrained import calm_network
 from skhybrid.fitting.varying_parameters import uses_parts, with_parts
 from skhybrid.model.batch import Windows
+from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.scales import Scales
@@ -63,7 +64,7 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
             space,
             None,
             settings.structure,
-            target_scales(rows).to(settings.device),
+            target_scales(rows, robust=not settings.cost.is_squared).to(settings.device),
             physics_columns=columns,
             target_shape=rows.y.shape[1:],
         )
@@ -118,6 +119,7 @@ def assemble_hybrid(
                 model.channel_axis,
                 physical.input_units(),
                 physical.least_input_stds(),
+                robust=isinstance(physical, Dynamics) and not settings.cost.is_squared,
             )
         model = model.at(space, scales.to(device, dtype))
         model = model.with_network(model.new_network(settings.nn, seed=seed))

@@ -42,6 +42,11 @@ def standard_errors(
     Zeger, 1986), and G - 1 degrees of freedom. Learned first states are profiled out: J is what is
     left of the columns of θ after projection on theirs.
 
+    With priors it is the covariance of the posterior, s² (JᵀJ)⁻¹, where J also holds the residuals
+    of the priors, whose variance is their weight, and s² is the variance of the noise that gave
+    this weight. A robust loss comes with pseudo-residuals (see
+    :meth:`~skhybrid.training.losses.Loss.pseudo_errors`).
+
     Parameters
     ----------
     hybrid : Hybrid
@@ -82,6 +87,7 @@ def standard_errors(
         on_bounds=tuple(name for name, hit in zip(names, held, strict=True) if hit),
         unfixed=unfixed,
         reason=reason,
+        priors=tuple(name for name in shapes if hybrid.physics.params[name].prior is not None),
     )
 
 
@@ -112,11 +118,15 @@ def _covariance(
     columns: _Columns, fit: LeastSquaresFit, data: Batch, groups: ErrorGroups, n_used: int
 ) -> np.ndarray:
     """Return the covariance of the elements between their bounds; NaN for those not fixed."""
+    n_rows = len(columns.matrix) - fit.n_prior_rows
+    matrix, residuals = columns.matrix[:n_rows], fit.residuals[:n_rows]
     if groups.number:
-        middle = _grouped(columns.matrix, fit.residuals, data.y.numel(), groups)
+        middle = _grouped(matrix, residuals, data.y.numel(), groups, centred=fit.n_prior_rows > 0)
     else:
         unfitted = 1.0 - (columns.rank + columns.n_states) / n_used
-        middle = _independent(columns.matrix, fit.residuals, data, unfitted)
+        middle = _independent(matrix, residuals, data, unfitted, fit.row_variance)
+    of_priors = columns.matrix[n_rows:]
+    middle = middle + fit.prior_weight * of_priors.T @ of_priors
     known = ~unfixed_elements(columns.null)
     lengths = np.where(known, columns.lengths, 1.0)
     covariance = columns.inverse @ middle @ columns.inverse / np.outer(lengths, lengths)
@@ -204,18 +214,25 @@ def _without_states(
 
 
 def _independent(
-    matrix: np.ndarray, residuals: np.ndarray, data: Batch, unfitted: float
+    matrix: np.ndarray,
+    residuals: np.ndarray,
+    data: Batch,
+    unfitted: float,
+    variance: float | None = None,
 ) -> np.ndarray:
     """Return Σᵢ Jᵢᵀ Σ Jᵢ over rows i, with the covariance matrix Σ of the errors of their targets.
 
-    ``unfitted`` is the part of the values that is not used up by fitted elements.
+    ``unfitted`` is the part of the values that is not used up by fitted elements. ``variance`` is
+    that of a residual of a single target, if it is known already.
     """
     shape, n = tuple(data.y.shape), data.y.numel()
     matrix, residuals = matrix[:n], residuals[:n]
     axis = min(2, len(shape) - 1)  # of targets, or of the components of an output
     if len(shape) == 1 or shape[axis] == 1:
         n_used = n if data.weight is None else int((data.weight > 0.0).sum())
-        return matrix.T @ matrix * (residuals @ residuals / (n_used * unfitted))
+        if variance is None:
+            variance = residuals @ residuals / (n_used * unfitted)
+        return matrix.T @ matrix * variance
     by_row = np.moveaxis(residuals.reshape(shape), axis, -1).reshape(-1, shape[axis])
     columns = np.moveaxis(matrix.reshape(*shape, -1), axis, -2).reshape(*by_row.shape, -1)
     used = np.ones(shape) if data.weight is None else (data.weight > 0.0).double().cpu().numpy()
@@ -230,12 +247,17 @@ def _independent(
 
 
 def _grouped(
-    matrix: np.ndarray, residuals: np.ndarray, n_data: int, groups: ErrorGroups
+    matrix: np.ndarray,
+    residuals: np.ndarray,
+    n_data: int,
+    groups: ErrorGroups,
+    *,
+    centred: bool = False,
 ) -> np.ndarray:
     """Return G/(G - 1) Σ_g u_g u_gᵀ with the sums u_g of the scores of each group.
 
     The first ``n_data`` residuals are those of the data, the others those of gaps, both window by
-    window.
+    window. With ``centred``, the mean of the sums is subtracted: priors balance it.
     """
     n_windows, n_elements = len(groups.of_window), matrix.shape[1]
     scores = matrix * residuals[:, None]
@@ -244,6 +266,7 @@ def _grouped(
         if len(part):
             by_window = part.reshape(n_windows, -1, n_elements).sum(axis=1)
             np.add.at(sums, groups.of_window, by_window)
+    sums = sums - sums.mean(axis=0) if centred else sums
     return sums.T @ sums * (groups.number / (groups.number - 1.0))
 
 

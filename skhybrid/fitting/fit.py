@@ -130,6 +130,8 @@ def make_fit(prepared: Prepared, settings: FitSettings) -> Fit:
             n_members=len(prepared.starts),
             validates=validates,
             n_stages=len(prepared.earlier) + 1,
+            n_observed=prepared.n_observed,
+            most_noise=prepared.most_noise,
         )
 
     config, refinement = configs(prepared.data, prepared.validation is not None)

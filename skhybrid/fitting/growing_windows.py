@@ -146,7 +146,12 @@ def _next_fit(settings: FitSettings, last: WindowFit, window: int) -> WindowFit 
             model,
             inputs.rows,
             lambda each: fit_least_squares(
-                each, data, tolerance=tolerance, max_evaluations=min(affordable, MAX_EVALUATIONS)
+                each,
+                data,
+                tolerance=tolerance,
+                max_evaluations=min(affordable, MAX_EVALUATIONS),
+                loss=settings.cost,
+                n_observed=inputs.n_observed(inputs.rows),
             ),
         )
     except LEAST_SQUARES_ERRORS:  # the physics need not be finite over so many steps

@@ -48,6 +48,23 @@ class FitInputs:
     trajectory_info: TrajectoryInfo | None = None
     trajectories: Trajectories | None = None
 
+    def n_observed(self, rows: Rows) -> int:
+        """Return the number of observed values in training rows; copies in windows count once.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows of these inputs, or some of them.
+        """
+        used = rows.y.size if rows.weight is None else int((rows.weight > 0.0).sum())
+        if self.trajectories is None:
+            return used
+        whole = self.rows
+        n_all = whole.y.size if whole.weight is None else int((whole.weight > 0.0).sum())
+        window = whole.x.steps.shape[1]
+        n_once = self.trajectories.n_targets(window, whole.kept)
+        return max(1, round(n_once * used / n_all)) if rows is not whole else n_once
+
     def at_window(self, window: int | str | None) -> FitInputs:
         """Return the same trajectories, cut into other windows.
 
@@ -156,6 +173,8 @@ def _trajectories(
     trajectories, info = read(
         estimator, ode, settings.physics, X, y, sample_weight, masked=masked, reset=reset
     )
+    if not (settings.cost.is_squared or ode.reads_images):  # half of the pixels may be constant
+        info = replace(info, scales=trajectories.scales(robust=True))
     inputs = FitInputs(None, trajectory_info=info, trajectories=trajectories)
     *earlier, last = [inputs.at_window(each) for each in ode.windows()]
     return replace(last, earlier=tuple(each.rows for each in earlier))

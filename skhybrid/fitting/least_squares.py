@@ -9,12 +9,15 @@ import scipy.optimize
 import scipy.sparse
 from torch import Tensor
 
+from skhybrid.fitting.prior_weight import prior_weight
 from skhybrid.fitting.progress import least_squares_text
 from skhybrid.fitting.residuals import Residuals
+from skhybrid.fitting.robust_search import Cost, robust_search
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import NO_EFFECT
 from skhybrid.runtime.progress import open_display
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 
 # This tolerance reaches the certified values of the NIST problems to six digits or more.
 TIGHT_TOLERANCE = 1e-15
@@ -44,7 +47,7 @@ class LeastSquaresFit:
     values : dict of str to array
         Parameters in the user's units, fixed ones included.
     loss : float
-        Mean weighted squared error in units of the target's variance.
+        Mean weighted loss in units of the target's variance, without priors.
     loss_curve : list of float
         The same at every evaluation.
     converged : bool
@@ -58,6 +61,14 @@ class LeastSquaresFit:
         Derivatives of all residuals, those of gaps included, by the elements of the free
         parameters and the first states.
     residuals : array of shape (n_residuals,) or None
+        For a robust loss, those whose covariance is that of the loss (see
+        :meth:`~skhybrid.training.losses.Loss.pseudo_errors`).
+    n_prior_rows : int
+        Number of residuals at the end that belong to priors.
+    prior_weight : float
+        Weight of the squares of (θ - μ)/τ, which is the variance of these residuals.
+    row_variance : float or None
+        Variance of a residual of the data in a fit without priors, if there are any.
     """
 
     values: dict[str, np.ndarray]
@@ -69,6 +80,9 @@ class LeastSquaresFit:
     sensitivities: dict[str, np.ndarray] = field(default_factory=dict)
     jacobian: np.ndarray | scipy.sparse.csr_array | None = None
     residuals: np.ndarray | None = None
+    n_prior_rows: int = 0
+    prior_weight: float = 0.0
+    row_variance: float | None = None
 
 
 def fit_least_squares(
@@ -77,6 +91,8 @@ def fit_least_squares(
     *,
     tolerance: float = TIGHT_TOLERANCE,
     max_evaluations: int = MAX_EVALUATIONS,
+    loss: Loss = SQUARED_ERROR,
+    n_observed: float | None = None,
 ) -> LeastSquaresFit:
     """Fit the physics parameters without the network, from the start of the parameter space.
 
@@ -85,7 +101,11 @@ def fit_least_squares(
     :func:`scipy.optimize.least_squares` (Branch, Coleman and Li, 1999), a Levenberg-Marquardt
     method that respects bounds, in float64, with forward-mode Jacobians. Residuals are in standard
     deviations of the target and parameters in units of their own effect, so that units of either
-    do not change what is found.
+    do not change what is found. A robust loss follows from there, see
+    :mod:`~skhybrid.fitting.robust_search`.
+
+    Priors are residuals √((σ²/s²)/N) (θ - μ)/τ. The variance σ² of the noise is that of a fit
+    without priors: its loss times n / (n - p), for n values and p fitted numbers.
 
     Parameters
     ----------
@@ -96,6 +116,10 @@ def fit_least_squares(
         Relative change of the cost, the step and the gradient at which to stop.
     max_evaluations : int
         Largest number of evaluations of the physics.
+    loss : Loss, default=Loss()
+        What an error costs.
+    n_observed : float, default=None
+        Number N of observed values; None is the number of values of ``data`` with weight.
 
     Returns
     -------
@@ -106,13 +130,23 @@ def fit_least_squares(
     ValueError, RuntimeError
         An error of the physics, or of scipy if residuals are not finite at the start.
     """
-    residuals = Residuals(hybrid, data)
+    residuals = Residuals(hybrid, data, loss)
     if not len(residuals.start):
         loss = residuals.loss(residuals(residuals.start))
         return LeastSquaresFit(dict(hybrid.space.start), loss, [loss], True, "nothing to fit")
     found = _minimise(residuals, tolerance, max_evaluations)
+    row_variance = None
+    if residuals.priors:
+        weight, row_variance = prior_weight(residuals, found.vector, n_observed)
+        residuals.set_prior_weight(weight)
+        more = max_evaluations + len(residuals.loss_curve)
+        found = _minimise(residuals, tolerance, more)
     vector = _on_bounds_if_as_good(residuals, found.vector)
-    last = residuals(vector, note=False)
+    last, jacobian = residuals(vector, note=False), found.jacobian
+    if residuals.priors and not loss.is_squared:  # as if errors cost their squares
+        residuals.set_prior_weight(row_variance)
+        known = residuals.known_jacobian(vector)
+        jacobian = jacobian if known is None else known
     return LeastSquaresFit(
         values={**hybrid.space.start, **residuals.unflatten(vector)},
         states=residuals.first_states(vector),
@@ -120,9 +154,12 @@ def fit_least_squares(
         loss_curve=residuals.loss_curve,
         converged=found.converged,
         message=found.message,
-        sensitivities=residuals.sensitivities(found.jacobian),
-        jacobian=found.jacobian,
-        residuals=last,
+        sensitivities=residuals.sensitivities(jacobian),
+        jacobian=jacobian,
+        residuals=residuals.of_covariance(last),
+        n_prior_rows=residuals.n_prior_rows,
+        prior_weight=residuals.prior_weight,
+        row_variance=row_variance,
     )
 
 
@@ -137,6 +174,24 @@ class _Minimum:
 
 
 def _minimise(residuals: Residuals, tolerance: float, max_evaluations: int) -> _Minimum:
+    """Minimise the loss, by squares first."""
+    found = _minimise_squares(residuals, tolerance, max_evaluations)
+    if residuals.cost.is_squared:
+        return found
+
+    def search(vector: np.ndarray, cost: Cost, close: float) -> tuple[np.ndarray, bool, str]:
+        units = _units(residuals, vector)
+        more = max_evaluations + len(residuals.loss_curve)
+        solution = _search(residuals, vector, units, close, more, cost)
+        moved = residuals.inside(vector + units * (solution.x - 1.0))
+        return moved, solution.status > 0, solution.message
+
+    vector, converged, message = robust_search(residuals, found.vector, search, tolerance)
+    jacobian = residuals.known_jacobian(vector)
+    return _Minimum(vector, found.jacobian if jacobian is None else jacobian, converged, message)
+
+
+def _minimise_squares(residuals: Residuals, tolerance: float, max_evaluations: int) -> _Minimum:
     """Minimise the residuals over parameters in units of their own effect.
 
     scipy's tolerances are relative to the length of the vector of parameters, and some are
@@ -196,8 +251,12 @@ def _search(
     units: np.ndarray,
     tolerance: float,
     max_evaluations: int,
+    cost: Cost | None = None,
 ) -> scipy.optimize.OptimizeResult:
-    """Run scipy's method on the vector 1 + (parameters - centre) / units."""
+    """Run scipy's method on the vector 1 + (parameters - centre) / units.
+
+    ``cost`` gives the cost of squared residuals, as the ``loss`` of scipy; None is themselves.
+    """
     low, high = ((side - centre) / units + 1.0 for side in residuals.bounds)
 
     def parameters(vector: np.ndarray) -> np.ndarray:
@@ -223,6 +282,7 @@ def _search(
             diff_step=DIFFERENCE_STEP,
             bounds=(low, high),
             x_scale="jac",
+            loss="linear" if cost is None else cost,
             ftol=tolerance,
             xtol=tolerance,
             gtol=tolerance,

@@ -72,6 +72,7 @@ def findings_of_training(
                 columns = _of_numbers(columns, values)
     except (RuntimeError, ValueError):  # a finished fit must not fail here
         return
+    columns = _without_priors(hybrid, columns)
     yield from _about_effects(columns, values, user_values(hybrid, start), sizes, eps)
 
 
@@ -103,7 +104,14 @@ def findings_of_least_squares(
     yield from _on_bounds(hybrid.physics, fit.values, reached)
     sizes = _sizes(hybrid)
     eps = torch.finfo(torch.float64).eps
-    yield from _about_effects(fit.sensitivities, fit.values, hybrid.space.start, sizes, eps)
+    columns = _without_priors(hybrid, fit.sensitivities)
+    yield from _about_effects(columns, fit.values, hybrid.space.start, sizes, eps)
+
+
+def _without_priors(hybrid: Hybrid, columns: Columns) -> Columns:
+    """Return the columns of parameters that only the data determine."""
+    params = hybrid.physics.params
+    return {name: column for name, column in columns.items() if params[name].prior is None}
 
 
 def _plain_tensors(hybrid: Hybrid, x: Tensor | Windows) -> Iterator[Finding]:

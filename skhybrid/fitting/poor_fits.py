@@ -13,6 +13,7 @@ from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.settings import DEFAULT_LEARNING_RATE, FitSettings
 from skhybrid.model.batch import Windows
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.training.losses import loss_of_centre
 
 # With a larger offset, in standard deviations of the target, single precision leaves few digits.
 MANY_DEVIATIONS = 1e3
@@ -32,7 +33,7 @@ def findings_of_data(
     rows : Rows
         Training rows.
     loss : float
-        Mean squared error over them, in units of the target's variance.
+        Mean loss over them, in units of the target's variance.
     settings : FitSettings
     """
     known = np.ones(rows.y.shape, dtype=bool) if rows.weight is None else rows.weight > 0
@@ -59,8 +60,15 @@ def findings_of_data(
             "that y is the measured quantity, that its unit does not round it, and that X varies "
             "over a range that changes it.",
         )
-    elif loss > LOSS_OF_MEAN:
-        yield Finding(PoorFitWarning, "worse than mean", _worse_than_mean(loss, settings))
+        return
+    relative = loss
+    if not settings.cost.is_squared:
+        if isinstance(rows.x, Windows):  # windows that begin at an outlier are far off
+            return
+        data = rows.tensors(torch.float64, "cpu")
+        relative = loss / loss_of_centre(hybrid, data, settings.cost)
+    if relative > LOSS_OF_MEAN:
+        yield Finding(PoorFitWarning, "worse than mean", _worse_than_mean(relative, settings))
 
 
 def _large_offset(hybrid: Hybrid, rows: Rows) -> Iterator[Finding]:

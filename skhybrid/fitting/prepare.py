@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from skhybrid.fitting.start import (
     restart_starts,
 )
 from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
-from skhybrid.model.batch import Batch
+from skhybrid.model.batch import Batch, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import memory_errors_named, require_memory
 from skhybrid.model.scales import Scales
@@ -38,6 +39,9 @@ from skhybrid.runtime.seeds import seeded
 from skhybrid.runtime.user_warnings import warn
 from skhybrid.training.random_numbers import warn_of_turns
 from skhybrid.training.result import Start
+
+# So many rows tell the size of the noise.
+MAX_ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,10 @@ class Prepared:
         One for every restart.
     seed : int
         Seed of the minibatches.
+    n_observed : int
+        Number of observed values in the training rows.
+    most_noise : float
+        Largest variance of the noise that gives priors their weight.
     free_runs : FreeRuns or None
         Whole rollouts of the physics alone, for a differential equation.
     """
@@ -72,6 +80,8 @@ class Prepared:
     earlier: list[Batch]
     starts: list[Start]
     seed: int
+    n_observed: int
+    most_noise: float
     free_runs: FreeRuns | None = None
 
 
@@ -100,7 +110,8 @@ def prepare(
     # The windows of the first stage give the start and the scales.
     first = earlier[0] if earlier else rows
     physical = assemble_physics(settings, inputs, rows)
-    start, source = _physics_start(settings, physical, first, rows, previous)
+    n_observed = inputs.n_observed(rows)
+    start, source = _physics_start(settings, physical, first, rows, previous, n_observed)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -140,12 +151,19 @@ def prepare(
             settings, hybrid, network_seeds, random_state, start, source, checked
         ),
         seed=batch_seed,
+        n_observed=n_observed,
+        most_noise=_most_noise(settings, hybrid, data),
         free_runs=physics_free_runs(settings, inputs, rows, hybrid),
     )
 
 
 def _physics_start(
-    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows, previous: Fitted | None
+    settings: FitSettings,
+    physical: Hybrid,
+    rows: Rows,
+    last: Rows,
+    previous: Fitted | None,
+    n_observed: int,
 ) -> tuple[PhysicsStart, str]:
     """Return the start of θ, and where it is from: an earlier fit, least squares, or given."""
     if previous is not None:
@@ -153,8 +171,22 @@ def _physics_start(
         return given_start(settings, physical, rows, last, values), "last fit"
     if settings.physics_init == "given":
         return given_start(settings, physical, rows, last), "given"
-    start = least_squares_start(settings, physical, rows, last)
+    start = least_squares_start(settings, physical, rows, last, n_observed)
     return start, "given" if start.failure else "least squares"
+
+
+def _most_noise(settings: FitSettings, hybrid: Hybrid, data: Batch) -> float:
+    """Return the variance of the errors of the physics alone, for priors beside a robust loss."""
+    params = {} if hybrid.physics is None else hybrid.physics.params
+    if settings.cost.is_squared or all(param.prior is None for param in params.values()):
+        return np.inf
+    chosen = slice(None, None, math.ceil(len(data.y) / MAX_ROWS))
+    data = Batch(*(None if part is None else select_rows(part, chosen) for part in data))
+    with torch.no_grad():
+        prediction = hybrid.physics_part(data.x, hybrid.initial_coordinates())
+    scale = hybrid.scales.target_scale
+    noise = settings.cost.noise((prediction - data.y) / scale, data.weight, scale.shape)
+    return noise if np.isfinite(noise) else np.inf
 
 
 def _earlier_scales(settings: FitSettings, previous: Fitted | None) -> Scales | None:

@@ -14,6 +14,8 @@ from skhybrid.model.derivatives import directional
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.param_prior import LOGNORMAL
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 
 # With more first states, the Jacobian is sparse.
 MANY_STATES = 300
@@ -23,13 +25,16 @@ class Residuals:
     """Weighted residuals as a function of one flat vector: physics parameters and first states.
 
     Their sum of squares is the mean squared error in units of the target's variance, plus the
-    continuity penalty.
+    continuity penalty and what the priors add. Residuals of the data come first, then those of
+    gaps, then those of priors.
 
     Parameters
     ----------
     hybrid : Hybrid
     data : Batch
         Rows in float64.
+    loss : Loss, default=Loss()
+        What an error costs, for :meth:`loss` alone.
 
     Attributes
     ----------
@@ -39,11 +44,16 @@ class Residuals:
         Elements of the physics parameters, and of the first states after them.
     loss_curve : list of float
         The loss at every evaluation that counts.
+    prior_weight : float
+        Weight (σ²/s²)/N of the squares of (θ - μ)/τ, see
+        :class:`~skhybrid.training.priors.Prior`; at first zero. To be changed by
+        :meth:`set_prior_weight`.
     """
 
-    def __init__(self, hybrid: Hybrid, data: Batch) -> None:
+    def __init__(self, hybrid: Hybrid, data: Batch, loss: Loss = SQUARED_ERROR) -> None:
         self.hybrid = hybrid
         self.data = data
+        self.cost = loss
         params = {} if hybrid.physics is None else hybrid.physics.params
         self.names = [name for name, param in params.items() if not param.fixed]
         self.shapes = [params[name].shape for name in self.names]
@@ -67,6 +77,12 @@ class Residuals:
         unit = unit if data.weight is None else unit * data.weight.sqrt()
         # The sum of squares is then the mean squared error.
         self._unit = unit / np.sqrt(data.y.numel())
+        self._priors = {
+            name: params[name].prior_moments()
+            for name in self.names
+            if params[name].prior is not None
+        }
+        self.prior_weight = 0.0
         self.loss_curve: list[float] = []
         self._known: dict[str, tuple[np.ndarray, Any]] = {}
 
@@ -93,8 +109,62 @@ class Residuals:
     def loss(self, residuals: np.ndarray) -> float:
         """Return the mean squared error of the data, without gaps."""
         residuals = residuals[: self.data.y.numel()]
+        if not self.cost.is_squared:
+            errors, weight = self.errors(residuals)
+            return float(self.cost.mean(errors, weight, self.unit_shape))
         with np.errstate(over="ignore"):
             return float(np.sum(residuals**2))
+
+    @property
+    def unit_shape(self) -> tuple[int, ...]:
+        """Shape of the standard deviation of the target."""
+        return tuple(self.hybrid.scales.target_scale.shape)
+
+    def errors(self, residuals: np.ndarray) -> tuple[Tensor, Tensor | None]:
+        """Return errors in standard deviations of the target, and weights, in the shape of y."""
+        y, weight = self.data.y, self.data.weight
+        errors = torch.as_tensor(residuals[: y.numel()]).reshape(y.shape) * np.sqrt(y.numel())
+        if weight is None:
+            return errors, None
+        weight = weight.cpu()
+        return torch.where(weight > 0.0, errors / weight.sqrt(), 0.0), weight
+
+    def of_covariance(self, residuals: np.ndarray) -> np.ndarray:
+        """Return residuals whose least-squares covariance is that of the loss."""
+        if self.cost.is_squared:
+            return residuals
+        errors, weight = self.errors(residuals)
+        errors = self.cost.pseudo_errors(errors, weight, self.unit_shape)
+        errors = errors if weight is None else errors * weight.sqrt()
+        own = errors.numpy().ravel() / np.sqrt(errors.numel())
+        return np.concatenate([own, residuals[len(own) :]])
+
+    def noise(self, residuals: np.ndarray) -> float:
+        """Return the variance of the noise, in units of the target's variance."""
+        if self.cost.is_squared:
+            return self.loss(residuals)
+        return self.cost.noise(*self.errors(residuals), self.unit_shape)
+
+    @property
+    def n_used(self) -> int:
+        """Number of values with weight."""
+        weight = self.data.weight
+        return self.data.y.numel() if weight is None else int((weight > 0.0).sum())
+
+    @property
+    def priors(self) -> bool:
+        """Whether a free parameter has a prior."""
+        return bool(self._priors)
+
+    @property
+    def n_prior_rows(self) -> int:
+        """Number of residuals of priors."""
+        return sum(centre.size for _, centre, _ in self._priors.values())
+
+    def set_prior_weight(self, weight: float) -> None:
+        """Give the priors another weight."""
+        self.prior_weight = weight
+        self._known.clear()
 
     def inside(self, vector: np.ndarray) -> np.ndarray:
         """Return the vector strictly inside the bounds, which rounding may have crossed."""
@@ -193,7 +263,7 @@ class Residuals:
             gap_rows = n_rows + has_next * size + component
             parts.append((slope, gap_rows, next_index[has_next] * size + component))
         values, rows, columns = (np.concatenate(each) for each in zip(*parts, strict=True))
-        shape = (len(window), self.n_states)
+        shape = (len(window) + self.n_prior_rows, self.n_states)
         return scipy.sparse.csr_array((values, (rows, columns)), shape=shape)
 
     @property
@@ -242,6 +312,14 @@ class Residuals:
             prediction, last = self.hybrid.without_network(x, values, learned)
             gaps = self.hybrid.gaps(x, last, learned if next_states is None else next_states)
         residuals = ((prediction - self.data.y) * self._unit).reshape(-1)
-        if gaps is None:
-            return residuals
-        return torch.cat([residuals, self._gap_unit * gaps.reshape(-1)])
+        parts = [residuals]
+        if gaps is not None:
+            parts.append(self._gap_unit * gaps.reshape(-1))
+        parts += [self._prior_rows(values[name], *each) for name, each in self._priors.items()]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _prior_rows(self, value: Tensor, kind: str, centre: np.ndarray, std: np.ndarray) -> Tensor:
+        """Return the residuals of the prior of a parameter."""
+        centre, std = (torch.tensor(each).to(value) for each in (centre, std))
+        u = value.log() if kind == LOGNORMAL else value
+        return ((u - centre) * (np.sqrt(self.prior_weight) / std)).reshape(-1)

@@ -19,6 +19,7 @@ from skhybrid.model.ode import ODE
 from skhybrid.model.physics import Physics, as_physics
 from skhybrid.model.structures import STRUCTURES, get_structure
 from skhybrid.runtime.device import usable_device
+from skhybrid.training.losses import Loss
 
 # Default of HybridRegressor, which warnings about a fit name.
 DEFAULT_LEARNING_RATE = 6e-3
@@ -45,6 +46,8 @@ class FitSettings:
     physics: Physics | None
     nn: NetworkSpec | None
     structure: Callable | ODE
+    loss: str
+    huber_delta: float
     optimizer: str
     rho: float
     rho_schedule: str
@@ -115,6 +118,13 @@ class FitSettings:
         return cls(**given)
 
     @property
+    def cost(self) -> Loss:
+        """What an error costs."""
+        if self.loss != "huber":  # fits that differ in an unused number can share a batch
+            return Loss(self.loss)
+        return Loss(self.loss, float(self.huber_delta))
+
+    @property
     def uses_sam(self) -> bool:
         """Whether the first phase uses sharpness-aware minimisation."""
         return self.optimizer == "sam" and self.rho > 0
@@ -125,6 +135,8 @@ PARAMETER_CONSTRAINTS: dict = {
     "physics": [callable, Physics, None],
     "nn": [Interval(Integral, 1, None, closed="left"), list, tuple, torch.nn.Module, None],
     "structure": [StrOptions({"auto", *STRUCTURES}), callable, ODE],
+    "loss": [StrOptions({"squared_error", "huber", "absolute_error"})],
+    "huber_delta": [Interval(Real, 0.01, None, closed="left")],
     "optimizer": [StrOptions({"sam", "adam"})],
     "rho": [Interval(Real, 0, None, closed="left"), StrOptions({"auto"})],
     "rho_schedule": [StrOptions({"noise", "constant"})],

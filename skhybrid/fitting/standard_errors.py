@@ -65,6 +65,9 @@ class StandardErrors:
     unfixed : tuple of UnfixedDirection
     reason : str or None
         Why there is no standard error at all.
+    priors : tuple of str
+        Parameters with a prior. The covariance is then that of the posterior, with a normal
+        approximation at its mode.
     """
 
     shapes: Mapping[str, tuple[int, ...]]
@@ -78,6 +81,7 @@ class StandardErrors:
     on_bounds: tuple[str, ...] = ()
     unfixed: tuple[UnfixedDirection, ...] = ()
     reason: str | None = None
+    priors: tuple[str, ...] = ()
 
     @property
     def std(self) -> dict[str, float | np.ndarray]:
@@ -156,6 +160,10 @@ class StandardErrors:
             f"degree{'s' if self.dof != 1 else ''} of freedom. It takes the errors of "
             f"{independent[self.groups]}."
         ]
+        if self.priors:
+            told[0] = told[0].replace(
+                "the standard error", "the standard deviation of the posterior"
+            )
         if self.on_bounds:
             told.append(f"Held on a bound, and so without ±: {', '.join(self.on_bounds)}.")
         return told + [each.sentence for each in self.unfixed]

@@ -22,6 +22,7 @@ from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import require_memory
 from skhybrid.model.parameters import ParameterSpace
+from skhybrid.training.losses import loss_of_centre
 from skhybrid.training.result import Start
 
 # A start needs no more rows and evaluations than these.
@@ -67,12 +68,16 @@ class PhysicsStart:
 
 
 def least_squares_start(
-    settings: FitSettings, physical: Hybrid, rows: Rows, last: Rows | None = None
+    settings: FitSettings,
+    physical: Hybrid,
+    rows: Rows,
+    last: Rows | None = None,
+    n_observed: int | None = None,
 ) -> PhysicsStart:
     """Fit the physics parameters without a network; return the given ones if this fails.
 
     The windows ``last`` of the last stage of training determine the steps of the solver; None is
-    ``rows``.
+    ``rows``. Priors have their weight beside ``n_observed`` values; None is all of ``rows``.
     """
     last = rows if last is None else last
     physical = with_chosen_steps(physical, last)
@@ -89,7 +94,12 @@ def least_squares_start(
             model,
             last,
             lambda each: fit_least_squares(
-                each, chosen, tolerance=tolerance, max_evaluations=_most_evaluations(each)
+                each,
+                chosen,
+                tolerance=tolerance,
+                max_evaluations=_most_evaluations(each),
+                loss=settings.cost,
+                n_observed=n_observed,
             ),
         )
     except LEAST_SQUARES_ERRORS as error:
@@ -107,7 +117,7 @@ def least_squares_start(
         rows,
         physical,
         effects=_effects(fit.sensitivities, fit.loss),
-        doubt=None if unknown else _doubt(model, fit),
+        doubt=None if unknown else _doubt(model, fit, loss_of_centre(model, chosen, settings.cost)),
     )
 
 
@@ -159,7 +169,7 @@ def given_start(
 
 def residuals_at_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> Residuals:
     """Return the residuals of the physics alone, on the rows that are enough for a start."""
-    return Residuals(*_few_rows(settings, physical, rows))
+    return Residuals(*_few_rows(settings, physical, rows), settings.cost)
 
 
 def _most_evaluations(model: Hybrid) -> int:
@@ -193,14 +203,14 @@ def _effects(sensitivities: Mapping[str, np.ndarray], loss: float) -> dict[str, 
     }
 
 
-def _doubt(model: Hybrid, fit: LeastSquaresFit) -> str | None:
+def _doubt(model: Hybrid, fit: LeastSquaresFit, loss_of_mean: float) -> str | None:
     """Return why what least squares found is hardly a start, or None."""
     for name in model.space.shapes:
         low, high = model.physics.params[name].limits()
         if np.any((fit.values[name] == low) | (fit.values[name] == high)):
             return f"least squares ended with {name!r} on a bound"
-    if fit.loss > 1.0 - MIN_R2:
-        return f"the physics alone has R2 = {1.0 - fit.loss:.2g}"
+    if fit.loss > (1.0 - MIN_R2) * loss_of_mean:
+        return f"the physics alone has R2 = {1.0 - fit.loss / loss_of_mean:.2g}"
     return None
 
 

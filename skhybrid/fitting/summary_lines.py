@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 
 from skhybrid.fitting.fitted import Fitted
+from skhybrid.fitting.parameter_warnings import element_name
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS
 from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.param_prior import prior_text
 from skhybrid.model.user_code import function_name
 from skhybrid.runtime.number_text import number_text
+
+# Elements of one parameter whose priors are told.
+MAX_SHOWN = 12
 
 
 def title(estimator: Any, fitted: Fitted) -> str:
@@ -40,8 +45,20 @@ def error_lines(fitted: Fitted) -> list[str]:
         ]
     errors = fitted.standard_errors
     if errors is None:
-        return [f"Without ±. {HYBRID_ERRORS}", *_varying_lines(fitted)]
-    return errors.sentences
+        return [f"Without ±. {HYBRID_ERRORS}", *_prior_lines(fitted), *_varying_lines(fitted)]
+    return [*errors.sentences, *_prior_lines(fitted)]
+
+
+def _prior_lines(fitted: Fitted) -> list[str]:
+    """Return the priors of free parameters."""
+    params = fitted.hybrid.physics.params
+    texts = [
+        f"{element_name(name, index)} {prior_text(param.prior, index, param.shape)}"
+        for name, param in params.items()
+        if param.prior is not None and not param.fixed
+        for index in list(np.ndindex(param.shape))[:MAX_SHOWN]
+    ]
+    return [f"Priors: {', '.join(texts)}."] if texts else []
 
 
 def _varying_lines(fitted: Fitted) -> list[str]:
@@ -61,10 +78,12 @@ def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
     rows = f"{fitted.n_rows} rows"
     if fitted.window is not None:
         rows = f"{fitted.n_rows} windows of {fitted.window} steps"
-    lines = [
-        f"Training data: {rows}, R² {_r2_text(1.0 - fitted.loss)}, loss "
-        f"{number_text(fitted.loss, 4)} (mean squared error in units of the target's variance)"
-    ]
+    quality = f"loss {number_text(fitted.loss, 4)}"
+    if estimator.loss == "squared_error":
+        quality = f"R² {_r2_text(1.0 - fitted.loss)}, {quality} (mean squared error"
+    else:
+        quality = f"{quality} (loss={estimator.loss!r}"
+    lines = [f"Training data: {rows}, {quality} in units of the target's variance)"]
     both = fitted.hybrid.physics is not None and fitted.hybrid.network is not None
     if both and np.isfinite(fitted.physics_share):
         lines.append(f"Physics' share of what is explained: {100.0 * fitted.physics_share:.1f} %")

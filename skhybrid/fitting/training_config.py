@@ -13,6 +13,7 @@ from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.training.early_stopping import Patience
 from skhybrid.training.penalties import Penalties
+from skhybrid.training.priors import Prior
 from skhybrid.training.problem import TrainingConfig
 from skhybrid.training.schedule import (
     AUTO_DECAY_PART,
@@ -39,6 +40,8 @@ def make_training_configs(
     n_members: int,
     validates: bool,
     n_stages: int = 1,
+    n_observed: float | None = None,
+    most_noise: float = math.inf,
 ) -> tuple[TrainingConfig, TrainingConfig | None]:
     """Return the configurations of both phases; the second is None if there is no second phase.
 
@@ -56,6 +59,10 @@ def make_training_configs(
         Whether rows are held out.
     n_stages : int, default=1
         Number of stages that share the steps of the first phase.
+    n_observed : float, default=None
+        Number of observed values, which gives priors their weight; None is the number of rows.
+    most_noise : float, default=inf
+        Largest variance of the noise in this weight.
     """
     scale = hybrid.scales.target_scale
 
@@ -95,6 +102,15 @@ def make_training_configs(
         perturb=settings.perturb,
         patience=patience,
         keep_best="each" if validates else None,
+        loss=settings.cost,
+        prior=Prior.of(
+            hybrid.physics,
+            hybrid.space,
+            n_rows if n_observed is None else n_observed,
+            n_members,
+            scale,
+            most_noise,
+        ),
         schedule=replace(estimate, n_epochs=math.ceil(estimate.n_epochs / n_stages)),
         compile=settings.compile,
         seed=seed,
@@ -107,6 +123,7 @@ def make_training_configs(
         learning_rate=per_member("learning_rate", settings.learning_rate, 1),
         physics_learning_rate=per_member("physics_learning_rate", 0.0, 1),
         penalties=penalties(1),
+        loss=settings.cost,
         perturbation=settings.perturbation,
         patience=patience,
         schedule=refine,

@@ -23,6 +23,10 @@ def why_no_test(model: Any) -> str:
     errors = model._fitted.standard_errors
     if errors.reason is not None:
         return errors.reason
+    if model.loss != "squared_error":
+        return f"The F-test is for squared errors, and loss={model.loss!r}: see summary()."
+    if errors.priors:
+        return "The F-test knows no priors: see summary() for their intervals."
     if errors.groups not in ("values", "rollouts"):
         return (
             "Neighbouring windows of a trajectory have errors in common, so there is no F-test: "

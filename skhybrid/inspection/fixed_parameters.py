@@ -22,7 +22,7 @@ def holding(estimator: Any, elements: Sequence[str]) -> Any:
 
     It has no restarts, because they would draw the held elements. Clones that start elsewhere can
     be trained in one batch; with ``Param(fixed=True)`` they could not, because all members of a
-    batch share fixed values.
+    batch share fixed values. A parameter with a held element has no prior, which would move it.
 
     Parameters
     ----------
@@ -46,7 +46,8 @@ def holding(estimator: Any, elements: Sequence[str]) -> Any:
         model.set_params(physics=Physics(physics.function, **params))
     else:
         held = _with_held(physics.function, masks)
-        model.set_params(physics=Physics(held, **physics.params))
+        params = {**physics.params, **{n: _without_prior(physics.params[n]) for n in masks}}
+        model.set_params(physics=Physics(held, **params))
     return copied
 
 
@@ -119,6 +120,11 @@ def _fixed(physics: Physics, name: str, mask: np.ndarray) -> Param:
             "all of its elements, or write the physics as a function."
         )
     return Param(param.init, param.bounds, param.unit, fixed=True)
+
+
+def _without_prior(param: Param) -> Param:
+    """Return the same parameter without a prior."""
+    return Param(param.init, param.bounds, param.unit, param.fixed)
 
 
 def _with_held(function: Callable, masks: Mapping[str, np.ndarray]) -> Callable:

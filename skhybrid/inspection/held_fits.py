@@ -85,7 +85,9 @@ class Held:
 def _with_constant(physics: Physics, name: str, value: float, others: dict[str, Any]) -> Physics:
     """Return the physics with one parameter as a constant, and the others at fitted values."""
     params = {
-        each: param if param.fixed else Param(others[each], param.bounds, param.unit)
+        each: param
+        if param.fixed
+        else Param(others[each], param.bounds, param.unit, prior=param.prior)
         for each, param in physics.params.items()
     }
     own = physics.params[name]

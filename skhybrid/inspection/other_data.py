@@ -38,6 +38,7 @@ def warn_of_other_data(model: Any, rows: TrainingRows) -> None:
     holds_more = FIRST_STATES in fitted.coordinates or hybrid.has_hidden_encoder
     if hybrid.network is not None:
         holds_more = holds_more or has_random_layers(hybrid.network)
+    holds_more = holds_more or not rows.cost.is_squared  # spreads differ between parts of the rows
     if model.early_stopping or holds_more:
         other = found > 2.0 * fitted.loss + ABSOLUTE
     else:
@@ -56,10 +57,12 @@ def warn_of_other_data(model: Any, rows: TrainingRows) -> None:
 
 @torch.no_grad()
 def _loss(rows: TrainingRows) -> float:
-    """Return the mean weighted squared error in units of the target's variance."""
+    """Return the mean weighted loss in units of the target's variance."""
     data = rows.data
     prediction, _ = rows.hybrid.evaluate(data.x, rows.coordinates)
-    squares = ((data.y - prediction).double() / rows.hybrid.scales.target_scale.double()).square()
-    if data.weight is not None:
-        squares = torch.where(data.weight > 0, squares * data.weight.double(), 0.0)
-    return float(squares.mean())
+    scale = rows.hybrid.scales.target_scale.double()
+    errors = (data.y - prediction).double() / scale
+    if data.weight is None:
+        return float(rows.cost.mean(errors, None, scale.shape))
+    errors = torch.where(data.weight > 0, errors, 0.0)
+    return float(rows.cost.mean(errors, data.weight.double(), scale.shape))

@@ -18,6 +18,7 @@ from skhybrid.inspection.flat_parameters import hybrid_of, require_estimated
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,15 @@ class TrainingRows:
         Rows of a table, or windows of trajectories, as tensors.
     inputs : FitInputs
         The same rows as arrays.
+    cost : Loss
+        What an error costs in the fit.
     """
 
     hybrid: Hybrid
     coordinates: dict
     data: Batch
     inputs: FitInputs
+    cost: Loss = SQUARED_ERROR
 
 
 def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> TrainingRows:
@@ -79,7 +83,7 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
         inputs = replace(inputs, rows=_at_learned_states(inputs.rows, fitted.window_states))
     scale = hybrid.scales.target_scale
     data = inputs.rows.tensors(scale.dtype, scale.device)
-    return TrainingRows(hybrid, coordinates, data, replace(inputs, earlier=()))
+    return TrainingRows(hybrid, coordinates, data, replace(inputs, earlier=()), settings.cost)
 
 
 def _require_same_columns(model: Any, inputs: FitInputs) -> None:

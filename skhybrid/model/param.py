@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from skhybrid.exceptions import PhysicsError
+from skhybrid.model.param_prior import moments_of, require_prior
 
 Bounds = tuple[Any, Any]
 
@@ -30,6 +31,12 @@ class Param:
         Unit of the value. It is a label, shown with the value; nothing is converted.
     fixed : bool, default=False
         Whether the value is known and is not learned.
+    prior : tuple (mean, std), tuple ("lognormal", median, factor) or None, default=None
+        What is known of the value beforehand, in its unit: a normal distribution, or, for a
+        positive parameter, one whose logarithm is normal, with the standard deviation log(factor):
+        the value is between median / factor and median · factor with a probability of 68 %. Each
+        may be a number or an array that broadcasts to the shape of ``init``. None is no prior. A
+        fixed parameter does not use it.
     depends_on : sequence of str or int, default=None
         Makes the parameter a function of these features, which the network learns together with
         the constant around which it varies: names or numbers of columns of X or, for an
@@ -42,6 +49,8 @@ class Param:
     >>> from skhybrid import Param
     >>> Param(1.0, bounds=(0.0, None), unit="s^-2")
     Param(1.0, bounds=(0.0, None), unit='s^-2')
+    >>> Param(1.0, bounds=(0.0, None), prior=("lognormal", 1.1, 1.5))
+    Param(1.0, bounds=(0.0, None), prior=('lognormal', 1.1, 1.5))
     >>> Param(2.0, bounds=(0.0, None), depends_on=["moisture", "radiation"])
     Param(2.0, bounds=(0.0, None), depends_on=['moisture', 'radiation'])
     """
@@ -53,12 +62,14 @@ class Param:
         unit: str | None = None,
         fixed: bool = False,
         *,
+        prior: tuple | None = None,
         depends_on: Sequence[str | int] | None = None,
     ) -> None:
         self.init = init
         self.bounds = bounds
         self.unit = unit
         self.fixed = fixed
+        self.prior = prior
         self.depends_on = depends_on
 
     @property
@@ -76,6 +87,14 @@ class Param:
         low = -math.inf if low is None else low
         high = math.inf if high is None else high
         return tuple(np.broadcast_to(_numbers(side), self.shape) for side in (low, high))
+
+    def prior_moments(self) -> tuple[str, np.ndarray, np.ndarray]:
+        """Return the kind of the prior, and the mean and the standard deviation.
+
+        They are float64 arrays of the parameter's shape. For the kind "lognormal" they belong to
+        the logarithm; the other kind is "normal".
+        """
+        return moments_of(self.prior, self.shape)
 
     def validate(self, name: str) -> None:
         """Raise a PhysicsError that names the parameter if its value or bounds are wrong."""
@@ -118,6 +137,8 @@ class Param:
                 f"The initial value {self.init!r} of physics parameter {name!r} is outside its "
                 f"bounds {self.bounds!r}."
             )
+        if self.prior is not None:
+            require_prior(self.prior, name, value, (low, high))
         self._validate_dependence(name)
 
     def _validate_dependence(self, name: str) -> None:
@@ -139,6 +160,11 @@ class Param:
                 f"Physics parameter {name!r} has depends_on and fixed=True. A fixed parameter has "
                 "one known value: leave one of them out."
             )
+        if self.prior is not None:
+            raise PhysicsError(
+                f"Physics parameter {name!r} has depends_on and a prior. A prior is for one "
+                "number, and this parameter is a function: leave one of them out."
+            )
 
     def __repr__(self) -> str:
         parts = [f"{self.init!r}"]
@@ -148,6 +174,8 @@ class Param:
             parts.append(f"unit={self.unit!r}")
         if self.fixed:
             parts.append("fixed=True")
+        if self.prior is not None:
+            parts.append(f"prior={self.prior!r}")
         if self.depends_on is not None:
             parts.append(f"depends_on={self.depends_on!r}")
         return f"Param({', '.join(parts)})"

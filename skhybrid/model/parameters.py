@@ -40,7 +40,8 @@ class ParameterSpace:
       are known,
     - the magnitude of the start, and at least a tenth of the magnitude of the initial value, unless
       both are zero or have no effect,
-    - the distance between two bounds.
+    - the distance between two bounds,
+    - the standard deviation of its prior.
 
     A step in z therefore means the same in all units of θ and of the target.
 
@@ -269,6 +270,8 @@ class _Transform:
         self.shape = param.shape
         low, high = param.limits()
         self.magnitude, self.scale = _scales(param.value(), start, low, high, effect)
+        if param.prior is not None:  # training moves θ by no more than is credible
+            self.scale = np.minimum(self.scale, _prior_width(param, start))
         eps = torch.finfo(as_tensor(0.0).dtype).eps
         self._margins = [_margin(self.scale, start, side, high - low, eps) for side in (low, high)]
         self.low, self.high = low + self._margins[0], high - self._margins[1]
@@ -324,6 +327,14 @@ def _scales(
     # Without bounds and without an effect, data say nothing about a parameter that starts at zero.
     scale = np.where(np.isfinite(scale), scale, 1.0)
     return np.where(np.isfinite(magnitude), magnitude, scale), scale
+
+
+def _prior_width(param: Param, start: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of the prior of each element, near the start."""
+    kind, _, std = param.prior_moments()
+    if kind == "normal":
+        return std
+    return np.where(start > 0.0, std * np.abs(start), np.inf)
 
 
 def _margin(

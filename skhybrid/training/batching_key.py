@@ -63,6 +63,8 @@ def problem_key(problem: Problem, config: TrainingConfig) -> tuple:
         config.rho is None,
         config.penalties.on_contribution,
         config.schedule,
+        config.loss,
+        config.prior is None,
         (config.perturbation, config.perturb, config.patience, config.keep_best, config.compile),
     )
 

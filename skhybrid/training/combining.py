@@ -12,6 +12,7 @@ from torch import Tensor
 
 from skhybrid.training.minibatches import PerMemberBatches, need_weights
 from skhybrid.training.penalties import Penalties
+from skhybrid.training.priors import combine_priors
 from skhybrid.training.problem import Problem, TrainingConfig
 from skhybrid.training.result import MemberResults
 
@@ -77,6 +78,7 @@ def combine_configs(configs: Sequence[TrainingConfig]) -> TrainingConfig:
         follows_noise=None if first.rho is None else combined("follows_noise"),
         learning_rate=combined("learning_rate"),
         physics_learning_rate=combined("physics_learning_rate"),
+        prior=None if first.prior is None else combine_priors([c.prior for c in configs]),
         penalties=Penalties(
             *(
                 torch.cat([getattr(config.penalties, field.name) for config in configs])

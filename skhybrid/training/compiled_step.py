@@ -18,6 +18,7 @@ from skhybrid.model.batch import select_rows
 from skhybrid.runtime.user_warnings import warnings_caught
 from skhybrid.training.adam import Adam
 from skhybrid.training.members import FIRST_STATE, PHYSICS, WEIGHT, Members
+from skhybrid.training.priors import PriorGradient
 from skhybrid.training.radius import Radius
 from skhybrid.training.record_checks import StaysInTorch, other_rows, require_same
 from skhybrid.training.sam import SAM, directions
@@ -83,6 +84,8 @@ class CompiledStep:
         The radius of ``sam``.
     l2 : Tensor of shape (n_members,) or None
         Strength of the penalty on weights; None is no penalty.
+    prior : PriorGradient or None, default=None
+        What is known of θ beforehand.
     row_axis : int, default=0
         Axis of the rows of a minibatch: 1 if every member has its own.
 
@@ -100,10 +103,12 @@ class CompiledStep:
         sam: SAM | None,
         radius: Radius | None,
         l2: Tensor | None,
+        prior: PriorGradient | None = None,
         row_axis: int = 0,
     ) -> None:
         self._loss = loss
         self._row_axis = row_axis
+        self._prior = prior
         self._members = members
         self._adam = adam
         self._sam = sam
@@ -232,6 +237,9 @@ class CompiledStep:
         gradient = torch.where(stopped, 0.0, gradient)
         gradient, finite = self._without_non_finite(gradient)
         gradient = self._with_l2(gradient, flat, l2)
+        if self._prior is not None:
+            added = self._prior(flat, data_losses, finite)
+            gradient = gradient + torch.where(stopped, 0.0, added)
         new_flat, new_mean, new_square = self._adam.moved(
             flat, mean, square, gradient, rates, numbers
         )

@@ -15,6 +15,7 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.networks import MultilayerPerceptron
 from skhybrid.model.perceptron_pass import PerceptronPass
 from skhybrid.model.structures import additive, multiplicative, serial
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 from skhybrid.training.members import BIAS, PHYSICS, Members, gradients
 from skhybrid.training.members_as_rows import MembersAsRows
 
@@ -33,9 +34,18 @@ class DirectGradient:
     members : Members
     as_rows : MembersAsRows or None
         Gives the rows of all members as one batch; None is for a single member.
+    loss : Loss, default=Loss()
+        What an error costs.
     """
 
-    def __init__(self, hybrid: Hybrid, members: Members, as_rows: MembersAsRows | None) -> None:
+    def __init__(
+        self,
+        hybrid: Hybrid,
+        members: Members,
+        as_rows: MembersAsRows | None,
+        loss: Loss = SQUARED_ERROR,
+    ) -> None:
+        self._loss = loss
         self._hybrid = hybrid
         self._members = members
         self._as_rows = as_rows
@@ -89,7 +99,10 @@ class DirectGradient:
                 error = torch.addcmul(self._residual, correction, self._physics)
             else:
                 error = self._residual + correction
-            of_error = error * self._twice_weight
+            if self._loss.is_squared:
+                of_error = error * self._twice_weight
+            else:
+                losses, of_error = self._robust(error)
             of_output = of_error
             if self._structure is multiplicative:
                 of_output = of_error * self._physics
@@ -99,7 +112,8 @@ class DirectGradient:
                 biases=BIAS in roles,
                 inputs=writes_physics and self._structure is serial,
             )
-            losses = self._halved_product(error, of_error)
+            if self._loss.is_squared:
+                losses = self._halved_product(error, of_error)
         if writes_physics:
             self._write_physics_gradient(of_error, correction, of_inputs)
         elif PHYSICS in roles:  # the physics may use θ in some minibatches only
@@ -128,10 +142,19 @@ class DirectGradient:
             self._residual = (physics - y) * inverse_scale
             if self._structure is multiplicative:
                 self._physics = physics * inverse_scale
-            factor = 2.0 / n_targets
+            self._weight, factor = weight, 2.0 / n_targets
             self._twice_weight = factor if weight is None else weight * factor
         self._known, self._inputs, self._model = known, inputs, model
         self._unit = inverse_scale
+
+    def _robust(self, error: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the losses, and their derivatives by the errors."""
+        n_leading = 0 if self._as_rows is None else 1
+        shape = self._inverse_scale.shape if self._as_rows is None else self._as_rows.unit_shape
+        spread = self._loss.spread(error, self._weight, shape, n_leading)
+        slopes = self._loss.slopes(error, spread) * (0.5 * self._twice_weight)
+        costs = self._loss.costs(error, spread) * (0.5 * self._twice_weight)
+        return costs.flatten(n_leading).sum(dim=-1), slopes
 
     def _halved_product(self, error: Tensor, of_error: Tensor) -> Tensor:
         """Return half the inner product for every member, which is the mean weighted square."""

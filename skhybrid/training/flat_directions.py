@@ -69,7 +69,7 @@ class PhysicsOnRows:
 
     def __call__(self, vector: Tensor) -> Tensor:
         """Return the prediction, of shape (n_numbers,)."""
-        values = {**self._fixed, **self._by_name(vector)}
+        values = {**self._fixed, **self.by_name(vector)}
         values = {name: values[name] for name in self.hybrid.space.names}
         return (self.hybrid.bind_physics(values)(self._x) / self._unit).reshape(-1)[self._used]
 
@@ -139,12 +139,13 @@ class PhysicsOnRows:
     def elements_that_give(self, constant: Tensor, jacobian: Tensor) -> list[tuple[str, tuple]]:
         """Return the names and indices of the parameters whose change gives a constant."""
         effects = (_least_squares(jacobian, constant) * jacobian.norm(dim=0)).abs()
-        moving = self._by_name(effects > NO_PART * effects.max())
+        moving = self.by_name(effects > NO_PART * effects.max())
         return [
             (name, tuple(index.tolist())) for name, own in moving.items() for index in own.nonzero()
         ]
 
-    def _by_name(self, vector: Tensor) -> dict[str, Tensor]:
+    def by_name(self, vector: Tensor) -> dict[str, Tensor]:
+        """Return the parameters of a vector by name."""
         parts = vector.split([shape.numel() for shape in self._shapes.values()])
         return {
             name: part.reshape(shape)
@@ -156,7 +157,7 @@ class PhysicsOnRows:
         scales = self.hybrid.space.scales
         return {
             name: step / torch.as_tensor(scales[name]).to(step)
-            for name, step in self._by_name(vector - self.start).items()
+            for name, step in self.by_name(vector - self.start).items()
         }
 
 

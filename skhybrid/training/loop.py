@@ -200,4 +200,5 @@ def _objective(problem: Problem, members: Members, config: TrainingConfig) -> Ob
         weight_per_member=data.weight is not None if per_member else data.weight_per_member,
         row_axes=data.row_axes if per_member else None,
         member_constants=problem.member_constants,
+        loss=config.loss,
     )

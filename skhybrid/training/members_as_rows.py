@@ -18,6 +18,7 @@ from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.stacked_networks import StackedNetworks
 from skhybrid.model.variation import Variation
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 from skhybrid.training.members import Block
 
 
@@ -38,6 +39,8 @@ class MembersAsRows:
         Scales and initial θ of every member, stacked, if they differ.
     physics_per_member : bool
         Whether ``torch.vmap`` evaluates the physics, with each member's rows and parameters.
+    loss : Loss, default=Loss()
+        What an error costs.
     """
 
     def __init__(
@@ -48,7 +51,9 @@ class MembersAsRows:
         rows_per_member: bool,
         member_constants: dict | None,
         physics_per_member: bool,
+        loss: Loss = SQUARED_ERROR,
     ) -> None:
+        self.loss = loss
         self.n_members = n_members
         self._rows_per_member = rows_per_member
         self._physics_per_member = physics_per_member
@@ -72,7 +77,7 @@ class MembersAsRows:
         weight: Tensor | None,
         *_: object,
     ) -> Tensor:
-        """Return the mean weighted squared error of every member, of shape (n_members,).
+        """Return the mean weighted loss of every member, of shape (n_members,).
 
         Parameters
         ----------
@@ -86,10 +91,7 @@ class MembersAsRows:
         x, hybrid = self.rows_and_model(x, y)
         prediction, _ = hybrid.evaluate(x, coordinates, weights, bounded=True)
         error = prediction.unflatten(0, (self.n_members, -1)) - y
-        square = (error * self.inverse_unit(error)).square()
-        if weight is not None:
-            square = square * weight
-        return square.flatten(1).mean(dim=1)
+        return self.loss.mean(error * self.inverse_unit(error), weight, self.unit_shape, 1)
 
     def for_rows_of_members(self) -> MembersAsRows:
         """Return the same losses for rows with a leading member axis."""
@@ -108,6 +110,13 @@ class MembersAsRows:
         flatten = self._flattened if self._rows_per_member else self._repeated
         x = type(x)(*map(flatten, x)) if isinstance(x, tuple) else flatten(x)
         return x, self._rowwise_model(y.shape[1 if self._rows_per_member else 0])
+
+    @property
+    def unit_shape(self) -> tuple[int, ...]:
+        """Shape of the standard deviation of a member's target."""
+        return tuple(
+            self._inverse_scale.shape[1:] if self._has_constants else self._inverse_scale.shape
+        )
 
     def inverse_unit(self, error: Tensor) -> Tensor:
         """Return the inverse standard deviation of the target, broadcastable with the errors."""

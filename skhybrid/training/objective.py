@@ -14,6 +14,7 @@ from skhybrid.model.dropout import has_random_layers
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.direct_gradient import DirectGradient
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 from skhybrid.training.members import ALL, Members
 from skhybrid.training.members_as_rows import MembersAsRows, agree
 from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
@@ -27,7 +28,7 @@ MIN_ROWS_OF_MEMBERS = 10_240
 
 
 class Objective:
-    """The loss per member: the mean weighted squared error, plus penalties.
+    """The loss per member: the mean weighted loss of the errors, plus penalties.
 
     Errors are in units of the target's standard deviation.
 
@@ -42,6 +43,8 @@ class Objective:
         Member axis of the features, as ``in_dims`` of ``torch.vmap``; None means no such axis.
     member_constants : dict, default=None
         Scales and initial θ of every member, stacked, if they differ.
+    loss : Loss, default=Loss()
+        What an error costs; by default its square.
 
     Attributes
     ----------
@@ -58,8 +61,10 @@ class Objective:
         weight_per_member: bool = False,
         row_axes: int | tuple | None = None,
         member_constants: dict | None = None,
+        loss: Loss = SQUARED_ERROR,
     ) -> None:
         self.hybrid = hybrid
+        self._cost = loss
         self.members = members
         self._penalties = penalties.on_contribution
         penalty_weights = [getattr(penalties, name) for name in self._penalties]
@@ -238,6 +243,7 @@ class Objective:
                     rows_per_member=self.rows_per_member,
                     member_constants=self._constants,
                     physics_per_member=physics_per_member,
+                    loss=self._cost,
                 )
                 try:
                     found = self._with_gradient(as_rows(*self._arguments(batch)))
@@ -251,7 +257,7 @@ class Objective:
     def _use_direct_gradient(self, as_rows: MembersAsRows | None) -> None:
         """Take gradients without autograd for the network from now on, if that is possible."""
         if not self._penalties and DirectGradient.possible(self.hybrid, self.members):
-            self._direct = DirectGradient(self.hybrid, self.members, as_rows)
+            self._direct = DirectGradient(self.hybrid, self.members, as_rows, self._cost)
 
     def _with_gradient(self, losses: Tensor) -> tuple[Tensor, Tensor]:
         """Return the losses and the flat gradient of all members."""
@@ -315,10 +321,14 @@ class Objective:
         return hybrid, 1.0 / hybrid.scales.target_scale
 
     def _data_loss(self, coordinates, weights, x, y, weight, member_constants, *_) -> Tensor:
-        """Return one member's mean squared error, plus the model's extra loss."""
+        """Return one member's mean loss, plus the model's extra loss."""
         hybrid, inverse_scale = self._model_of(member_constants)
         prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
-        return _mean_square(prediction - y, inverse_scale, weight) + extra
+        return self._mean_cost(prediction - y, inverse_scale, weight) + extra
+
+    def _mean_cost(self, error: Tensor, inverse_scale: Tensor, weight: Tensor | None) -> Tensor:
+        """Return the mean weighted loss of errors in the target's units."""
+        return self._cost.mean(error * inverse_scale, weight, inverse_scale.shape)
 
     def _penalised_loss(
         self,
@@ -339,7 +349,7 @@ class Objective:
 
         prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         contribution = prediction * unit - physics(coordinates)
-        data_loss = loss = _mean_square(prediction - y, inverse_scale, weight) + extra
+        data_loss = loss = self._mean_cost(prediction - y, inverse_scale, weight) + extra
         for name, strength in zip(self._penalties, penalty_weights, strict=True):
             penalty = ON_CONTRIBUTION[name](contribution, physics, coordinates)
             loss = loss + strength * penalty
@@ -354,9 +364,3 @@ def _constants_of(member_constants: dict | None, member: int) -> dict | None:
         name: _constants_of(part, member) if isinstance(part, dict) else part[member]
         for name, part in member_constants.items()
     }
-
-
-def _mean_square(error: Tensor, inverse_scale: Tensor, weight: Tensor | None) -> Tensor:
-    """Return the mean weighted squared error."""
-    square = (error * inverse_scale).square()
-    return square.mean() if weight is None else (square * weight).mean()

@@ -10,8 +10,10 @@ from torch import Tensor
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.training.early_stopping import Patience
+from skhybrid.training.losses import SQUARED_ERROR, Loss
 from skhybrid.training.minibatches import PerMemberBatches
 from skhybrid.training.penalties import Penalties
+from skhybrid.training.priors import Prior
 from skhybrid.training.result import Start
 from skhybrid.training.schedule import Schedule
 
@@ -70,6 +72,10 @@ class TrainingConfig:
         Whether to compile the steps; see :func:`~skhybrid.training.compiled_step.compiles`.
     seed : int
         Seed of the minibatches.
+    loss : Loss
+        What an error costs; all members share it.
+    prior : Prior or None
+        What is known of θ beforehand.
     """
 
     rho: Tensor | None
@@ -84,6 +90,8 @@ class TrainingConfig:
     keep_best: str | None = None
     compile: bool | str = False
     seed: int = 0
+    loss: Loss = SQUARED_ERROR
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ def _config_for(config: TrainingConfig, n_members: int) -> TrainingConfig:
         learning_rate=config.learning_rate.expand(n_members),
         physics_learning_rate=config.learning_rate.new_zeros(n_members),
         penalties=config.penalties.expand(n_members),
+        prior=None,
         keep_best="together",
     )
 

@@ -12,11 +12,13 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from skhybrid.model.batch import Batch, row_chunks
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.param_prior import LOGNORMAL
 from skhybrid.model.structures import additive, multiplicative
 from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.user_warnings import warnings_caught
@@ -128,6 +130,7 @@ def _find_shift(
     lengths = constants.norm(dim=0)
     mean = _network_mean(hybrid, data, weights).to(lengths)
     wanted = amount = flat @ (flat.T @ (mean * lengths)) / lengths
+    wanted = amount = _with_priors(hybrid, physics, amount, known + constants @ amount, jacobian)
     if hybrid.structure is multiplicative and not bool((1.0 + wanted > MIN_FACTOR).all()):
         return None
     for _ in range(MAX_ATTEMPTS):
@@ -146,6 +149,35 @@ def _find_shift(
     )
     effects = float((jacobian * physics.start).abs().sum(dim=1).max())
     return shift if _holds_everywhere(hybrid, data, coordinates, shift, effects) else None
+
+
+def _with_priors(
+    hybrid: Hybrid, physics: PhysicsOnRows, amount: Tensor, goal: Tensor, jacobian: Tensor
+) -> Tensor:
+    """Return the part of a shift that priors of θ leave; it may be negative.
+
+    The data do not tell the network's mean m and θ apart, so their priors decide: a standard
+    deviation of one for m, in units of the network's outputs, and those of θ. The part λ minimises
+    (1 - λ)² m² + Σ ((θ + λ Δθ - μ)/τ)². Without priors it is one.
+    """
+    params = hybrid.physics.params
+    if all(params[name].prior is None for name in hybrid.space.shapes):
+        return amount
+    moved = physics.solve(goal, jacobian)
+    size = float(amount.square().sum())
+    if moved is None or size == 0.0:
+        return amount
+    along, against = 0.0, 0.0
+    before, after = physics.by_name(physics.start), physics.by_name(moved)
+    for name, value in before.items():
+        if params[name].prior is None:
+            continue
+        kind, centre, std = params[name].prior_moments()
+        place = np.log if kind == LOGNORMAL else np.asarray
+        first, last = (place(each.cpu().numpy()) for each in (value, after[name]))
+        against += float(np.sum(((last - first) / std) ** 2))
+        along += float(np.sum((first - centre) * (last - first) / std**2))
+    return amount * ((size - along) / (size + against))
 
 
 @contextlib.contextmanager

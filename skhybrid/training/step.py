@@ -26,6 +26,7 @@ from skhybrid.training.members import (
 from skhybrid.training.minibatches import PerMemberBatches, rows_of
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import L2
+from skhybrid.training.priors import PriorGradient
 from skhybrid.training.problem import TrainingConfig
 from skhybrid.training.radius import Radius
 from skhybrid.training.sam import SAM
@@ -53,6 +54,9 @@ class Step:
         moves_physics = self.sam is not None and self.sam.moves_physics
         self._learns_physics = moves_physics or bool((config.physics_learning_rate != 0).any())
         self._roles = [role for role in ALL if role != PHYSICS or self._learns_physics]
+        self.prior = None
+        if config.prior is not None and self._learns_physics:
+            self.prior = PriorGradient(members, config.prior)
         self._must_compile = config.compile is True
         self.compiled = None
         whole_loss = objective.whole_loss()
@@ -65,6 +69,7 @@ class Step:
                 self.sam,
                 self.radius,
                 l2,
+                self.prior,
                 row_axis=int(objective.rows_per_member),
             )
         members.gradient.zero_()  # gradients that no step needs stay zero
@@ -93,7 +98,7 @@ class Step:
                 self._go_on_without_compiler(error)
         gradient = partial(self.objective.gradient, batch, learns_physics=self._learns_physics)
         if self.sam is None:
-            losses, _ = gradient(self._roles)
+            losses, data_losses = gradient(self._roles)
         else:
             losses, data_losses = gradient(self.sam.roles)
             if self.radius.varies:
@@ -103,6 +108,8 @@ class Step:
             self.sam.descend()
         finite = self.members.drop_non_finite()
         self.l2.add_gradient()
+        if self.prior is not None:
+            self.prior.add(data_losses, finite)
         self.adam.step(self.members.gradient, decay)
         self.members.project()
         return losses, finite

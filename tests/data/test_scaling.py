@@ -10,7 +10,14 @@ from torch.testing import assert_close
 
 from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
-from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
+from skhybrid.data.scaling import (
+    input_scales,
+    record_network_inputs,
+    robust_moments,
+    robust_square,
+    target_scales,
+    weighted_median,
+)
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
@@ -50,6 +57,40 @@ def test_missing_targets_do_not_change_the_target_scales():
     scales = target_scales(mask_missing(np.eye(3), y, None))
     assert scales.target_mean.tolist() == [2.0, 7.0]
     assert scales.target_scale.tolist() == [1.0, 2.0]
+
+
+def test_robust_scales_of_the_target_ignore_outliers():
+    rows = make_rows(200, n_targets=2)
+    outlying = make_rows(200, n_targets=2)
+    outlying.y[:20] = 1e6
+    before, after = (target_scales(each, robust=True) for each in (rows, outlying))
+    assert_close(before.target_scale, target_scales(rows).target_scale, rtol=0.25, atol=0.0)
+    assert_close(after.target_scale, before.target_scale, rtol=0.5, atol=0.0)
+    assert float(target_scales(outlying).target_scale.min()) > 1e5
+
+
+def test_robust_moments_of_repeated_values_and_constants():
+    values = np.array([[0.0, 3.0], [0.0, 3.0], [0.0, 3.0], [1.0, 3.0]])
+    median, spread = robust_moments(values, None)
+    np.testing.assert_array_equal(median, [0.0, 3.0])
+    np.testing.assert_allclose(spread, [values[:, 0].std(), 1.0])
+
+
+def test_the_weighted_median_counts_weights_as_repeated_rows():
+    values = np.random.default_rng(0).normal(size=(30, 2))
+    counts = np.arange(30) % 4
+    weight = np.broadcast_to(counts[:, None], values.shape).astype(float)
+    repeated = np.repeat(values, counts, axis=0)
+    np.testing.assert_array_equal(weighted_median(values, weight), weighted_median(repeated, None))
+
+
+def test_the_robust_square_is_that_of_normal_numbers():
+    numbers = np.random.default_rng(0).normal(size=(4001, 1))
+    square, mean = robust_square(4.0 * numbers**2, None)
+    np.testing.assert_allclose(square, mean, rtol=0.1)
+    numbers[:400] = 1e3
+    assert robust_square(4.0 * numbers**2, None)[0] < 6.0
+    assert robust_square(np.array([[0.0], [0.0], [3.0]]), None)[0] == 1.0
 
 
 def test_inputs_are_standardised_and_their_range_is_kept():

@@ -70,6 +70,27 @@ def test_every_observed_state_with_enough_following_states_starts_a_window(windo
     assert rows.x.index is None
 
 
+@pytest.mark.parametrize("window", [1, 3, None])
+def test_observed_targets_are_counted_once(window):
+    trajectories = make_trajectories()
+    trajectories.outputs[0, 7, 1] = np.nan
+    rows = trajectories.windows(window, trajectories.scales())
+    length = rows.x.steps.shape[1]
+    assert trajectories.n_targets(length, rows.kept) == 3 * 7 * 2 - 1
+
+
+def test_outliers_do_not_inflate_robust_scales():
+    swing = np.sin(0.3 * np.arange(60))[:, None] + [0.0, 0.5]
+    states = np.stack([swing] * 3)
+    outlying = states.copy()
+    outlying[0, ::10] = 1e4
+    before = make_trajectories(states=states).scales(robust=True)
+    after = make_trajectories(states=outlying).scales(robust=True)
+    for name in ("target_scale", "state_scale", "rate_scale"):
+        ratio = getattr(after, name) / getattr(before, name)
+        assert 0.7 < float(ratio.min()) <= float(ratio.max()) < 1.4
+
+
 def test_auto_window_lengths():
     def chosen(trajectories):
         return trajectories.windows("auto", trajectories.scales()).x.steps.shape[1]

@@ -70,3 +70,8 @@ def test_the_elements_of_an_array_vary_on_their_own():
 def test_bounds_of_different_kinds_are_refused():
     with pytest.raises(PhysicsError, match="some of its elements only"):
         variation([1.0, 1.0], bounds=([0.0, -np.inf], None))
+
+
+def test_a_prior_is_for_a_number():
+    with pytest.raises(PhysicsError, match="'base' has depends_on and a prior"):
+        Param(1.0, prior=(1.0, 0.1), depends_on=["moisture"]).validate("base")

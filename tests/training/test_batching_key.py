@@ -22,6 +22,8 @@ from torch import nn
 
 from skhybrid.training.batching_key import fit_key, problem_key
 from skhybrid.training.early_stopping import Patience
+from skhybrid.training.losses import Loss
+from skhybrid.training.priors import Prior
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 
 
@@ -52,6 +54,19 @@ def make_problem_with_two_targets():
 def with_network(network: nn.Module) -> Problem:
     problem = make_problem()
     return replace(problem, hybrid=problem.hybrid.with_network(network.double()))
+
+
+def test_another_loss_or_a_prior_is_another_key():
+    assert key() != key(config=replace(make_config(), loss=Loss("huber")))
+    assert key(config=replace(make_config(), loss=Loss("huber", 1.0))) != key(
+        config=replace(make_config(), loss=Loss("huber", 2.0))
+    )
+    prior = Prior({}, torch.ones(1), torch.ones(1))
+    other = Prior({}, torch.zeros(1), torch.zeros(1))
+    assert key() != key(config=replace(make_config(), prior=prior))
+    assert key(config=replace(make_config(), prior=other)) == key(
+        config=replace(make_config(), prior=prior)
+    )
 
 
 OTHER_PROBLEMS = {

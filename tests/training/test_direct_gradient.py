@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from skhybrid.model.physics import Physics
 from skhybrid.training.direct_gradient import DirectGradient
+from skhybrid.training.losses import Loss
 from skhybrid.training.members import BIAS, PHYSICS, WEIGHT
 from skhybrid.training.objective import Objective
 
@@ -47,8 +48,9 @@ def make_objective(
         hybrid = with_physics_as_input(hybrid, data, hidden)
     members = make_members(hybrid, make_starts(hybrid, n_members, hidden))
     per_member = weights == "per member"
+    loss = options.pop("loss", Loss())
     penalties = make_penalties(n_members, **options)
-    objective = Objective(hybrid, members, penalties, weight_per_member=per_member)
+    objective = Objective(hybrid, members, penalties, weight_per_member=per_member, loss=loss)
     objective.choose_evaluation(data)
     return objective, data
 
@@ -85,6 +87,20 @@ def test_equals_autograd(structure, physics, n_members, weights):
     objective, data = make_objective(
         n_members, physics=physics, structure=structure, weights=weights
     )
+    assert objective.is_direct
+    expected = expected_of(objective, data)
+    objective.members.gradient.zero_()
+    losses, _ = objective.gradient(data)
+    assert_close(losses.reshape(-1), expected[0].reshape(-1), **CLOSE[torch.float64])
+    assert_close(objective.members.gradient, expected[1], **CLOSE[torch.float64])
+
+
+@pytest.mark.parametrize("loss", [Loss("huber"), Loss("absolute_error")], ids=str)
+@pytest.mark.parametrize("weights", [None, "per member"])
+@pytest.mark.parametrize("n_members", [1, 3])
+@pytest.mark.parametrize("physics", [decay, two_targets])
+def test_equals_autograd_for_robust_losses(physics, n_members, weights, loss):
+    objective, data = make_objective(n_members, physics=physics, weights=weights, loss=loss)
     assert objective.is_direct
     expected = expected_of(objective, data)
     objective.members.gradient.zero_()

@@ -68,7 +68,7 @@ def quick_evidence(
             unknown=unknown,
             partners=partners[name],
             on_bound=_on_bound(model, name, value),
-            misfit=_misfit(residuals, model.loss_),
+            misfit=_misfit(residuals, model),
             has_network=model.nn is not None,
         )
     return found
@@ -170,10 +170,10 @@ def _on_bound(model: Any, element: str, value: float) -> bool:
     return bool(value - low <= near or high - value <= near)
 
 
-def _misfit(residuals: ResidualChecks, loss: float) -> str:
+def _misfit(residuals: ResidualChecks, model: Any) -> str:
     """Return what the residuals contain that may move θ."""
-    if loss > LOSS_OF_MEAN:
-        return f"the fit is worse than the mean of y (R² {1.0 - loss:.2g})"
+    if model.loss == "squared_error" and model.loss_ > LOSS_OF_MEAN:
+        return f"the fit is worse than the mean of y (R² {1.0 - model.loss_:.2g})"
     if not residuals.misfit:
         return ""
     if residuals.trends:

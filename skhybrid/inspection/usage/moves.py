@@ -91,6 +91,7 @@ def loss_at(read: TrainingRows, elements: Mapping[str, float]) -> float:
             moved[index] = value
             values[name] = moved
         prediction = hybrid.join(data.x, values, hybrid.bind_network())
-        error = ((prediction - data.y) / hybrid.scales.target_scale).square()
-        error = error if data.weight is None else error * data.weight
-    return float(error.double().mean())
+        scale = hybrid.scales.target_scale
+        error = ((prediction - data.y) / scale).double()
+        weight = None if data.weight is None else data.weight.double()
+    return float(read.cost.mean(error, weight, scale.shape))
