@@ -11,6 +11,7 @@ from skhybrid.model.structures import (
     additive,
     get_structure,
     multiplicative,
+    none,
     serial,
 )
 
