@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from small_flux import make_flux, respiration
 from small_models import drive, drive_two, make_table, twice_corrected
 from torch import nn
 
@@ -104,6 +105,17 @@ def _images() -> Kept:
     return fitted(film.data, film.target, film.physics, code, structure=structure, nn=3)
 
 
+def _varying() -> Kept:
+    """A parameter that depends on a feature, and a prior."""
+    X, y, _ = make_flux(40)
+    physics = Physics(
+        respiration,
+        q10=Param(1.5, bounds=(1.0, 4.0), prior=(1.6, 0.5)),
+        base=Param(2.0, bounds=(0.0, None), depends_on=["moisture"]),
+    )
+    return fitted(X, y, physics, {"physics": respiration})
+
+
 KINDS = {
     "additive": _table,
     "multiplicative": lambda: _table(structure="multiplicative"),
@@ -114,6 +126,7 @@ KINDS = {
     "own network": lambda: _table(nn=Net(), code={"physics": drive, "nn": Net()}),
     "few inputs, restarts": lambda: _table(nn_features=["angle"], n_restarts=2),
     "physics alone": lambda: _table(nn=None),
+    "a parameter that varies": _varying,
     "network alone": lambda: _table(physics=None, code={}),
     "two targets": _two_targets,
     "states": lambda: _swings(ODE(dt=0.3, substeps=1)),

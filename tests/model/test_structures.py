@@ -75,3 +75,12 @@ def test_functions_stand_for_themselves():
         return physics(x) / nn(x)
 
     assert get_structure(ratio) is ratio
+
+
+def test_none_is_the_physics_alone():
+    torch.testing.assert_close(none(X, lambda x: 2.0 * x[:, 0], None), 2.0 * X[:, 0])
+
+
+@pytest.mark.parametrize(("varies", "expected"), [(False, additive), (True, none)])
+def test_auto_looks_at_the_parameters(varies, expected):
+    assert get_structure("auto", varies=varies) is expected
