@@ -110,8 +110,8 @@ def contact_rate(t):
 def sir_task(seed, *, noise=0.03):
     """Return four epidemics, of which susceptible and infected are observed."""
     times = np.arange(N_DAYS + 1.0)
-    clean = np.stack([_epidemic(each, times) for each in INFECTED])
-    test = np.stack([_epidemic(each, times) for each in (0.003, 0.015)])
+    clean = np.stack([epidemic(each, times) for each in INFECTED])
+    test = np.stack([epidemic(each, times) for each in (0.003, 0.015)])
     random = np.random.default_rng(seed)
     y = clean + noise * clean.std(axis=(0, 1)) * random.standard_normal(clean.shape)
     physics = Physics(
@@ -135,7 +135,7 @@ def sir_task(seed, *, noise=0.03):
     )
 
 
-def _epidemic(infected, times):
+def epidemic(infected, times):
     """Return susceptible and infected over time."""
 
     def rates(t, state):

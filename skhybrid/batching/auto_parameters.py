@@ -18,6 +18,7 @@ from skhybrid.data.missing_targets import read_table_targets
 from skhybrid.exceptions import FitInterruptedWarning
 from skhybrid.fitting.inputs import read_inputs
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.varying_parameters import columns_of_parameters, corrects
 from skhybrid.model.ode import ODE
 from skhybrid.model_selection.fold_statistics import (
     held_out_losses,
@@ -317,8 +318,13 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     settings = FitSettings.of(estimator, **{**chosen, "nn_features": None})
     weight = comparison.sample_weight
     inputs = read_inputs(settings, estimator, comparison.X, comparison.y, weight)
+    names = inputs.feature_names
     if inputs.trajectory_info is not None:
-        return list(inputs.trajectory_info.component_names)
-    if inputs.feature_names is not None:
-        return list(inputs.feature_names)
-    return list(range(inputs.rows.x.shape[1]))
+        names = inputs.trajectory_info.component_names
+    names = list(range(inputs.rows.x.shape[1])) if names is None else list(names)
+    if settings.physics is None or not settings.physics.varying or corrects(settings):
+        return names
+    # Without a correction, the network reads what the parameters depend on.
+    texts = names if isinstance(names[0], str) else None
+    read = columns_of_parameters(settings.physics, texts, len(names)).values()
+    return [names[column] for column in sorted({column for own in read for column in own})]

@@ -26,7 +26,7 @@ def uses_parts(settings: FitSettings, model: Hybrid) -> bool:
         If it gives neither.
     """
     varies = settings.physics is not None and bool(settings.physics.varying)
-    if not (varies or _corrects(settings)):
+    if not (varies or corrects(settings)):
         option = "join" if isinstance(settings.structure, ODE) else "structure"
         raise NetworkError(
             f"{option}='none' uses no network, and no parameter has depends_on. Name the features "
@@ -51,7 +51,8 @@ def with_parts(
     model : Hybrid
         The physics alone.
     seen : sequence of int or None
-        Columns of the correction; None is all.
+        Columns of the correction; None is all. Without a correction, the features of ``depends_on``
+        that count: parameters of which none is left are numbers.
     names : sequence of str or None
         Names of the columns.
     n_columns : int
@@ -65,28 +66,20 @@ def with_parts(
     """
     physics, correction = settings.physics, None
     _check_allowed(settings, physics)
-    if _corrects(settings):
+    if corrects(settings):
         # By default a correction reads all columns, but not the time, which is the last one.
         n_default = n_columns - 1 if isinstance(settings.structure, ODE) else n_columns
         correction = list(range(n_default)) if seen is None else list(seen)
-    elif seen is not None:
-        raise NetworkError(
-            "nn_features names the columns of a correction, and this network only gives "
-            f"parameters ({', '.join(physics.varying)}), which read the features of depends_on. "
-            "Leave nn_features out; for a correction besides, set structure='additive', or "
-            "join='add' of an ODE."
-        )
-    read = {
-        name: tuple(
-            network_columns(
-                physics.params[name].depends_on,
-                names,
-                n_columns,
-                who=f"depends_on of {name!r}",
+    read = columns_of_parameters(physics, names, n_columns)
+    if correction is None and seen is not None:
+        read = {name: tuple(each for each in own if each in seen) for name, own in read.items()}
+        read = {name: own for name, own in read.items() if own}
+        if not read:
+            raise NetworkError(
+                f"nn_features={settings.nn_features!r} leaves no feature to the parameters that "
+                f"depend on features ({', '.join(physics.varying)}). Name some of those in "
+                "depends_on, or set nn=None for parameters that are numbers."
             )
-        )
-        for name in physics.varying
-    }
     union = sorted({*(correction or ()), *(column for own in read.values() for column in own)})
     position = {column: i for i, column in enumerate(union)}
     groups: dict[tuple[int, ...], list[str]] = {}
@@ -101,7 +94,21 @@ def with_parts(
     return replace(model.with_network_columns(union), parts=parts)
 
 
-def _corrects(settings: FitSettings) -> bool:
+def columns_of_parameters(
+    physics: Physics, names: Sequence[str] | None, n_columns: int
+) -> dict[str, tuple[int, ...]]:
+    """Return the columns that each varying parameter depends on."""
+    return {
+        name: tuple(
+            network_columns(
+                physics.params[name].depends_on, names, n_columns, who=f"depends_on of {name!r}"
+            )
+        )
+        for name in physics.varying
+    }
+
+
+def corrects(settings: FitSettings) -> bool:
     """Whether the structure has a correction."""
     structure = settings.structure
     if isinstance(structure, ODE):

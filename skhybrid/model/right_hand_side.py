@@ -296,6 +296,12 @@ class RightHandSide(Hybrid):
                 f" The time has shape ({len(state)},) and is the first argument; the state is the "
                 "second one."
             )
+        if self.varying and output.shape == (len(state), *state.shape[:1]):
+            first = self.varying[0]
+            hint = (
+                f" A parameter that depends on features has one value for every row, so {first} "
+                f"has shape ({len(state)},): beside state[:, :1] write {first}[..., None]."
+            )
         raise error(
             f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "
             f"it returned {tuple(output.shape)}.{hint}"

@@ -149,8 +149,8 @@ def test_what_cannot_vary_is_refused():
         Physics(respiration, base=Param(2.0, fixed=True, depends_on=["moisture"]))
     with pytest.raises(NetworkError, match="give nn as hidden sizes"):
         flux_model(nn=nn.Linear(1, 1)).fit(X, y)
-    with pytest.raises(NetworkError, match="Leave nn_features out"):
-        flux_model(nn_features=["moisture"]).fit(X, y)
+    with pytest.raises(NetworkError, match=r"leaves no feature to the parameters.*base"):
+        flux_model(nn_features=["temperature"]).fit(X, y)
     with pytest.raises(NetworkError, match="no parameter has depends_on"):
         HybridRegressor(respiration, structure="none").fit(X, y)
     ode = ODE(dt=1.0, observe=lambda state, *, gamma: gamma * state[:, :1], n_states=2)
@@ -172,3 +172,24 @@ def test_other_parameters_keep_the_function():
     assert other.physics_params_ == {"q10": 3.0}
     with pytest.raises(PhysicsError, match="'base' is a function of moisture"):
         model.with_params(base=1.0)
+
+
+def test_the_features_that_count_are_chosen():
+    X, y, _ = make_flux(150)
+    X = X.assign(noise=np.random.default_rng(1).normal(size=150))
+    model = flux_model(depends_on=["moisture", "noise"], nn_features="auto", max_epochs=30)
+    model.fit(X, y)
+    assert model.nn_features_ == ["moisture"]
+    assert model.module_.parts.n_inputs == 1
+
+
+def test_a_parameter_without_features_is_a_number():
+    X, y, _ = make_flux(60)
+    physics = Physics(
+        respiration,
+        base=Param(2.0, depends_on=["moisture"]),
+        q10=Param(1.5, depends_on=["temperature"]),
+    )
+    model = HybridRegressor(physics, nn=(4,), nn_features=["moisture"], max_epochs=2).fit(X, y)
+    assert set(model.physics_params_) == {"q10"}
+    assert "by moisture" in str(model.summary())
