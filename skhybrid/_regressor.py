@@ -142,9 +142,9 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Columns that the network reads; None is all. A network cannot replace the physics if it
         does not see the columns that the physics explains. If the network only gives parameters,
         these are the features of ``depends_on`` that count. "auto" is the smallest set that
-        predicts held-out rows as well as any, within one standard error. With up to six columns it tries all
-        sets; with more it leaves out one column after the other. For an ODE, columns are state
-        components, inputs and the time.
+        predicts held-out rows as well as any, within one standard error. With up to six columns it
+        tries all sets; with more it leaves out one column after the other. For an ODE, columns are
+        state components, inputs and the time.
     nn_extrapolation : {"hold", "free"}, default="hold"
         Outside the training range the physics extrapolates. "hold" clamps the network's inputs to
         this range at prediction (for an ODE, a tenth wider on either side); "free" does not.
