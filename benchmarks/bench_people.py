@@ -8,6 +8,9 @@ physics alone. "R2 of the function" compares values along the free runs with the
 are judged on new subjects and regions without noise, in standard deviations.
 
     python benchmarks/bench_people.py --output benchmarks/results/people.csv
+    python benchmarks/bench_people.py --output benchmarks/results/people.csv --text docs/reports/people.txt
+
+The second command only writes the table of the results, means over seeds.
 """
 
 import argparse
@@ -57,10 +60,25 @@ def measure(make, name, options, seed):
     return row
 
 
+def table(results):
+    """Return means over seeds as text; of the error of the number, the mean size."""
+    results["error %"] = results["error %"].abs()
+    columns = ["error %", "R2 of the function", "error of free runs", "CPU s"]
+    means = results.groupby(["task", "model"], sort=False)[columns].mean()
+    shown = means.round(
+        {"error %": 1, "R2 of the function": 2, "error of free runs": 3, "CPU s": 0}
+    )
+    return shown.reset_index().to_string(index=False, na_rep="") + "\n"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--text", type=Path, help="write the table of the results to this file")
     arguments = parser.parse_args()
+    if arguments.text:
+        arguments.text.write_text(table(pd.read_csv(arguments.output)))
+        return
     warnings.simplefilter("ignore")
     rows = []
     for seed in SEEDS:

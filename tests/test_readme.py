@@ -105,6 +105,28 @@ def test_table_of_records_is_what_was_measured():
         assert table[name] == [f"{error:.2f}"], name
 
 
+VARYING = {
+    "respiration, features uncorrelated": "flux, correlation 0",
+    "respiration, correlated 0.6": "flux, correlation 0.6",
+    "epidemic, contact rate drops": "SIR, contact rate drops",
+}
+
+
+def test_table_of_varying_parameters_is_what_was_measured():
+    results = pd.read_csv(ROOT / "benchmarks/results/varying.csv")
+    models = {"physics alone": "physics alone", "hybrid, Adam": "Adam", "hybrid, SAM": "default"}
+    headings = ["task", "number", *(f"{name}, %" for name in models), "R² of the function, SAM"]
+    table = readme_table("varying.csv", headings)
+    assert set(table) == set(VARYING)
+    for name, task in VARYING.items():
+        own = results[results["task"] == task]
+        assert own["seed"].nunique() == 3 and own["finite"].all()
+        worst = own["error %"].abs().groupby(own["model"]).max()
+        r2 = own.loc[own["model"] == "default", "R2 of the function"].min()
+        errors = [f"{worst[model]:.1f}" for model in models.values()]
+        assert table[name] == [own["parameter"].iloc[0], *errors, f"{r2:.2f}"], name
+
+
 SEARCHES = {
     "static task, 90 fits, defaults": ("static", "both"),
     "the same, one phase": ("static", "one"),
