@@ -8,7 +8,8 @@ physics alone. "R2 of the function" compares values along the free runs with the
 are judged on new subjects and regions without noise, in standard deviations.
 
     python benchmarks/bench_people.py --output benchmarks/results/people.csv
-    python benchmarks/bench_people.py --output benchmarks/results/people.csv --text docs/reports/people.txt
+    python benchmarks/bench_people.py --output benchmarks/results/people.csv \\
+        --text docs/reports/people.txt
 
 The second command only writes the table of the results, means over seeds.
 """
