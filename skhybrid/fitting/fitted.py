@@ -138,10 +138,11 @@ class Fitted:
 def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return physics parameters as floats and float64 arrays, in the order of the signature.
 
-    Parameters that are functions of features have no one value, and are left out.
+    Parameters that are functions of features have no one value, and are left out. Those with a
+    value for each group have their common value.
     """
     values = hybrid.space.values(coordinates)
-    names = [name for name in hybrid.space.names if name not in hybrid.varying]
+    names = [name for name in hybrid.space.names if name not in hybrid.functions]
     arrays = {name: values[name].detach().double().cpu().numpy() for name in names}
     return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from skhybrid.fitting.free_runs import (
     FreeRuns,
     physics_free_runs,
 )
+from skhybrid.fitting.group_spreads import with_group_prior
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import (
@@ -28,7 +30,7 @@ from skhybrid.fitting.start import (
     least_squares_start,
     restart_starts,
 )
-from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
+from skhybrid.fitting.warm_start import earlier_start, load_earlier_network, require_same_groups
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import memory_errors_named, require_memory
@@ -62,6 +64,8 @@ class Prepared:
         Seed of the minibatches.
     free_runs : FreeRuns or None
         Whole rollouts of the physics alone, for a differential equation.
+    group_labels : mapping of int to list
+        Labels of the groups in columns of a table.
     """
 
     rows: Rows
@@ -73,6 +77,7 @@ class Prepared:
     starts: list[Start]
     seed: int
     free_runs: FreeRuns | None = None
+    group_labels: Mapping[int, list] = field(default_factory=dict)
 
 
 @memory_errors_named("the preparation of a fit", "Choose fewer rows or a smaller nn.")
@@ -101,6 +106,7 @@ def prepare(
     first = earlier[0] if earlier else rows
     physical = assemble_physics(settings, inputs, rows)
     start, source = _physics_start(settings, physical, first, rows, previous)
+    start = with_group_prior(settings, start, rows, previous)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -125,6 +131,7 @@ def prepare(
             PhysicsInitWarning,
         )
     if previous is not None:
+        require_same_groups(previous, inputs.group_labels)
         load_earlier_network(previous.hybrid, hybrid)
     validation = None
     if held_out is not None:
@@ -141,6 +148,7 @@ def prepare(
         ),
         seed=batch_seed,
         free_runs=physics_free_runs(settings, inputs, rows, hybrid),
+        group_labels=inputs.group_labels,
     )
 
 

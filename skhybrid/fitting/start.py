@@ -56,6 +56,8 @@ class PhysicsStart:
         Why training should also try the given values: what least squares found is hardly a start.
     failure : str or None
         Why least squares failed; then the given values are used.
+    spreads : mapping of str to array
+        Standard deviations between groups, by parameter.
     """
 
     values: Mapping[str, np.ndarray]
@@ -64,6 +66,7 @@ class PhysicsStart:
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     doubt: str | None = None
     failure: str | None = None
+    spreads: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def least_squares_start(
@@ -82,7 +85,7 @@ def least_squares_start(
     unknown = _states_unknown(physical)
     if not (physical.space.shapes or unknown):
         return PhysicsStart(physical.space.start, rows, physical)
-    model, chosen = _few_rows(settings, physical, rows)
+    model, chosen = rows_for_start(settings, physical, rows)
     tolerance = STATES_TOLERANCE if unknown else LOOSE_TOLERANCE
     try:
         model, fit = fit_with_steps(
@@ -149,7 +152,7 @@ def given_start(
     if unknown or not physical.space.shapes:
         return start
     try:
-        residuals = Residuals(*_few_rows(settings, physical, rows))
+        residuals = Residuals(*rows_for_start(settings, physical, rows))
         found = residuals.sensitivities(residuals.value_columns(residuals.start))
         loss = residuals.loss(residuals(residuals.start))
     except LEAST_SQUARES_ERRORS:
@@ -168,7 +171,7 @@ def _states_unknown(physical: Hybrid) -> bool:
     return isinstance(physical, Dynamics) and not physical.layout.states_observed
 
 
-def _few_rows(settings: FitSettings, physical: Hybrid, rows: Rows) -> tuple[Hybrid, Batch]:
+def rows_for_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> tuple[Hybrid, Batch]:
     """Return the model and the rows for a start: few rows, unless all have unknown states."""
     if not _states_unknown(physical):
         rows = few_windows(rows.every(INIT_ROWS))

@@ -249,7 +249,7 @@ class RightHandSide(Hybrid):
             feature_low=per_channel(low - margin),
             feature_high=per_channel(high + margin),
         )
-        return replace(self, scales=scales)
+        return replace(self, scales=self.with_group_codes(scales))
 
     def _output_unit(self) -> Tensor:
         """Return the standard deviations of the outputs that the network corrects."""

@@ -22,7 +22,7 @@ from skhybrid.training.loop import train
 from skhybrid.training.members import WEIGHT
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import (
-    L2,
+    SquaredNorms,
     ON_CONTRIBUTION,
     Penalties,
     functional_norm,
@@ -60,7 +60,7 @@ def test_l2_value_and_gradient_of_each_member():
     starts = make_starts(hybrid, 3, (4, 3))
     members = make_members(hybrid, starts)
     strength = [0.0, 0.1, 2.0]
-    l2 = L2(members, torch.tensor(strength))
+    l2 = SquaredNorms(members, {WEIGHT: torch.tensor(strength)})
     generator = torch.Generator().manual_seed(0)
     members.gradient.copy_(torch.randn(members.flat.shape, generator=generator))
     before = members.gradient.clone()
@@ -81,7 +81,7 @@ def test_l2_value_and_gradient_of_each_member():
 def test_without_l2_the_gradient_and_the_penalty_are_zero():
     hybrid = make_hybrid(make_data())
     members = make_members(hybrid, make_starts(hybrid, 1))
-    l2 = L2(members, torch.zeros(1))
+    l2 = SquaredNorms(members, {})
     l2.add_gradient()
     assert l2() == 0.0
     assert not bool(members.gradient.any())
