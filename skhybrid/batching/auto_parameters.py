@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import _num_samples
 
 from skhybrid.batching.comparison import Comparison, candidate_path, joined
+from skhybrid.data.columns import network_columns
 from skhybrid.data.missing_targets import read_table_targets
 from skhybrid.exceptions import FitInterruptedWarning
 from skhybrid.fitting.inputs import read_inputs
@@ -318,7 +319,12 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     weight = comparison.sample_weight
     inputs = read_inputs(settings, estimator, comparison.X, comparison.y, weight)
     if inputs.trajectory_info is not None:
-        return list(inputs.trajectory_info.component_names)
-    if inputs.feature_names is not None:
-        return list(inputs.feature_names)
-    return list(range(inputs.rows.x.shape[1]))
+        names = list(inputs.trajectory_info.component_names)
+    elif inputs.feature_names is not None:
+        names = list(inputs.feature_names)
+    else:
+        names = list(range(inputs.rows.x.shape[1]))
+    physics = settings.physics
+    per = [physics.params[name].per for name in (() if physics is None else physics.grouped)]
+    groups = network_columns(per, names, len(names)) if per else []
+    return [name for column, name in enumerate(names) if column not in groups]

@@ -16,6 +16,7 @@ from skhybrid.fitting.findings import Finding, tell_user
 from skhybrid.fitting.fitted import (
     Fitted,
     drift_since,
+    group_values,
     learned_states,
     user_values,
     varying_ranges,
@@ -202,6 +203,8 @@ def finish_fit(
         window=window_length(rows),
         n_iter_first=result.n_first,
         varying_ranges=varying_ranges(hybrid, rows_to_check(prepared.data), result.coordinates),
+        groups=group_values(hybrid, result.coordinates, prepared.group_labels),
+        group_labels=prepared.group_labels,
     )
 
 

@@ -19,6 +19,7 @@ from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.group_table import centred_values
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
 
@@ -65,7 +66,11 @@ class Fitted:
         Epochs of the first phase; None for the physics alone, and while training runs.
     varying_ranges : dict of str to array of shape (3, *shape)
         Lowest value, mean and highest value over the training rows of each parameter that is a
-        function of features.
+        function of features, or has a value for each group.
+    groups : dict of str to (list, array of shape (n_groups, *shape))
+        Labels and values of the groups, by parameter.
+    group_labels : mapping of int to list
+        Labels of the groups in columns of a table.
     """
 
     hybrid: Hybrid
@@ -86,6 +91,8 @@ class Fitted:
     standard_errors: StandardErrors | None = None
     n_iter_first: int | None = None
     varying_ranges: dict[str, np.ndarray] = field(default_factory=dict)
+    groups: dict[str, tuple[list, np.ndarray]] = field(default_factory=dict)
+    group_labels: Mapping[int, list] = field(default_factory=dict)
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -165,6 +172,26 @@ def varying_ranges(
         each = each.reshape(-1, *each.shape[n_row_axes:])
         ranges[name] = np.stack([each.min(axis=0), each.mean(axis=0), each.max(axis=0)])
     return ranges
+
+
+def group_values(
+    hybrid: Hybrid, coordinates: Mapping[str, Tensor], labels: Mapping[int, list]
+) -> dict[str, tuple[list, np.ndarray]]:
+    """Return labels and values of the groups by parameter, of shape (n_groups, *shape)."""
+    if hybrid.parts is None:
+        return {}
+    common, shapes, found = hybrid.space.values(coordinates), dict(hybrid.parts.shapes), {}
+    for table, (position, codes, names) in zip(
+        hybrid.network.tables, hybrid.parts.tables, strict=True
+    ):
+        sizes = [hybrid.parts.n_outputs([name]) for name in names]
+        answers = centred_values(table.values.detach()).split(sizes, dim=1)
+        own = labels.get(int(hybrid.network_columns[position]), codes)
+        for name, answer in zip(names, answers, strict=True):
+            by_group = answer.movedim(0, -1).reshape(*shapes[name], len(codes))
+            values = hybrid.space.varied(common, {name: by_group})[name].movedim(-1, 0)
+            found[name] = [*own], values.detach().double().cpu().numpy()
+    return found
 
 
 def drift_since(

@@ -41,13 +41,21 @@ def error_lines(fitted: Fitted) -> list[str]:
 
 def _varying_lines(fitted: Fitted) -> list[str]:
     """Return how to read parameters that are functions of features."""
-    names = fitted.hybrid.varying
+    names, grouped = fitted.hybrid.functions, [*fitted.groups]
+    lines = []
+    if grouped:
+        verb = "has a value" if len(grouped) == 1 else "have values"
+        lines = [
+            f"{', '.join(grouped)} {verb} for each group: the value is the common one, the note the "
+            "range. group_params_ has the values of the groups."
+        ]
     if not names:
-        return []
+        return lines
     verb = "is a function" if len(names) == 1 else "are functions"
     return [
+        *lines,
         f"{', '.join(names)} {verb} of features: the value is the mean over the training rows, the "
-        "note the range. predict_params(X) returns a value for every row."
+        "note the range. predict_params(X) returns a value for every row.",
     ]
 
 

@@ -22,9 +22,9 @@ from skhybrid.training.loop import train
 from skhybrid.training.members import WEIGHT
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import (
-    SquaredNorms,
     ON_CONTRIBUTION,
     Penalties,
+    SquaredNorms,
     functional_norm,
     orthogonality,
 )
