@@ -54,10 +54,10 @@ def fit_physics(
     previous : Fitted, default=None
         A fit to continue from.
     """
-    if settings.physics.grouped:
+    if settings.physics is not None and settings.physics.grouped:
         raise PhysicsError(
-            f"{settings.physics.grouped[0]!r} has a value for each group (per), which least squares "
-            "does not offer: nn=None fits one value for all rows. Give nn hidden sizes, with "
+            f"{settings.physics.grouped[0]!r} has a value for each group (per), which least "
+            "squares does not offer: nn=None fits one value for all rows. Give nn hidden sizes, with "
             "structure='none' (join='none' of an ODE) for a model without a correction, or leave "
             "per out."
         )

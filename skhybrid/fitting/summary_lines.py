@@ -17,7 +17,7 @@ def title(estimator: Any, fitted: Fitted) -> str:
     """Return the class of the estimator and the parts of its model."""
     physics, network, structure = fitted.hybrid.physics, estimator.nn, estimator.structure
     parts = [] if physics is None else [f"physics {physics.name!r}"]
-    if fitted.hybrid.network is not None:
+    if fitted.hybrid.network is not None and _has_network(fitted):
         own = hasattr(network, "forward")
         parts.append(f"network {type(network).__name__ if own else network}")
     if isinstance(fitted.hybrid, Dynamics):
@@ -25,6 +25,11 @@ def title(estimator: Any, fitted: Fitted) -> str:
     else:  # not "auto", but what was chosen
         structure = function_name(fitted.hybrid.structure)
     return f"{type(estimator).__name__}: {' and '.join(parts)}, structure {structure}"
+
+
+def _has_network(fitted: Fitted) -> bool:
+    """Whether the model has a network, and not only values of groups."""
+    return fitted.hybrid.parts is None or fitted.hybrid.parts.has_networks
 
 
 def error_lines(fitted: Fitted) -> list[str]:
@@ -46,8 +51,8 @@ def _varying_lines(fitted: Fitted) -> list[str]:
     if grouped:
         verb = "has a value" if len(grouped) == 1 else "have values"
         lines = [
-            f"{', '.join(grouped)} {verb} for each group: the value is the common one, the note the "
-            "range. group_params_ has the values of the groups."
+            f"{', '.join(grouped)} {verb} for each group: the value is the common one, the note "
+            "the range. group_params_ has the values of the groups."
         ]
     if not names:
         return lines
@@ -84,6 +89,8 @@ def _training_line(estimator: Any, fitted: Fitted) -> str:
     """Return the optimizer and its radii."""
     if fitted.hybrid.network is None:
         return f"Fitted by least squares: {fitted.n_iter} evaluations"
+    if not _has_network(fitted):
+        return f"Trained by adam: {fitted.n_iter} epochs"
     radius = lambda name: getattr(estimator, f"{name}_", getattr(estimator, name))  # noqa: E731
     rho = f" with rho {number_text(radius('rho'), 4)}" if estimator.optimizer == "sam" else ""
     refined = radius("refine_rho")

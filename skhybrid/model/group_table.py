@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -37,7 +38,7 @@ class GroupTable(nn.Module):
         self.register_buffer(
             "codes", torch.tensor(codes, dtype=torch.get_default_dtype()), persistent=False
         )
-        gaps = [later - earlier for earlier, later in zip(codes[:-1], codes[1:], strict=True)]
+        gaps = [later - earlier for earlier, later in itertools.pairwise(codes)]
         self.tolerance = TOLERANCE * min(gaps, default=1.0)
         self.axis = axis
 

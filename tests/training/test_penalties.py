@@ -223,4 +223,4 @@ def test_expand_and_the_presence_of_penalties():
 
 def test_every_penalty_is_applied():
     """A field without a function would be accepted and ignored."""
-    assert {field.name for field in fields(Penalties)} == {"l2", *ON_CONTRIBUTION}
+    assert {field.name for field in fields(Penalties)} == {"l2", "groups", *ON_CONTRIBUTION}
