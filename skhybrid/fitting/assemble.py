@@ -148,7 +148,10 @@ def assemble_hybrid(
             )
             scales = model.with_group_codes(scales)
         model = model.at(space, scales.to(device, dtype))
-        model = model.with_network(model.new_network(settings.nn, seed=seed))
+        network = model.new_network(settings.nn, seed=seed)
+        if start.group_answers:
+            network.set_groups(start.group_answers)
+        model = model.with_network(network)
         calm_network(model, x)
     check_structure(model, x)
     check_coupled_rows(model, x)

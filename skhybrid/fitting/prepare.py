@@ -106,7 +106,7 @@ def prepare(
     first = earlier[0] if earlier else rows
     physical = assemble_physics(settings, inputs, rows)
     start, source = _physics_start(settings, physical, first, rows, previous)
-    start = with_group_prior(settings, start, rows, previous)
+    start = with_group_prior(settings, start, rows, previous, moves=source == "least squares")
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device

@@ -22,10 +22,16 @@ class RandomEffects:
         Standard deviation of each effect between groups.
     noise : float
         Variance of the residuals within groups.
+    common : array of shape (n_common,)
+        Estimate of δ.
+    means : array of shape (n_groups, n_effects)
+        Predictions of the effects, shrunk towards zero; zero for a group without residuals.
     """
 
     spreads: np.ndarray
     noise: float
+    common: np.ndarray
+    means: np.ndarray
 
 
 def estimate_spreads(
@@ -35,6 +41,7 @@ def estimate_spreads(
     groups: np.ndarray,
     start: np.ndarray,
     known: np.ndarray,
+    n_groups: int,
 ) -> RandomEffects:
     """Estimate the standard deviations between groups by restricted maximum likelihood.
 
@@ -55,8 +62,9 @@ def estimate_spreads(
         Standard deviations to begin with.
     known : array of bool, shape (n_effects,)
         Which of them are known and stay.
+    n_groups : int
+        Number of groups, of which some may have no residual.
     """
-    n_groups = int(groups.max()) + 1
     stacked = np.concatenate([effects, common, residuals[:, None]], axis=1)
     products = np.zeros((n_groups, stacked.shape[1], stacked.shape[1]))
     for group in range(n_groups):
@@ -100,4 +108,6 @@ def estimate_spreads(
         variances, noise = updated, new_noise
         if change < TOLERANCE:
             break
-    return RandomEffects(np.sqrt(variances), float(noise))
+    by_group = np.zeros((n_groups, n_effects))
+    by_group[present] = means
+    return RandomEffects(np.sqrt(variances), float(noise), shift, by_group)

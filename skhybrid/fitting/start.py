@@ -58,6 +58,8 @@ class PhysicsStart:
         Why least squares failed; then the given values are used.
     spreads : mapping of str to array
         Standard deviations between groups, by parameter.
+    group_answers : mapping of str to array of shape (n_groups, n_elements)
+        Values of groups at the start, in units of these standard deviations.
     """
 
     values: Mapping[str, np.ndarray]
@@ -67,6 +69,7 @@ class PhysicsStart:
     doubt: str | None = None
     failure: str | None = None
     spreads: Mapping[str, np.ndarray] = field(default_factory=dict)
+    group_answers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def least_squares_start(

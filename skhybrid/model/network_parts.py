@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -102,6 +103,12 @@ class SplitNetwork(nn.Module):
     def is_group(name: str) -> bool:
         """Whether a parameter of this name holds values of groups."""
         return name.startswith("tables.")
+
+    def set_groups(self, answers: Mapping[str, np.ndarray]) -> None:
+        """Set the answers of all groups, of shape (n_groups, n_elements) for every parameter."""
+        for table, (_, _, names) in zip(self.tables, self.parts.tables, strict=True):
+            values = np.concatenate([answers[name] for name in names], axis=1)
+            table.values.data = torch.tensor(values).to(table.values)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the outputs of all parts, one after the other."""
