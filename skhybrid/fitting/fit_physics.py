@@ -56,10 +56,10 @@ def fit_physics(
     """
     if settings.physics is not None and settings.physics.grouped:
         raise PhysicsError(
-            f"{settings.physics.grouped[0]!r} has a value for each group (per), which least "
-            "squares does not offer: nn=None fits one value for all rows. Give nn hidden sizes, with "
-            "structure='none' (join='none' of an ODE) for a model without a correction, or leave "
-            "per out."
+            f"{settings.physics.grouped[0]!r} has a value for each group (per), which nn=None "
+            "does not offer: least squares fits one value for all rows. Give nn hidden sizes, "
+            "with structure='none' (join='none' of an ODE) for a model without a correction, or "
+            "leave per out."
         )
     physics, device, rows = settings.physics, settings.device, inputs.rows
     model = assemble_physics(settings, inputs, rows)

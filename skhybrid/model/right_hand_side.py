@@ -296,10 +296,11 @@ class RightHandSide(Hybrid):
                 f" The time has shape ({len(state)},) and is the first argument; the state is the "
                 "second one."
             )
-        elif error is PhysicsError and self.varying and output.shape[:2] == (len(state),) * 2:
+        square = output.shape[:2] == 2 * state.shape[:1]
+        if error is PhysicsError and self.varying and square:
             hint = (
-                f" {self.varying[0]!r} has a value for each row, of shape ({len(state)},): multiply "
-                "it by components of the state, such as state[:, 0], and stack the rates."
+                f" {self.varying[0]!r} has a value for each row, of shape ({len(state)},): "
+                "multiply it by components of the state, such as state[:, 0], and stack the rates."
             )
         raise error(
             f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "

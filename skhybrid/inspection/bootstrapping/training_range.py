@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from skhybrid.data.group_columns import encode_groups
 from skhybrid.inspection.bootstrapping.series import Series
 from skhybrid.inspection.flat_parameters import hybrid_of
 
@@ -82,6 +83,9 @@ def _rows_of(estimator: Any, X: Any) -> list[np.ndarray]:
     structure = hybrid_of(estimator)._fitted.hybrid.structure
     if getattr(structure, "inputs", None) is not None:
         return [np.asarray(each, dtype=np.float64) for each in X]
+    model = hybrid_of(estimator)
+    names = getattr(model, "feature_names_in_", None)
+    X = encode_groups(X, model._fitted.group_labels, names, tell=False)
     rows = np.asarray(X, dtype=np.float64)
     return [*_columns(estimator, rows.reshape(len(rows), -1))[:, None]]
 
