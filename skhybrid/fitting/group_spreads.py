@@ -198,7 +198,8 @@ class _GroupsAlone:
     def __init__(self, model: Hybrid, answers: Mapping[str, np.ndarray]) -> None:
         shapes = tuple((n, shape) for n, shape in model.parts.shapes if n in answers)
         parts = replace(model.parts, correction=None, groups=(), shapes=shapes)
-        tables = build_parts(parts, None, 0, 0, model.channel_axis, seed=0).double()
+        tables = build_parts(parts, None, 0, 0, model.channel_axis, seed=0)
+        tables = tables.to(model.scales.target_scale)
         tables.set_groups(answers)
         self._model = model
         self._function = as_function(tables, None)
