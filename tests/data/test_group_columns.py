@@ -75,7 +75,7 @@ def test_a_missing_group_is_an_error(X, missing):
 
 
 def test_a_typo_is_an_error_with_a_suggestion():
-    with pytest.raises(NetworkError, match="per of 'slope' names a column 'sit'.*mean 'site'"):
+    with pytest.raises(NetworkError, match=r"per of 'slope' names a column 'sit'.*mean 'site'"):
         encode_training_groups(FRAME, physics_per("sit"))
 
 

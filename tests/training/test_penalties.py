@@ -19,7 +19,7 @@ from small_fits import (
 from torch.testing import assert_close
 
 from skhybrid.training.loop import train
-from skhybrid.training.members import WEIGHT
+from skhybrid.training.members import GROUP, WEIGHT
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import (
     ON_CONTRIBUTION,
@@ -76,6 +76,15 @@ def test_l2_value_and_gradient_of_each_member():
             if block.role == WEIGHT:
                 expected = 2.0 * strength[member] * start.weights[block.name].reshape(-1)
             assert_close(added, expected, rtol=1e-6, atol=1e-12)
+
+
+def test_a_strength_of_zero_for_all_members_is_no_norm():
+    assert make_penalties(2).on_parameters == {}
+    both = make_penalties(2, l2=[0.0, 1.0], groups=0.5).on_parameters
+    assert {role: each.tolist() for role, each in both.items()} == {
+        WEIGHT: [0.0, 1.0],
+        GROUP: [0.5, 0.5],
+    }
 
 
 def test_without_l2_the_gradient_and_the_penalty_are_zero():
