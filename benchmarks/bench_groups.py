@@ -116,6 +116,17 @@ def fit(task, way, X, y, seed):
     return np.mean([params[shared] for params in own]), values.mean(), values
 
 
+def write(rows, path):
+    """Write all rows, and the root mean squares over the seeds beside them."""
+    table = pd.DataFrame(rows)
+    table.to_csv(path, index=False, float_format="%.3f")
+    errors = [column for column in table.columns if column.startswith("error")]
+    squares = table.assign(**{column: table[column] ** 2 for column in errors})
+    means = squares.groupby(["task", "way"], sort=False)[[*errors, "CPU s"]].mean()
+    means[errors] = means[errors] ** 0.5
+    means.round(1).reset_index().to_csv(path.with_stem(f"{path.stem}_means"), index=False)
+
+
 def main():
     """Fit all tasks, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -146,7 +157,7 @@ def main():
                 rows.append(row)
                 print({k: round(v, 2) if isinstance(v, float) else v for k, v in row.items()})
                 if arguments.output:
-                    pd.DataFrame(rows).to_csv(arguments.output, index=False, float_format="%.3f")
+                    write(rows, arguments.output)
 
 
 if __name__ == "__main__":
