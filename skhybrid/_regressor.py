@@ -12,6 +12,7 @@ from skhybrid.batching.one_fit import fit_once, forget_fit
 from skhybrid.fitting.checkpoints import checkpoints_in
 from skhybrid.fitting.feature_names import features_restored_on_failure
 from skhybrid.fitting.fitted import Fitted
+from skhybrid.fitting.group_tables import group_tables
 from skhybrid.fitting.other_params import copied_with_params
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS
 from skhybrid.fitting.summary import summarise
@@ -192,8 +193,10 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     Attributes
     ----------
     physics_params_ : dict of str to float or ndarray
-        Physics parameters in your units, fixed ones included. Parameters that depend on features
-        have no one value: :meth:`predict_params` returns theirs.
+        Physics parameters in your units, fixed ones included. Of one with ``per``, this is the
+        common value of the groups; one with ``depends_on`` has no such value and is left out.
+    group_params_ : dict of str to Series or DataFrame
+        Values of the parameters with ``per`` for each group; a column for each element of an array.
     physics_params_std_ : dict of str to float or ndarray
         For ``nn=None``: standard errors of the free physics parameters, from the Jacobian of the
         least-squares fit. NaN on a bound, and where the data do not fix the value. With a network
@@ -502,6 +505,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         check_is_fitted(self)
         return self._fitted.require_standard_errors().correlation_frame
 
+    @property
+    def group_params_(self):
+        """Values of parameters with ``per``, by name: a Series or, of an array, a DataFrame."""
+        check_is_fitted(self)
+        return group_tables(self._fitted)
+
     def with_params(self, **params):
         """Return the same fitted model with other values of physics parameters.
 
@@ -679,8 +688,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Returns
         -------
         params : dict of str to ndarray of shape (n_samples, *parameter_shape)
-            In your units. Parameters with ``depends_on`` vary from row to row; the others repeat
-            their value. For an ODE, values at the times of the prediction, of shape
+            In your units. Parameters with ``depends_on`` or ``per`` vary from row to row; the
+            others repeat their value. For an ODE, values at the times of the prediction, of shape
             (n_samples, n_times, *parameter_shape), along the rollout.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}

@@ -103,6 +103,10 @@ class CompilationWarning(RuntimeWarning):
     """The steps of a fit could not be compiled; the fit goes on without."""
 
 
+class UnknownGroupWarning(UserWarning):
+    """Rows belong to groups that were not in training, and get common values."""
+
+
 class FreeRunWarning(UserWarning):
     """Whole rollouts of a hybrid are worse than those of its physics alone."""
 

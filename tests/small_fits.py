@@ -102,10 +102,11 @@ def make_penalties(
     l2: float | Sequence[float] = 0.0,
     functional_norm: float | Sequence[float] = 0.0,
     orthogonality: float | Sequence[float] = 0.0,
+    groups: float | Sequence[float] = 0.0,
     dtype: torch.dtype = torch.float64,
 ) -> Penalties:
     """Return penalties; each is one number for all members, or one for each."""
-    values = (l2, functional_norm, orthogonality)
+    values = (l2, functional_norm, orthogonality, groups)
     return Penalties(*(per_member(value, n_members).to(dtype) for value in values))
 
 

@@ -14,6 +14,7 @@ from sklearn.utils import _safe_indexing, check_consistent_length, check_random_
 from sklearn.utils.validation import _num_samples
 
 from skhybrid.batching.comparison import Comparison, candidate_path, joined
+from skhybrid.data.columns import network_columns
 from skhybrid.data.missing_targets import read_table_targets
 from skhybrid.exceptions import FitInterruptedWarning
 from skhybrid.fitting.inputs import read_inputs
@@ -322,9 +323,15 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     if inputs.trajectory_info is not None:
         names = inputs.trajectory_info.component_names
     names = list(range(inputs.rows.x.shape[1])) if names is None else list(names)
-    if settings.physics is None or not settings.physics.varying or corrects(settings):
+    texts = names if isinstance(names[0], str) else None
+    if settings.physics is None:
         return names
     # Without a correction, the network reads what the parameters depend on.
-    texts = names if isinstance(names[0], str) else None
-    read = columns_of_parameters(settings.physics, texts, len(names)).values()
-    return [names[column] for column in sorted({column for own in read for column in own})]
+    if settings.physics.varying and not corrects(settings):
+        read = columns_of_parameters(settings.physics, texts, len(names)).values()
+        columns = {column for own in read for column in own}
+    else:
+        per = [settings.physics.params[name].per for name in settings.physics.grouped]
+        groups = network_columns(per, texts, len(names)) if per else []
+        columns = {column for column in range(len(names)) if column not in groups}
+    return [names[column] for column in sorted(columns)]

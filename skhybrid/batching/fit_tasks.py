@@ -244,6 +244,7 @@ def _physics_key(physics: Physics, *, any_start: bool = False) -> tuple:
     key: list = [type(physics), function]
     for name, param in physics.params.items():
         key += [name, param.shape, param.fixed, *(side.tobytes() for side in param.limits())]
+        key.append(repr((param.depends_on, param.per, param.per_std)))
         if param.fixed or not any_start:
             key.append(param.value().tobytes())
         if not any_start:

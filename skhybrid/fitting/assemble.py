@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
+import torch
 from torch import Tensor
 
 from skhybrid.data.columns import bind_columns, network_columns
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import input_scales, record_network_inputs, target_scales
+from skhybrid.exceptions import PhysicsError
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
 from skhybrid.fitting.inputs import FitInputs
@@ -18,6 +22,7 @@ from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
+from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
 from skhybrid.model.structures import STRUCTURES
 
@@ -58,7 +63,7 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
         columns = None
         if physics is not None:
             hint = SERIAL_HINT if settings.structure is STRUCTURES["serial"] else ""
-            columns = bind_columns(physics.inputs, names, n_columns, physics.name, hint=hint)
+            columns = _physics_columns(physics, names, n_columns, inputs.group_labels, hint)
         model = Hybrid(
             physics,
             space,
@@ -67,11 +72,41 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
             target_scales(rows, robust=not settings.cost.is_squared).to(settings.device),
             physics_columns=columns,
             target_shape=rows.y.shape[1:],
+            table_columns=_table_columns(n_columns, inputs.group_labels, settings.device),
         )
     seen = network_columns(settings.nn_features, names, n_columns)
     if settings.nn is not None and uses_parts(settings, model):
-        return with_parts(settings, model, seen, names, n_columns)
+        return with_parts(settings, model, seen, names, n_columns, inputs)
     return model if seen is None else model.with_network_columns(seen)
+
+
+def _physics_columns(
+    physics: Physics,
+    names: Sequence[str] | None,
+    n_columns: int,
+    groups: Collection[int],
+    hint: str,
+) -> list[int] | None:
+    """Return the columns of a table that the physics reads: none of those that hold groups."""
+    others = [column for column in range(n_columns) if column not in groups]
+    if names is not None:
+        read = [names[column] for column in groups if names[column] in physics.inputs]
+        if read:
+            raise PhysicsError(
+                f"physics {physics.name!r} reads column {read[0]!r}, which holds groups (per), so "
+                "its labels are no numbers. Give a feature of the groups in a column of its own."
+            )
+        names = [names[column] for column in others]
+    columns = bind_columns(physics.inputs, names, len(others), physics.name, hint=hint)
+    return None if columns is None else [others[column] for column in columns]
+
+
+def _table_columns(n_columns: int, groups: Collection[int], device: torch.device) -> Tensor | None:
+    """Return the columns of a table without those that hold groups; None is all."""
+    if not groups:
+        return None
+    others = [column for column in range(n_columns) if column not in groups]
+    return torch.tensor(others, dtype=torch.int64, device=device)
 
 
 def assemble_hybrid(
@@ -101,7 +136,12 @@ def assemble_hybrid(
     """
     dtype, device, physical = settings.dtype, settings.device, start.physical
     space = ParameterSpace(
-        settings.physics, start.values, effects=start.effects, dtype=dtype, device=device
+        settings.physics,
+        start.values,
+        effects=start.effects,
+        spreads=start.spreads,
+        dtype=dtype,
+        device=device,
     )
     model = physical.at(space, physical.scales.to(dtype))
     if model.has_hidden_encoder:  # the physics needs the encoder's states
@@ -121,8 +161,12 @@ def assemble_hybrid(
                 physical.least_input_stds(),
                 robust=isinstance(physical, Dynamics) and not settings.cost.is_squared,
             )
+            scales = model.with_group_codes(scales)
         model = model.at(space, scales.to(device, dtype))
-        model = model.with_network(model.new_network(settings.nn, seed=seed))
+        network = model.new_network(settings.nn, seed=seed)
+        if start.group_answers:
+            network.set_groups(start.group_answers)
+        model = model.with_network(network)
         calm_network(model, x)
     check_structure(model, x)
     check_coupled_rows(model, x)

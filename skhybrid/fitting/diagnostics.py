@@ -93,7 +93,8 @@ def warn_of_collapse(
     """
     if hybrid.physics is None or n_rows < MIN_SHARE_ROWS:
         return
-    remedies = _remedies_for_network(settings)
+    only_tables = hybrid.parts is not None and not hybrid.parts.has_networks
+    remedies = [] if only_tables else _remedies_for_network(settings)
     if explained.network < NOTHING and explained.residual > SOMETHING and remedies:
         warn(
             f"The network's part vanished while theta was estimated: it explained "

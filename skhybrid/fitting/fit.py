@@ -17,6 +17,7 @@ from skhybrid.fitting.fitted import (
     Fitted,
     drift_since,
     feature_range,
+    group_values,
     learned_states,
     user_values,
     varying_ranges,
@@ -206,6 +207,8 @@ def finish_fit(
         n_iter_first=result.n_first,
         varying_ranges=varying_ranges(hybrid, rows_to_check(prepared.data), result.coordinates),
         feature_range=feature_range(rows),
+        groups=group_values(hybrid, result.coordinates, prepared.group_labels),
+        group_labels=prepared.group_labels,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from skhybrid.exceptions import PhysicsError
 from skhybrid.fitting.assemble import assemble_physics
 from skhybrid.fitting.checks import check_physics, check_structure
 from skhybrid.fitting.coupled_rows import check_coupled_rows
@@ -57,6 +58,13 @@ def fit_physics(
     previous : Fitted, default=None
         A fit to continue from.
     """
+    if settings.physics is not None and settings.physics.grouped:
+        raise PhysicsError(
+            f"{settings.physics.grouped[0]!r} has a value for each group (per), which nn=None "
+            "does not offer: least squares fits one value for all rows. Give nn hidden sizes, "
+            "with structure='none' (join='none' of an ODE) for a model without a correction, or "
+            "leave per out."
+        )
     physics, device, rows = settings.physics, settings.device, inputs.rows
     model = assemble_physics(settings, inputs, rows)
     if previous is not None:

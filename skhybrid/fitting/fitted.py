@@ -20,6 +20,7 @@ from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
+from skhybrid.model.group_table import centred_values
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.layout import FIRST_STATES
 
@@ -66,11 +67,15 @@ class Fitted:
         Epochs of the first phase; None for the physics alone, and while training runs.
     varying_ranges : dict of str to array of shape (3, *shape)
         Lowest value, mean and highest value over the training rows of each parameter that is a
-        function of features.
+        function of features, or has a value for each group.
     feature_range : TrainingRange or None
         For a table: range of the features. None while training runs.
     set_params : dict of str to array
         Values that ``with_params`` has set; they are not estimated.
+    groups : dict of str to (list, array of shape (n_groups, *shape))
+        Labels and values of the groups, by parameter.
+    group_labels : mapping of int to list
+        Labels of the groups in columns of a table.
     """
 
     hybrid: Hybrid
@@ -93,6 +98,8 @@ class Fitted:
     varying_ranges: dict[str, np.ndarray] = field(default_factory=dict)
     feature_range: TrainingRange | None = None
     set_params: dict[str, np.ndarray] = field(default_factory=dict)
+    groups: dict[str, tuple[list, np.ndarray]] = field(default_factory=dict)
+    group_labels: Mapping[int, list] = field(default_factory=dict)
 
     @property
     def initial_states(self) -> np.ndarray | None:
@@ -161,10 +168,11 @@ class Fitted:
 def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:
     """Return physics parameters as floats and float64 arrays, in the order of the signature.
 
-    Parameters that are functions of features have no one value, and are left out.
+    Parameters that are functions of features have no one value, and are left out. Those with a
+    value for each group have their common value.
     """
     values = hybrid.space.values(coordinates)
-    names = [name for name in hybrid.space.names if name not in hybrid.varying]
+    names = [name for name in hybrid.space.names if name not in hybrid.functions]
     arrays = {name: values[name].detach().double().cpu().numpy() for name in names}
     return {name: float(array) if array.ndim == 0 else array for name, array in arrays.items()}
 
@@ -187,6 +195,26 @@ def varying_ranges(
         each = each.reshape(-1, *each.shape[n_row_axes:])
         ranges[name] = np.stack([each.min(axis=0), each.mean(axis=0), each.max(axis=0)])
     return ranges
+
+
+def group_values(
+    hybrid: Hybrid, coordinates: Mapping[str, Tensor], labels: Mapping[int, list]
+) -> dict[str, tuple[list, np.ndarray]]:
+    """Return labels and values of the groups by parameter, of shape (n_groups, *shape)."""
+    if hybrid.parts is None:
+        return {}
+    common, shapes, found = hybrid.space.values(coordinates), dict(hybrid.parts.shapes), {}
+    for table, (position, codes, names) in zip(
+        hybrid.network.tables, hybrid.parts.tables, strict=True
+    ):
+        sizes = [hybrid.parts.n_outputs([name]) for name in names]
+        answers = centred_values(table.values.detach()).split(sizes, dim=1)
+        own = labels.get(int(hybrid.network_columns[position]), codes)
+        for name, answer in zip(names, answers, strict=True):
+            by_group = answer.movedim(0, -1).reshape(*shapes[name], len(codes))
+            values = hybrid.space.varied(common, {name: by_group})[name].movedim(-1, 0)
+            found[name] = [*own], values.detach().double().cpu().numpy()
+    return found
 
 
 def drift_since(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_consistent_length, validate_data
 
 from skhybrid.data.given_arrays import columns_named, read_weights
+from skhybrid.data.group_columns import encode_groups, encode_training_groups
 from skhybrid.data.missing_targets import mask_missing, mask_suggested
 from skhybrid.data.read_images import read_images
 from skhybrid.data.read_trajectories import read_trajectories
@@ -40,6 +41,8 @@ class FitInputs:
         For a differential equation.
     trajectories : Trajectories or None
         The trajectories from which the rows are cut.
+    group_labels : dict of int to list
+        Labels of the groups in columns of a table, whose numbers are their codes.
     """
 
     rows: Rows
@@ -47,6 +50,7 @@ class FitInputs:
     feature_names: Sequence[str] | None = None
     trajectory_info: TrajectoryInfo | None = None
     trajectories: Trajectories | None = None
+    group_labels: dict[int, list] = field(default_factory=dict)
 
     def n_observed(self, rows: Rows) -> int:
         """Return the number of observed values in training rows; copies in windows count once.
@@ -86,7 +90,13 @@ class FitInputs:
 
 @memory_errors_named("the reading of the data", "Give fewer or shorter trajectories, or rows.")
 def read_inputs(
-    settings: FitSettings, estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any
+    settings: FitSettings,
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    *,
+    group_labels: dict[int, list] | None = None,
 ) -> FitInputs:
     """Check the data and return them as rows.
 
@@ -97,13 +107,20 @@ def read_inputs(
         It notes the features of X, or compares them if the fit continues from an earlier one.
     X, y, sample_weight
         As given to ``fit``.
+    group_labels : dict of int to list, default=None
+        Labels of an earlier fit, for the rows of a table; None finds them in X.
     """
     masked = settings.missing_targets == "mask"
     reset = not (settings.warm_start and hasattr(estimator, "_fitted"))
     if isinstance(settings.structure, ODE):
         return _trajectories(settings, estimator, X, y, sample_weight, masked, reset)
+    if group_labels is None:
+        X, group_labels = encode_training_groups(X, settings.physics)
+    else:
+        X = encode_groups(X, group_labels, getattr(X, "columns", None), tell=False)
     rows = _table(settings, estimator, X, y, sample_weight, masked, reset)
-    return FitInputs(rows, feature_names=getattr(estimator, "feature_names_in_", None))
+    names = getattr(estimator, "feature_names_in_", None)
+    return FitInputs(rows, feature_names=names, group_labels=group_labels)
 
 
 def _table(

@@ -86,6 +86,11 @@ def _checked(
             f"The model has no physics parameter named {name!r}{hint} Its "
             f"parameters are: {', '.join(params) or 'none'}."
         )
+    if name in varying and params[name].per is not None:
+        raise PhysicsError(
+            f"{name!r} has a value for each group of {params[name].per!r} (per), so it cannot be "
+            "set to one value."
+        )
     if name in varying:
         features = ", ".join(str(each) for each in params[name].depends_on)
         raise PhysicsError(

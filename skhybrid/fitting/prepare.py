@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from skhybrid.fitting.free_runs import (
     FreeRuns,
     physics_free_runs,
 )
+from skhybrid.fitting.group_spreads import with_group_prior
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import (
@@ -29,7 +31,7 @@ from skhybrid.fitting.start import (
     least_squares_start,
     restart_starts,
 )
-from skhybrid.fitting.warm_start import earlier_start, load_earlier_network
+from skhybrid.fitting.warm_start import earlier_start, load_earlier_network, require_same_groups
 from skhybrid.model.batch import Batch, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import memory_errors_named, require_memory
@@ -70,6 +72,8 @@ class Prepared:
         Largest variance of the noise that gives priors their weight.
     free_runs : FreeRuns or None
         Whole rollouts of the physics alone, for a differential equation.
+    group_labels : mapping of int to list
+        Labels of the groups in columns of a table.
     """
 
     rows: Rows
@@ -83,6 +87,7 @@ class Prepared:
     n_observed: int
     most_noise: float
     free_runs: FreeRuns | None = None
+    group_labels: Mapping[int, list] = field(default_factory=dict)
 
 
 @memory_errors_named("the preparation of a fit", "Choose fewer rows or a smaller nn.")
@@ -112,6 +117,7 @@ def prepare(
     physical = assemble_physics(settings, inputs, rows)
     n_observed = inputs.n_observed(rows)
     start, source = _physics_start(settings, physical, first, rows, previous, n_observed)
+    start = with_group_prior(settings, start, rows, previous, moves=source == "least squares")
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device
@@ -136,6 +142,7 @@ def prepare(
             PhysicsInitWarning,
         )
     if previous is not None:
+        require_same_groups(previous, inputs.group_labels)
         load_earlier_network(previous.hybrid, hybrid)
     validation = None
     if held_out is not None:
@@ -154,6 +161,7 @@ def prepare(
         n_observed=n_observed,
         most_noise=_most_noise(settings, hybrid, data),
         free_runs=physics_free_runs(settings, inputs, rows, hybrid),
+        group_labels=inputs.group_labels,
     )
 
 

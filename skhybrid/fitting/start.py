@@ -57,6 +57,10 @@ class PhysicsStart:
         Why training should also try the given values: what least squares found is hardly a start.
     failure : str or None
         Why least squares failed; then the given values are used.
+    spreads : mapping of str to array
+        Standard deviations between groups, by parameter.
+    group_answers : mapping of str to array of shape (n_groups, n_elements)
+        Values of groups at the start, in units of these standard deviations.
     """
 
     values: Mapping[str, np.ndarray]
@@ -65,6 +69,8 @@ class PhysicsStart:
     effects: Mapping[str, np.ndarray] = field(default_factory=dict)
     doubt: str | None = None
     failure: str | None = None
+    spreads: Mapping[str, np.ndarray] = field(default_factory=dict)
+    group_answers: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def least_squares_start(
@@ -87,7 +93,7 @@ def least_squares_start(
     unknown = _states_unknown(physical)
     if not (physical.space.shapes or unknown):
         return PhysicsStart(physical.space.start, rows, physical)
-    model, chosen = _few_rows(settings, physical, rows)
+    model, chosen = rows_for_start(settings, physical, rows)
     tolerance = STATES_TOLERANCE if unknown else LOOSE_TOLERANCE
     try:
         model, fit = fit_with_steps(
@@ -169,7 +175,7 @@ def given_start(
 
 def residuals_at_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> Residuals:
     """Return the residuals of the physics alone, on the rows that are enough for a start."""
-    return Residuals(*_few_rows(settings, physical, rows), settings.cost)
+    return Residuals(*rows_for_start(settings, physical, rows), settings.cost)
 
 
 def _most_evaluations(model: Hybrid) -> int:
@@ -183,7 +189,7 @@ def _states_unknown(physical: Hybrid) -> bool:
     return isinstance(physical, Dynamics) and not physical.layout.states_observed
 
 
-def _few_rows(settings: FitSettings, physical: Hybrid, rows: Rows) -> tuple[Hybrid, Batch]:
+def rows_for_start(settings: FitSettings, physical: Hybrid, rows: Rows) -> tuple[Hybrid, Batch]:
     """Return the model and the rows for a start: few rows, unless all have unknown states."""
     if not _states_unknown(physical):
         rows = few_windows(rows.every(INIT_ROWS))

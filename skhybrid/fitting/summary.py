@@ -57,7 +57,8 @@ class Element:
         Whether the data do not fix it.
     varies : str
         Range and features of a parameter that is a function of features; the value is then the mean
-        over the training rows. Empty for a number.
+        over the training rows. For one with a value for each group, their range; the value is then
+        the common one. Empty for a number.
     given : bool
         Whether ``with_params`` has set it, so that it is not estimated.
     """
@@ -189,9 +190,11 @@ def summarise(estimator: Any, fitted: Fitted) -> Summary:
     return Summary(title(estimator, fitted), elements, lines, fitted.standard_errors)
 
 
-def _varies(span: np.ndarray, param: Param) -> str:
+def _varies(span: np.ndarray, param: Param, n_groups: int) -> str:
     """Return the range of an element and what it depends on."""
     low, high = (number_text(each, 3) for each in span)
+    if param.per is not None:
+        return f"{low} to {high} over {n_groups} groups, per {param.per}"
     return f"{low} to {high}, by {', '.join(str(each) for each in param.depends_on)}"
 
 
@@ -205,8 +208,14 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
     unfixed = {name for each in (errors.unfixed if errors else ()) for name in each.names}
     reached = hybrid.space.on_bounds(values)
     for name, param in hybrid.physics.params.items():
-        span = fitted.varying_ranges.get(name)
-        value = np.asarray(values[name] if span is None else span[1], dtype=np.float64)
+        span, n_groups = fitted.varying_ranges.get(name), 0
+        value = np.asarray(values[name] if name in values else span[1], dtype=np.float64)
+        if name in fitted.groups:
+            by_group = fitted.groups[name][1]
+            span, n_groups = (
+                np.stack([by_group.min(axis=0), value, by_group.max(axis=0)]),
+                len(by_group),
+            )
         low, high = param.limits()
         on_low, on_high = reached.get(name, (value == low, value == high))
         start = param.value()
@@ -226,7 +235,9 @@ def _elements(fitted: Fitted) -> tuple[Element, ...]:
                     on_bound="" if param.fixed else side,
                     fixed=param.fixed,
                     unfixed=element in unfixed,
-                    varies="" if span is None else _varies(span[:, *index][[0, 2]], param),
+                    varies=""
+                    if span is None
+                    else _varies(span[:, *index][[0, 2]], param, n_groups),
                     given=name in fitted.set_params,
                 )
             )

@@ -22,7 +22,7 @@ def title(estimator: Any, fitted: Fitted) -> str:
     """Return the class of the estimator and the parts of its model."""
     physics, network, structure = fitted.hybrid.physics, estimator.nn, estimator.structure
     parts = [] if physics is None else [f"physics {physics.name!r}"]
-    if fitted.hybrid.network is not None:
+    if fitted.hybrid.network is not None and _has_network(fitted):
         own = hasattr(network, "forward")
         parts.append(f"network {type(network).__name__ if own else network}")
     if isinstance(fitted.hybrid, Dynamics):
@@ -30,6 +30,11 @@ def title(estimator: Any, fitted: Fitted) -> str:
     else:  # not "auto", but what was chosen
         structure = function_name(fitted.hybrid.structure)
     return f"{type(estimator).__name__}: {' and '.join(parts)}, structure {structure}"
+
+
+def _has_network(fitted: Fitted) -> bool:
+    """Whether the model has a network, and not only values of groups."""
+    return fitted.hybrid.parts is None or fitted.hybrid.parts.has_networks
 
 
 def error_lines(fitted: Fitted) -> list[str]:
@@ -63,13 +68,21 @@ def _prior_lines(fitted: Fitted) -> list[str]:
 
 def _varying_lines(fitted: Fitted) -> list[str]:
     """Return how to read parameters that are functions of features."""
-    names = fitted.hybrid.varying
+    names, grouped = fitted.hybrid.functions, [*fitted.groups]
+    lines = []
+    if grouped:
+        verb = "has a value" if len(grouped) == 1 else "have values"
+        lines = [
+            f"{', '.join(grouped)} {verb} for each group: the value is the common one, the note "
+            "the range. group_params_ has the values of the groups."
+        ]
     if not names:
-        return []
+        return lines
     verb = "is a function" if len(names) == 1 else "are functions"
     return [
+        *lines,
         f"{', '.join(names)} {verb} of features: the value is the mean over the training rows, the "
-        "note the range. predict_params(X) returns a value for every row."
+        "note the range. predict_params(X) returns a value for every row.",
     ]
 
 
@@ -100,6 +113,8 @@ def _training_line(estimator: Any, fitted: Fitted) -> str:
     """Return the optimizer and its radii."""
     if fitted.hybrid.network is None:
         return f"Fitted by least squares: {fitted.n_iter} evaluations"
+    if not _has_network(fitted):
+        return f"Trained by adam: {fitted.n_iter} epochs"
     radius = lambda name: getattr(estimator, f"{name}_", getattr(estimator, name))  # noqa: E731
     rho = f" with rho {number_text(radius('rho'), 4)}" if estimator.optimizer == "sam" else ""
     refined = radius("refine_rho")

@@ -71,8 +71,9 @@ def make_training_configs(
         return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
 
     def penalties(n_members: int) -> Penalties:
-        names = [field.name for field in fields(Penalties)]
-        strengths = {name: per_member(name, getattr(settings, name), n_members) for name in names}
+        given = {each.name: getattr(settings, each.name, 0.0) for each in fields(Penalties)}
+        given["groups"] = hybrid.group_penalty
+        strengths = {name: per_member(name, value, n_members) for name, value in given.items()}
         return Penalties(**strengths)
 
     estimate, refine, rate_factor = _schedules(settings, hybrid, n_rows)
@@ -92,9 +93,12 @@ def make_training_configs(
         follows = settings.rho_schedule == "noise"
         return torch.full((n_members,), follows, device=scale.device)
 
+    # Values of groups are not perturbed, and the second phase holds them, like θ.
+    has_network = hybrid.parts is None or hybrid.parts.has_networks
+    uses_sam = settings.uses_sam and has_network
     first = TrainingConfig(
-        rho=per_member("rho", settings.rho, n_members) if settings.uses_sam else None,
-        follows_noise=follows_noise(n_members) if settings.uses_sam else None,
+        rho=per_member("rho", settings.rho, n_members) if uses_sam else None,
+        follows_noise=follows_noise(n_members) if uses_sam else None,
         learning_rate=first_rate("learning_rate", settings.learning_rate),
         physics_learning_rate=first_rate("physics_learning_rate", physics_rate),
         penalties=penalties(n_members),
@@ -115,7 +119,7 @@ def make_training_configs(
         compile=settings.compile,
         seed=seed,
     )
-    if not settings.uses_sam or settings.refine_rho is None:
+    if not uses_sam or settings.refine_rho is None:
         return first, None
     second = TrainingConfig(
         rho=per_member("refine_rho", settings.refine_rho, 1) if settings.refine_rho > 0 else None,

@@ -9,6 +9,8 @@ import torch
 
 from skhybrid.data.columns import network_columns
 from skhybrid.exceptions import NetworkError, PhysicsError
+from skhybrid.fitting.group_codes import group_codes, reject_groups
+from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.network_parts import NetworkParts
@@ -25,7 +27,8 @@ def uses_parts(settings: FitSettings, model: Hybrid) -> bool:
     NetworkError
         If it gives neither.
     """
-    varies = settings.physics is not None and bool(settings.physics.varying)
+    physics = settings.physics
+    varies = physics is not None and bool(physics.varying or physics.grouped)
     if not (varies or corrects(settings)):
         option = "join" if isinstance(settings.structure, ODE) else "structure"
         raise NetworkError(
@@ -42,6 +45,7 @@ def with_parts(
     seen: Sequence[int] | None,
     names: Sequence[str] | None,
     n_columns: int,
+    inputs: FitInputs,
 ) -> Hybrid:
     """Return the model with a network that reads the columns of all parts.
 
@@ -56,6 +60,8 @@ def with_parts(
     names : sequence of str or None
         Names of the columns.
     n_columns : int
+    inputs : FitInputs
+        They have the groups of rows.
 
     Raises
     ------
@@ -66,21 +72,28 @@ def with_parts(
     """
     physics, correction = settings.physics, None
     _check_allowed(settings, physics)
+    found = group_codes(settings, inputs, names, n_columns)
+    of_groups = {column for column, _, _ in found}
     if corrects(settings):
         # By default a correction reads all columns, but not the time, which is the last one.
         n_default = n_columns - 1 if isinstance(settings.structure, ODE) else n_columns
-        correction = list(range(n_default)) if seen is None else list(seen)
+        default = [column for column in range(n_default) if column not in of_groups]
+        correction = default if seen is None else list(seen)
+        reject_groups("nn_features", correction, of_groups, names)
     read = columns_of_parameters(physics, names, n_columns)
+    for name, own in read.items():
+        reject_groups(f"depends_on of {name!r}", own, of_groups, names)
     if correction is None and seen is not None:
         read = {name: tuple(each for each in own if each in seen) for name, own in read.items()}
         read = {name: own for name, own in read.items() if own}
         if not read:
             raise NetworkError(
                 f"nn_features={settings.nn_features!r} leaves no feature to the parameters that "
-                f"depend on features ({', '.join(physics.varying)}). Name some of those in "
-                "depends_on, or set nn=None for parameters that are numbers."
+                f"depend on features ({', '.join(physics.varying) or 'none'}). Name some of those "
+                "in depends_on, or set nn=None for parameters that are numbers."
             )
-    union = sorted({*(correction or ()), *(column for own in read.values() for column in own)})
+    of_networks = {column for own in read.values() for column in own}
+    union = sorted({*(correction or ()), *of_networks, *of_groups})
     position = {column: i for i, column in enumerate(union)}
     groups: dict[tuple[int, ...], list[str]] = {}
     for name, own in read.items():
@@ -89,7 +102,8 @@ def with_parts(
         len(union),
         None if correction is None else tuple(position[column] for column in correction),
         tuple((inputs, tuple(names)) for inputs, names in groups.items()),
-        tuple((name, physics.params[name].shape) for name in read),
+        tuple((name, physics.params[name].shape) for name in (*read, *physics.grouped)),
+        tuple((position[column], codes, grouped) for column, codes, grouped in found),
     )
     return replace(model.with_network_columns(union), parts=parts)
 
@@ -119,8 +133,10 @@ def corrects(settings: FitSettings) -> bool:
 
 def _check_allowed(settings: FitSettings, physics: Physics) -> None:
     """Raise an error if the parameters cannot vary in this model."""
-    structure, first = settings.structure, physics.varying[0]
-    if isinstance(settings.nn, torch.nn.Module):
+    varying = (*physics.varying, *physics.grouped)
+    structure, first = settings.structure, varying[0]
+    has = "depends_on" if physics.varying else "per"
+    if isinstance(settings.nn, torch.nn.Module) and physics.varying:
         raise NetworkError(
             f"nn is a module, and {first!r} has depends_on. Parameters have networks of their own: "
             "give nn as hidden sizes, such as (64, 64)."
@@ -129,13 +145,12 @@ def _check_allowed(settings: FitSettings, physics: Physics) -> None:
         return
     if structure.reads_images:
         raise PhysicsError(
-            f"{first!r} has depends_on, which a LatentODE does not offer: its states have no names "
-            "that could be features. Leave depends_on out."
+            f"{first!r} has {has}, which a LatentODE does not offer: its states have no names "
+            f"that could be features. Leave {has} out."
         )
-    observed = [name for name in structure.observe_parameters() if name in physics.varying]
+    observed = [name for name in structure.observe_parameters() if name in varying]
     if observed:
         raise PhysicsError(
-            f"observe reads {observed[0]!r}, which has depends_on. Only parameters of the "
-            "right-hand side can depend on features: leave depends_on out, or divide it into two "
-            "parameters."
+            f"observe reads {observed[0]!r}, which has depends_on or per. Only parameters of the "
+            "right-hand side can vary: leave it out, or divide the parameter into two."
         )

@@ -58,6 +58,11 @@ def load_earlier_network(earlier: Hybrid, hybrid: Hybrid) -> None:
     hybrid.network.load_state_dict(earlier.network.state_dict())
 
 
+def require_same_groups(earlier: Any, labels: Mapping[int, list]) -> None:
+    """Raise a ValueError if the groups of an earlier fit were others."""
+    _require_same("the groups of rows", dict(labels), dict(earlier.group_labels))
+
+
 def require_no_network(earlier: Hybrid) -> None:
     """Raise a ValueError if the earlier fit has a network."""
     _require_same("nn", {}, _shapes(earlier))

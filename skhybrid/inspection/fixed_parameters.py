@@ -100,6 +100,11 @@ def _masks(physics: Physics | None, elements: Sequence[str]) -> dict[str, np.nda
             raise ValueError(
                 f"{name!r} is a function of features (depends_on), so it has no one value to hold."
             )
+        if name in free and physics.params[name].per is not None:
+            raise ValueError(
+                f"{name!r} has a value for each group (per), and its common value cannot be held "
+                "while the groups' values are learned."
+            )
         if name not in free:
             raise ValueError(f"There is no free physics parameter {name!r}; there are {[*free]}.")
         mask = masks.setdefault(name, np.zeros(physics.params[name].shape, dtype=bool))

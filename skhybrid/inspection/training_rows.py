@@ -73,7 +73,9 @@ def training_rows(estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> 
     chosen = {name: getattr(model, f"{name}_") for name in auto_parameters(unfitted)}
     unfitted.set_params(**chosen)
     settings = FitSettings.of(unfitted)
-    inputs = read_inputs(settings, unfitted, X, y, sample_weight)
+    inputs = read_inputs(
+        settings, unfitted, X, y, sample_weight, group_labels=model._fitted.group_labels
+    )
     _require_same_columns(model, inputs)
     fitted = model._fitted
     if fitted.window is not None:

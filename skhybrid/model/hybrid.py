@@ -50,8 +50,12 @@ class Hybrid:
     target_shape : tuple
         Shape of one target: () or (n_targets,).
     parts : NetworkParts or None
-        For a network that gives physics parameters as functions of features; None is one that
-        corrects the physics only.
+        For a network that gives values of physics parameters for rows; None is one that corrects
+        the physics only.
+    table_columns : Tensor of int or None
+        Columns of the table that physics with one argument ``X`` gets; None is all.
+    group_penalty : float
+        Strength of the prior of the groups' values, for the training.
     """
 
     physics: Physics | None
@@ -64,6 +68,8 @@ class Hybrid:
     network_columns: Tensor | None = None
     target_shape: tuple[int, ...] = ()
     parts: NetworkParts | None = None
+    table_columns: Tensor | None = None
+    group_penalty: float = 0.0
 
     # Whether derivatives pass through the model; otherwise an adjoint equation gives them.
     differentiable = True
@@ -193,14 +199,19 @@ class Hybrid:
 
     @property
     def varying(self) -> tuple[str, ...]:
-        """Names of the parameters that are functions of features."""
+        """Names of the parameters that vary from row to row."""
         return () if self.parts is None else self.parts.names
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Names of the parameters that are functions of features, and have no common value."""
+        return tuple(name for name in self.varying if name not in self.parts.grouped)
 
     @property
     def free_names(self) -> tuple[str, ...]:
         """Names of the parameters that are learned and are numbers, not functions of features."""
         free = () if self.physics is None else self.physics.free
-        return tuple(name for name in free if name not in self.varying)
+        return tuple(name for name in free if name not in self.functions)
 
     def parameters_of(self, x: Tensor, coordinates: Weights, *, hold: bool = False) -> Weights:
         """Return a value of every parameter for every row, of shape (n, *shape)."""
@@ -229,7 +240,14 @@ class Hybrid:
     def with_input_range(self, inputs: Tensor) -> Hybrid:
         """Return the same model with the range of these standardised network inputs."""
         low, high = inputs.amin(dim=0), inputs.amax(dim=0)
-        return replace(self, scales=replace(self.scales, feature_low=low, feature_high=high))
+        scales = replace(self.scales, feature_low=low, feature_high=high)
+        return replace(self, scales=self.with_group_codes(scales))
+
+    def with_group_codes(self, scales: Scales) -> Scales:
+        """Return scales that leave codes of groups as they are, inside and outside the range."""
+        if self.parts is None or not self.parts.group_inputs:
+            return scales
+        return scales.unscaled_at(self.parts.group_inputs)
 
     def pool_network_inputs(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the network inputs of all calls as one batch."""
@@ -287,7 +305,8 @@ class Hybrid:
             if replaced:
                 own = replaced_values(own, replaced, self.physics.name)
             if self.physics_columns is None:
-                output = physics(x, **own)
+                table = x if self.table_columns is None else x[..., self.table_columns]
+                output = physics(table, **own)
             else:
                 features = x.unbind(-1)
                 output = physics(*[features[i] for i in self.physics_columns], **own)

@@ -1,12 +1,15 @@
-"""A network in parts: a correction of the physics, and parameters as functions of features."""
+"""A network in parts: a correction of the physics, and parameters that vary from row to row."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from skhybrid.model.group_table import GroupTable
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,35 @@ class NetworkParts:
         Parameters with the same inputs share a network.
     shapes : tuple of (name, shape)
         Shapes of the parameters.
+    tables : tuple of (input, codes, names)
+        Parameters with a value for each group, which share the column of the groups' codes.
     """
 
     n_inputs: int
     correction: tuple[int, ...] | None
     groups: tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
+    tables: tuple[tuple[int, tuple[float, ...], tuple[str, ...]], ...] = ()
+
+    @property
+    def grouped(self) -> tuple[str, ...]:
+        """Names of the parameters with a value for each group."""
+        return tuple(name for _, _, names in self.tables for name in names)
+
+    @property
+    def group_inputs(self) -> tuple[int, ...]:
+        """Inputs that are codes of groups."""
+        return tuple(sorted({column for column, _, _ in self.tables}))
+
+    @property
+    def sources(self) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], ...]:
+        """Inputs and parameters of every network and, after them, of every table."""
+        return (*self.groups, *(((column,), names) for column, _, names in self.tables))
+
+    @property
+    def has_networks(self) -> bool:
+        """Whether there is a network, and not only tables of groups."""
+        return self.correction is not None or bool(self.groups)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -54,6 +80,8 @@ class SplitNetwork(nn.Module):
         A network for every group of parameters.
     axis : int
         Axis of the inputs, counted from the right.
+    tables : sequence of GroupTable, default=()
+        A table for every column of groups.
     """
 
     def __init__(
@@ -62,12 +90,25 @@ class SplitNetwork(nn.Module):
         correction: nn.Module | None,
         groups: Sequence[nn.Module],
         axis: int,
+        tables: Sequence[GroupTable] = (),
     ) -> None:
         super().__init__()
         self.parts = parts
         self.axis = axis
         self.correction = correction
         self.groups = nn.ModuleList(groups)
+        self.tables = nn.ModuleList(tables)
+
+    @staticmethod
+    def is_group(name: str) -> bool:
+        """Whether a parameter of this name holds values of groups."""
+        return name.startswith("tables.")
+
+    def set_groups(self, answers: Mapping[str, np.ndarray]) -> None:
+        """Set the answers of all groups, of shape (n_groups, n_elements) for every parameter."""
+        for table, (_, _, names) in zip(self.tables, self.parts.tables, strict=True):
+            values = np.concatenate([answers[name] for name in names], axis=1)
+            table.values.data = torch.tensor(values).to(table.values)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return the outputs of all parts, one after the other."""
@@ -108,7 +149,8 @@ class SplitNetwork(nn.Module):
 
         correction = None if self.correction is None else part(self.correction, "correction.")
         groups = [part(network, f"groups.{i}.") for i, network in enumerate(self.groups)]
-        return SplitFunction(self.parts, correction, groups, self.axis)
+        tables = [part(table, f"tables.{i}.") for i, table in enumerate(self.tables)]
+        return SplitFunction(self.parts, correction, [*groups, *tables], self.axis)
 
 
 class SplitFunction:
@@ -119,6 +161,7 @@ class SplitFunction:
     parts : NetworkParts
     correction : callable or None
     groups : sequence of callable
+        Networks and tables of parameters, in the order of ``NetworkParts.sources``.
     axis : int
         Axis of the inputs, counted from the right.
     """
@@ -143,7 +186,7 @@ class SplitFunction:
     def answers(self, inputs: Tensor) -> dict[str, Tensor]:
         """Return the answers for every parameter, of shape (*shape, n, ...)."""
         shapes, answers = dict(self.parts.shapes), {}
-        for function, (columns, names) in zip(self._groups, self.parts.groups, strict=True):
+        for function, (columns, names) in zip(self._groups, self.parts.sources, strict=True):
             outputs = function(self._selected(inputs, columns)).movedim(self._axis, 0)
             sizes = [torch.Size(shapes[name]).numel() for name in names]
             for name, answer in zip(names, outputs.split(sizes), strict=True):
@@ -189,4 +232,5 @@ def build_parts(
         build(len(columns), parts.n_outputs(names), seed + number)
         for number, (columns, names) in enumerate(parts.groups, start=1)
     ]
-    return SplitNetwork(parts, correction, groups, axis)
+    tables = [GroupTable(codes, parts.n_outputs(names), axis) for _, codes, names in parts.tables]
+    return SplitNetwork(parts, correction, groups, axis, tables)

@@ -14,6 +14,7 @@ from torch.nn.functional import linear, silu
 
 from skhybrid.exceptions import NetworkError
 from skhybrid.model.dropout import use_own_dropout
+from skhybrid.model.group_table import GroupTable
 from skhybrid.model.network_parts import SplitNetwork
 from skhybrid.model.out_of_memory import described_bytes, physical_memory
 from skhybrid.model.user_code import reason
@@ -214,7 +215,7 @@ def as_function(
     """
     if type(network) in (Pointwise, SplitNetwork):
         return network.function(weights, as_function)
-    if type(network) is MultilayerPerceptron or not isinstance(network, nn.Module):
+    if type(network) in (MultilayerPerceptron, GroupTable) or not isinstance(network, nn.Module):
         return network.function(weights)
     if weights is None:
         return network

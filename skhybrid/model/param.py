@@ -43,6 +43,16 @@ class Param:
         :class:`~skhybrid.ODE`, of states, inputs and the time. Values stay inside the bounds. With
         ``nn=None`` the parameter is a constant. ``HybridRegressor.predict_params`` returns its
         values (differentiable parameter learning; Tsai et al. 2021, eq. 2).
+    per : str or int, default=None
+        Gives the parameter one value for each group of rows (subjects, sites, batches), around a
+        common value: name or number of the column of X that holds the groups or, for an
+        :class:`~skhybrid.ODE`, of an input with their codes. Groups differ by a Gaussian prior, so
+        a group with few rows stays close to the common value, and a group that was not in training
+        has it. It needs the training of ``nn``. ``HybridRegressor.group_params_`` has the values
+        of the groups, ``physics_params_`` the common one (a random effect; Laird and Ware 1982).
+    per_std : float or array-like, default=None
+        Standard deviation of the groups' values around the common one, in the unit of the value;
+        see :doc:`/user_guide/groups`. None estimates it from the training rows.
 
     Examples
     --------
@@ -53,6 +63,8 @@ class Param:
     Param(1.0, bounds=(0.0, None), prior=('lognormal', 1.1, 1.5))
     >>> Param(2.0, bounds=(0.0, None), depends_on=["moisture", "radiation"])
     Param(2.0, bounds=(0.0, None), depends_on=['moisture', 'radiation'])
+    >>> Param(0.3, bounds=(0.0, None), unit="1/h", per="subject")
+    Param(0.3, bounds=(0.0, None), unit='1/h', per='subject')
     """
 
     def __init__(
@@ -64,6 +76,8 @@ class Param:
         *,
         prior: tuple | None = None,
         depends_on: Sequence[str | int] | None = None,
+        per: str | int | None = None,
+        per_std: Any = None,
     ) -> None:
         self.init = init
         self.bounds = bounds
@@ -71,6 +85,13 @@ class Param:
         self.fixed = fixed
         self.prior = prior
         self.depends_on = depends_on
+        self.per = per
+        self.per_std = per_std
+
+    @property
+    def varies(self) -> bool:
+        """Whether the parameter has no single value for all rows."""
+        return self.depends_on is not None or self.per is not None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -140,6 +161,46 @@ class Param:
         if self.prior is not None:
             require_prior(self.prior, name, value, (low, high))
         self._validate_dependence(name)
+        self._validate_groups(name)
+
+    def spread(self) -> np.ndarray:
+        """Return the standard deviation between groups as an array of the parameter's shape."""
+        return np.broadcast_to(_numbers(plain(self.per_std)), self.shape)
+
+    def _validate_groups(self, name: str) -> None:
+        """Raise a PhysicsError if ``per`` or ``per_std`` cannot be used."""
+        who = f"physics parameter {name!r}"
+        if self.per is None:
+            if self.per_std is not None:
+                raise PhysicsError(
+                    f"per_std of {who} is {self.per_std!r}, but per names no column of groups. "
+                    "Name it, as in per='subject', or leave per_std out."
+                )
+            return
+        if isinstance(self.per, bool) or not isinstance(self.per, (str, numbers.Integral)):
+            raise PhysicsError(
+                f"per of {who} must be the name or the number of one column; got {self.per!r}. "
+                "For groups by several columns, join these into one."
+            )
+        other = "depends_on" if self.depends_on is not None else "fixed=True" if self.fixed else ""
+        if other:
+            raise PhysicsError(
+                f"{who.capitalize()} has per={self.per!r} and {other}: leave one of them out."
+            )
+        if self.per_std is None:
+            return
+        try:
+            spread = self.spread()
+        except (TypeError, ValueError, OverflowError) as error:
+            raise PhysicsError(
+                f"per_std of {who} must be a number, or an array that broadcasts to its shape "
+                f"{self.shape}; got {self.per_std!r}."
+            ) from error
+        if not (np.all(np.isfinite(spread)) and np.all(spread > 0)):
+            raise PhysicsError(
+                f"per_std of {who} must be positive and finite; got {self.per_std!r}. For one "
+                "value of all groups, leave per and per_std out."
+            )
 
     def _validate_dependence(self, name: str) -> None:
         """Raise a PhysicsError if ``depends_on`` does not list features."""
@@ -178,6 +239,10 @@ class Param:
             parts.append(f"prior={self.prior!r}")
         if self.depends_on is not None:
             parts.append(f"depends_on={self.depends_on!r}")
+        if self.per is not None:
+            parts.append(f"per={self.per!r}")
+        if self.per_std is not None:
+            parts.append(f"per_std={self.per_std!r}")
         return f"Param({', '.join(parts)})"
 
 

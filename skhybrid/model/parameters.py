@@ -67,6 +67,7 @@ class ParameterSpace:
         start: Mapping[str, np.ndarray] | None = None,
         *,
         effects: Mapping[str, np.ndarray] | None = None,
+        spreads: Mapping[str, np.ndarray] | None = None,
         dtype: torch.dtype = torch.float64,
         device: torch.device | str = "cpu",
         held: bool = False,
@@ -90,12 +91,14 @@ class ParameterSpace:
         }
         self.variations = {
             name: Variation(
-                _Transform(param, self.start[name], effects.get(name), as_tensor).scale,
+                (spreads or {}).get(
+                    name, _Transform(param, self.start[name], effects.get(name), as_tensor).scale
+                ),
                 param,
                 as_tensor,
             )
             for name, param in params.items()
-            if param.depends_on is not None
+            if param.varies
         }
         self.names = tuple(params)
         self.dtype = dtype

@@ -105,6 +105,11 @@ class Physics:
         """Names of the parameters that the network gives as functions of features."""
         return tuple(name for name, param in self.params.items() if param.depends_on is not None)
 
+    @property
+    def grouped(self) -> tuple[str, ...]:
+        """Names of the parameters with a value for each group."""
+        return tuple(name for name, param in self.params.items() if param.per is not None)
+
     def get_params(self, deep: bool = True) -> dict[str, Param]:
         """Return the unknowns by name.
 

@@ -249,7 +249,7 @@ class RightHandSide(Hybrid):
             feature_low=per_channel(low - margin),
             feature_high=per_channel(high + margin),
         )
-        return replace(self, scales=scales)
+        return replace(self, scales=self.with_group_codes(scales))
 
     def _output_unit(self) -> Tensor:
         """Return the standard deviations of the outputs that the network corrects."""
@@ -296,11 +296,13 @@ class RightHandSide(Hybrid):
                 f" The time has shape ({len(state)},) and is the first argument; the state is the "
                 "second one."
             )
-        if self.varying and output.shape == (len(state), *state.shape[:1]):
+        square = output.shape[:2] == 2 * state.shape[:1]
+        if error is PhysicsError and self.varying and square:
             first = self.varying[0]
             hint = (
-                f" A parameter that depends on features has one value for every row, so {first} "
-                f"has shape ({len(state)},): beside state[:, :1] write {first}[..., None]."
+                f" {first!r} has a value for each row, of shape ({len(state)},): multiply it by "
+                "components of the state, such as state[:, 0], and stack the rates, or write "
+                f"{first}[..., None] beside state[:, :1]."
             )
         raise error(
             f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch import Tensor
@@ -33,6 +35,19 @@ class Scales:
         """Return the scales on another device or in another dtype."""
         moved = {name: value.to(*args, **kwargs) for name, value in vars(self).items()}
         return replace(self, **moved)
+
+    def unscaled_at(self, inputs: Sequence[int]) -> Scales:
+        """Return scales that leave some of the inputs as they are, without a range."""
+        plain = {
+            "feature_offset": 0.0,
+            "feature_factor": 1.0,
+            "feature_low": -math.inf,
+            "feature_high": math.inf,
+        }
+        changed = {name: getattr(self, name).clone() for name in plain}
+        for name, value in plain.items():
+            changed[name][list(inputs)] = value
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from skhybrid.model.group_table import GroupTable
 from skhybrid.model.network_parts import SplitNetwork
 from skhybrid.model.networks import MultilayerPerceptron, Pointwise
 
@@ -41,6 +42,8 @@ class StackedNetworks:
         network = self.network
         if type(network) in (Pointwise, SplitNetwork):
             return network.function(weights, self._of_part)
+        if type(network) is GroupTable:
+            return network.function(weights)
         if type(network) is MultilayerPerceptron:
             return self._perceptrons(weights)
         evaluate = torch.vmap(

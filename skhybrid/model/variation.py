@@ -33,7 +33,7 @@ class Variation:
     Parameters
     ----------
     scale : array of the parameter's shape
-        Change of the value for an answer of one.
+        Change of the value for an answer of one; with groups, their standard deviation.
     param : Param
         It has the bounds.
     as_tensor : callable
@@ -97,7 +97,7 @@ def _form(low: np.ndarray, high: np.ndarray) -> str:
     has_low, has_high = np.isfinite(low), np.isfinite(high)
     if len({*zip(has_low.ravel(), has_high.ravel(), strict=True)}) > 1:
         raise PhysicsError(
-            "A parameter with depends_on has bounds for some of its elements only: "
+            "A parameter with depends_on or per has bounds for some of its elements only: "
             f"({low.tolist()}, {high.tolist()}). Give all elements the same kind of bounds, or "
             "make them two parameters."
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.group_columns import encode_groups
 from skhybrid.data.training_range import TrainingRange, channels, pixel_columns
 from skhybrid.prediction.new_trajectories import NewTrajectories, read_new_trajectories
 from skhybrid.runtime.frames import data_frame
@@ -128,8 +129,9 @@ def find_outside(model: Any, X: Any, prediction: Any, **given: Any) -> Outside:
         )
     index = X.index if hasattr(X, "columns") and hasattr(X, "index") else None
     if model._fitted.trajectory_info is None:
-        values = validate_data(model, X, dtype=np.float64, reset=False)
         names = getattr(model, "feature_names_in_", None)
+        codes = encode_groups(X, model._fitted.group_labels, names, tell=False)
+        values = validate_data(model, codes, dtype=np.float64, reset=False)
         names = [f"x{i}" for i in range(values.shape[1])] if names is None else names
         return _outside(training, training.beyond(values), names, index)
     given.pop("first_outputs", None)

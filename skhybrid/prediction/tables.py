@@ -11,6 +11,7 @@ from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.group_columns import encode_groups
 from skhybrid.data.rows import as_tensor, require_range
 from skhybrid.exceptions import PhysicsError
 from skhybrid.model.hybrid import Hybrid
@@ -39,11 +40,13 @@ def predict_table(
     PhysicsError
         If an output is not finite, because it is beyond the range of the dtype, for example.
     """
+    names = getattr(estimator, "feature_names_in_", None)
+    X = encode_groups(X, estimator._fitted.group_labels, names)
     with columns_named(X=X):
         X = validate_data(estimator, X, dtype=np.float64, reset=False)
     model, coordinates = estimator._fitted.hybrid, estimator._fitted.coordinates
     dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
-    require_range("X", X, dtype, getattr(estimator, "feature_names_in_", None))
+    require_range("X", X, dtype, names)
     hold = estimator.nn_extrapolation == "hold"
     chunks = []
     with torch.no_grad():

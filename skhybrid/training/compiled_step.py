@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, fx
@@ -17,7 +17,7 @@ from skhybrid.exceptions import TrainingError
 from skhybrid.model.batch import select_rows
 from skhybrid.runtime.user_warnings import warnings_caught
 from skhybrid.training.adam import Adam
-from skhybrid.training.members import FIRST_STATE, PHYSICS, WEIGHT, Members
+from skhybrid.training.members import FIRST_STATE, PHYSICS, Members
 from skhybrid.training.priors import PriorGradient
 from skhybrid.training.radius import Radius
 from skhybrid.training.record_checks import StaysInTorch, other_rows, require_same
@@ -82,8 +82,8 @@ class CompiledStep:
     sam : SAM or None
     radius : Radius or None
         The radius of ``sam``.
-    l2 : Tensor of shape (n_members,) or None
-        Strength of the penalty on weights; None is no penalty.
+    norms : mapping of str to Tensor of shape (n_members,)
+        Strengths of the penalties on squared norms, by the role of the parameters.
     prior : PriorGradient or None, default=None
         What is known of θ beforehand.
     row_axis : int, default=0
@@ -102,7 +102,7 @@ class CompiledStep:
         adam: Adam,
         sam: SAM | None,
         radius: Radius | None,
-        l2: Tensor | None,
+        norms: Mapping[str, Tensor],
         prior: PriorGradient | None = None,
         row_axis: int = 0,
     ) -> None:
@@ -113,7 +113,7 @@ class CompiledStep:
         self._adam = adam
         self._sam = sam
         self._radius = radius if radius is not None and radius.varies else None
-        self._l2 = None if l2 is None else l2.to(members.flat).reshape(-1, 1)
+        self._norms = {role: each.to(members.flat).reshape(-1, 1) for role, each in norms.items()}
         self._none_stopped = torch.zeros_like(members.flat, dtype=torch.bool)
         self._numbers = torch.zeros(3, dtype=members.flat.dtype)
         self._compiled: Callable | None = None
@@ -142,13 +142,14 @@ class CompiledStep:
             self._none_stopped if stopped is None else stopped,
             None if self._sam is None else self._sam.rho,
             None if self._radius is None else self._radius.mean,
-            self._l2,
+            self._norms,
         )
         if self._compiled is None:
             with _recording:
                 self._compile((*state, arguments))
         x, *others = arguments[:N_CHANGING]
-        parts = (*state, *(x if isinstance(x, tuple) else (x,)), *others)
+        parts = (*state[:-1], *pytree.tree_leaves(state[-1]))
+        parts = (*parts, *(x if isinstance(x, tuple) else (x,)), *others)
         tensors = [part for part in parts if part is not None]
         adam.n_steps += 1
         try:
@@ -215,7 +216,7 @@ class CompiledStep:
         stopped: Tensor,
         rho: Tensor | None,
         mean_losses: Tensor | None,
-        l2: Tensor | None,
+        norms: Mapping[str, Tensor],
         arguments: tuple,
     ) -> tuple[Tensor, Tensor]:
         """Make one step; parameters, moments and moving averages change in place."""
@@ -236,7 +237,7 @@ class CompiledStep:
         gradient = torch.cat([each.reshape(-1) for each in gradients])
         gradient = torch.where(stopped, 0.0, gradient)
         gradient, finite = self._without_non_finite(gradient)
-        gradient = self._with_l2(gradient, flat, l2)
+        gradient = self._with_norms(gradient, flat, norms)
         if self._prior is not None:
             added = self._prior(flat, data_losses, finite)
             gradient = gradient + torch.where(stopped, 0.0, added)
@@ -286,13 +287,13 @@ class CompiledStep:
         kept = [torch.where(finite[:, None], block.view(gradient), 0.0) for block in blocks]
         return torch.cat([each.reshape(-1) for each in kept]), finite
 
-    def _with_l2(self, gradient: Tensor, flat: Tensor, l2: Tensor | None) -> Tensor:
+    def _with_norms(self, gradient: Tensor, flat: Tensor, norms: Mapping[str, Tensor]) -> Tensor:
         """Return the gradient plus 2 λ W."""
-        if l2 is None:
+        if not norms:
             return gradient
         added = [
-            block.view(gradient) + 2.0 * l2 * block.view(flat)
-            if block.role == WEIGHT
+            block.view(gradient) + 2.0 * norms[block.role] * block.view(flat)
+            if block.role in norms
             else block.view(gradient)
             for block in self._members.blocks
         ]

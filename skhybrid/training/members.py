@@ -21,7 +21,8 @@ FIRST_STATE = "state"
 WEIGHT = "weight"
 BIAS = "bias"
 CODER = "coder"
-ALL = (PHYSICS, FIRST_STATE, WEIGHT, BIAS, CODER)
+GROUP = "group"
+ALL = (PHYSICS, FIRST_STATE, WEIGHT, BIAS, CODER, GROUP)
 
 Limits = Mapping[str, tuple[Tensor, Tensor]]
 
@@ -35,7 +36,8 @@ class Block:
 
     ``role`` is "physics" (scaled physics parameters), "state" (learned first states of
     trajectories), "weight" (network tensors of two or more dimensions), "bias" (network tensors
-    of one dimension or none) or "coder" (tensors of an encoder or a decoder).
+    of one dimension or none), "coder" (tensors of an encoder or a decoder) or "group" (values of
+    groups).
     """
 
     name: str
@@ -297,7 +299,7 @@ class Members:
 
     def member_midway_weights(self, member: int) -> dict[str, Tensor]:
         """Return what :meth:`member_weights` was halfway through training."""
-        return self._member_of(self.midway, member, self.weights, [WEIGHT, BIAS, CODER])
+        return self._member_of(self.midway, member, self.weights, [WEIGHT, BIAS, CODER, GROUP])
 
     def _member_of(
         self, flat: Tensor, member: int, like: Mapping[str, Tensor], roles: Sequence[str]
@@ -347,4 +349,7 @@ def _network_role(network: nn.Module, name: str, parameter: Tensor) -> str:
     is_coder = getattr(network, "is_coder", None)
     if is_coder is not None and is_coder(name):
         return CODER
+    is_group = getattr(network, "is_group", None)
+    if is_group is not None and is_group(name):
+        return GROUP
     return WEIGHT if parameter.ndim > 1 else BIAS

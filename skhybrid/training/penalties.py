@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from skhybrid.training.members import WEIGHT, Members
+from skhybrid.training.members import GROUP, WEIGHT, Members
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,26 @@ class Penalties:
         λ in λ · mean((P c)²), where P projects onto the span of the physics' sensitivities ∂f_S/∂θ
         in the minibatch (Györök et al., "Orthogonal projection-based regularization for efficient
         model augmentation", L4DC 2025, there with fixed θ).
+    groups : Tensor of shape (n_members,)
+        λ in λ Σ a², where a are the values of groups in units of their prior's standard deviation.
+        With λ = σ²/(N s²), for noise of variance σ², N observed values and a target of variance s²,
+        this is the logarithm of a Gaussian prior beside that of the data's probability.
     """
 
     l2: Tensor
     functional_norm: Tensor
     orthogonality: Tensor
+    groups: Tensor
 
     def expand(self, n_members: int) -> Penalties:
         """Return the penalties of a single member, repeated for several members."""
         return Penalties(*(value.expand(n_members) for value in vars(self).values()))
+
+    @property
+    def on_parameters(self) -> dict[str, Tensor]:
+        """Strengths, by the role of the parameters, of the squared norms that any member has."""
+        given = {WEIGHT: self.l2, GROUP: self.groups}
+        return {role: value for role, value in given.items() if bool((value != 0).any())}
 
     @property
     def on_contribution(self) -> tuple[str, ...]:
@@ -45,27 +56,37 @@ class Penalties:
         return tuple(name for name in ON_CONTRIBUTION if bool((getattr(self, name) != 0).any()))
 
 
-class L2:
-    """Gradient and value of the l2 penalty of all members."""
+class SquaredNorms:
+    """Gradient and value of the penalties on squared norms of all members.
 
-    def __init__(self, members: Members, l2: Tensor) -> None:
-        self._weight = l2.to(members.flat)
+    Parameters
+    ----------
+    members : Members
+    strengths : mapping of str to Tensor of shape (n_members,)
+        λ by the role of the penalised parameters.
+    """
+
+    def __init__(self, members: Members, strengths: Mapping[str, Tensor]) -> None:
         self._blocks = [
-            (block.view(members.flat), block.view(members.gradient))
+            (
+                strengths[block.role].to(members.flat),
+                block.view(members.flat),
+                block.view(members.gradient),
+            )
             for block in members.blocks
-            if block.role == WEIGHT and bool((l2 != 0).any())
+            if block.role in strengths
         ]
 
     @torch.no_grad()
     def add_gradient(self) -> None:
         """Add 2 λ W to the members' gradient."""
-        for values, gradient in self._blocks:
-            gradient.addcmul_(values, self._weight.reshape(-1, 1), value=2.0)
+        for strength, values, gradient in self._blocks:
+            gradient.addcmul_(values, strength.reshape(-1, 1), value=2.0)
 
     @torch.no_grad()
     def __call__(self) -> Tensor | float:
         """Return λ Σ‖W‖² of every member; 0.0 if no member has a penalty."""
-        return sum(self._weight * values.square().sum(1) for values, _ in self._blocks)
+        return sum(strength * values.square().sum(1) for strength, values, _ in self._blocks)
 
 
 def functional_norm(contribution: Tensor, physics: Callable, coordinates: Mapping) -> Tensor:

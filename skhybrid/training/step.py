@@ -19,13 +19,14 @@ from skhybrid.training.members import (
     BIAS,
     CODER,
     FIRST_STATE,
+    GROUP,
     PHYSICS,
     WEIGHT,
     Members,
 )
 from skhybrid.training.minibatches import PerMemberBatches, rows_of
 from skhybrid.training.objective import Objective
-from skhybrid.training.penalties import L2
+from skhybrid.training.penalties import SquaredNorms
 from skhybrid.training.priors import PriorGradient
 from skhybrid.training.problem import TrainingConfig
 from skhybrid.training.radius import Radius
@@ -37,15 +38,15 @@ GATHERED = 256
 
 
 class Step:
-    """Optimiser steps of all members: gradient, SAM, l2 penalty and Adam."""
+    """Optimiser steps of all members: gradient, SAM, penalties and Adam."""
 
     def __init__(self, objective: Objective, members: Members, config: TrainingConfig) -> None:
         self.objective = objective
         self.members = members
-        rates = members.per_parameter(config.physics_learning_rate, [PHYSICS])
+        rates = members.per_parameter(config.physics_learning_rate, [PHYSICS, GROUP])
         rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER, FIRST_STATE])
         self.adam = Adam(members.flat, rates)
-        self.l2 = L2(members, config.penalties.l2)
+        self.norms = SquaredNorms(members, config.penalties.on_parameters)
         n_steps = config.schedule.n_epochs * config.schedule.n_batches
         self.sam = self.radius = None
         if config.rho is not None:
@@ -61,14 +62,13 @@ class Step:
         self.compiled = None
         whole_loss = objective.whole_loss()
         if whole_loss is not None and compiles(config.compile, n_steps):
-            l2 = config.penalties.l2 if bool((config.penalties.l2 != 0).any()) else None
             self.compiled = CompiledStep(
                 whole_loss,
                 members,
                 self.adam,
                 self.sam,
                 self.radius,
-                l2,
+                config.penalties.on_parameters,
                 self.prior,
                 row_axis=int(objective.rows_per_member),
             )
@@ -85,7 +85,7 @@ class Step:
         for batch in range(schedule.n_batches):
             rows = rows_of(data, slice(batch * size, (batch + 1) * size))
             mean.add(*self(rows, schedule.decay(first + batch)))
-        return mean() + self.l2()
+        return mean() + self.norms()
 
     def __call__(self, batch: Batch, decay: float) -> tuple[Tensor, Tensor]:
         """Make one step; return the loss of every member, and whether its gradient was finite."""
@@ -107,7 +107,7 @@ class Step:
             gradient(self._roles, again=not self.sam.moves_physics, keep=FIRST_STATE)
             self.sam.descend()
         finite = self.members.drop_non_finite()
-        self.l2.add_gradient()
+        self.norms.add_gradient()
         if self.prior is not None:
             self.prior.add(data_losses, finite)
         self.adam.step(self.members.gradient, decay)

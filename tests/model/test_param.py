@@ -132,3 +132,27 @@ def test_plain_values_share_no_memory_with_a_tensor():
     np.testing.assert_array_equal(found, [1.0, 1.0])
     assert type(plain(np.float32(2.0))) is float
     assert plain([1, 2]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"per": ["a", "b"]}, "one column; got \\['a', 'b'\\]"),
+        ({"per": True}, "one column; got True"),
+        ({"per": "site", "fixed": True}, "per='site' and fixed=True"),
+        ({"per": "site", "depends_on": ["x"]}, "per='site' and depends_on"),
+        ({"per_std": 1.0}, "per names no column"),
+        ({"per": "site", "per_std": 0.0}, "must be positive"),
+        ({"per": "site", "per_std": [1.0, 2.0]}, "broadcasts to its shape"),
+        ({"per": "site", "per_std": "much"}, "must be a number"),
+    ],
+)
+def test_errors_of_groups(options, message):
+    with pytest.raises(PhysicsError, match=message):
+        Param(1.0, **options).validate("k")
+
+
+def test_repr_of_groups():
+    param = Param(1.0, per="site", per_std=0.2)
+    assert repr(param) == "Param(1.0, per='site', per_std=0.2)"
+    assert Param([1.0, 2.0], per=0, per_std=0.2).spread().tolist() == [0.2, 0.2]

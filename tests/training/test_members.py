@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from small_fits import make_data, make_hybrid, make_members, make_penalties, make_starts
@@ -9,8 +10,11 @@ from torch import nn
 from torch.testing import assert_close
 
 from skhybrid.model.layout import FIRST_STATES
-from skhybrid.training.members import BIAS, FIRST_STATE, PHYSICS, WEIGHT, Members
+from skhybrid.model.network_parts import NetworkParts, build_parts
+from skhybrid.model.networks import build_network
+from skhybrid.training.members import BIAS, FIRST_STATE, GROUP, PHYSICS, WEIGHT, Members
 from skhybrid.training.objective import Objective
+from skhybrid.training.sam import SAM
 
 
 @pytest.fixture
@@ -207,3 +211,34 @@ def test_physics_parameters_are_projected_onto_their_limits(n_members):
         found = members.member_coordinates(member)
         torch.testing.assert_close(found["a"], torch.tensor([min(-0.5, member + 0.1), 1.0]))
         assert found["b"] == 10.5
+
+
+def test_values_of_groups_learn_like_physics_parameters_and_are_not_perturbed():
+    table = make_group_network()
+    weights = {name: each.detach().clone() for name, each in table.named_parameters()}
+    members = Members(table, [weights], [{"rate": torch.zeros(())}])
+    roles = {block.name: block.role for block in members.blocks}
+    assert roles["tables.0.values"] == GROUP
+    members.gradient.fill_(1.0)
+    for perturbation in ("layer", "global", "elementwise"):
+        sam = SAM(members, torch.tensor([0.1]), perturbation, "all")
+        before = {block.name: block.view(members.flat).clone() for block in members.blocks}
+        sam.ascend()
+        moved = {
+            block.name
+            for block in members.blocks
+            if not torch.equal(block.view(members.flat), before[block.name])
+        }
+        sam.descend()
+        assert "tables.0.values" not in moved
+        assert "correction.0.weight" in moved
+
+
+def make_group_network():
+    """Return a correction of one input beside a table of two groups, with values."""
+    parts = NetworkParts(2, (0,), (), (("rate", ()),), ((1, (0.0, 1.0), ("rate",)),))
+    network = build_parts(
+        parts, lambda n_in, n_out, seed: build_network((3,), n_in, n_out, seed=seed), 2, 1, -1, 0
+    )
+    network.set_groups({"rate": np.array([[1.0], [3.0]])})
+    return network

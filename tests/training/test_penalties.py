@@ -19,12 +19,12 @@ from small_fits import (
 from torch.testing import assert_close
 
 from skhybrid.training.loop import train
-from skhybrid.training.members import WEIGHT
+from skhybrid.training.members import GROUP, WEIGHT
 from skhybrid.training.objective import Objective
 from skhybrid.training.penalties import (
-    L2,
     ON_CONTRIBUTION,
     Penalties,
+    SquaredNorms,
     functional_norm,
     orthogonality,
 )
@@ -60,7 +60,7 @@ def test_l2_value_and_gradient_of_each_member():
     starts = make_starts(hybrid, 3, (4, 3))
     members = make_members(hybrid, starts)
     strength = [0.0, 0.1, 2.0]
-    l2 = L2(members, torch.tensor(strength))
+    l2 = SquaredNorms(members, {WEIGHT: torch.tensor(strength)})
     generator = torch.Generator().manual_seed(0)
     members.gradient.copy_(torch.randn(members.flat.shape, generator=generator))
     before = members.gradient.clone()
@@ -78,10 +78,19 @@ def test_l2_value_and_gradient_of_each_member():
             assert_close(added, expected, rtol=1e-6, atol=1e-12)
 
 
+def test_a_strength_of_zero_for_all_members_is_no_norm():
+    assert make_penalties(2).on_parameters == {}
+    both = make_penalties(2, l2=[0.0, 1.0], groups=0.5).on_parameters
+    assert {role: each.tolist() for role, each in both.items()} == {
+        WEIGHT: [0.0, 1.0],
+        GROUP: [0.5, 0.5],
+    }
+
+
 def test_without_l2_the_gradient_and_the_penalty_are_zero():
     hybrid = make_hybrid(make_data())
     members = make_members(hybrid, make_starts(hybrid, 1))
-    l2 = L2(members, torch.zeros(1))
+    l2 = SquaredNorms(members, {})
     l2.add_gradient()
     assert l2() == 0.0
     assert not bool(members.gradient.any())
@@ -223,4 +232,4 @@ def test_expand_and_the_presence_of_penalties():
 
 def test_every_penalty_is_applied():
     """A field without a function would be accepted and ignored."""
-    assert {field.name for field in fields(Penalties)} == {"l2", *ON_CONTRIBUTION}
+    assert {field.name for field in fields(Penalties)} == {"l2", "groups", *ON_CONTRIBUTION}

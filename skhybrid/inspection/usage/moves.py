@@ -35,10 +35,14 @@ def moves_of(
     """
     read = training_rows(fitted, data.X, data.y, data.weight)
     base, loss = loss_at(read, {}), hybrid_of(fitted).loss_
+    params = hybrid_of(fitted)._fitted.hybrid.physics.params
     found, reasons = {}, {}
     for name, value in elements_of(fitted).items():
         if value == 0.0:
             reasons[name] = f"{name} is zero: there is no tenth by which to move it."
+            continue
+        if params[split_element(name)[0]].per is not None:
+            reasons[name] = f"{name} has a value for each group: its common value is not moved."
             continue
         targets = _inside(fitted, name, [value * (1.0 - change), value * (1.0 + change)])
         held = holding(estimator, [name])
