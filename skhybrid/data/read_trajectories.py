@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.corrected_rates import find_corrected_rates
 from skhybrid.data.given_arrays import columns_named, read_weights
 from skhybrid.data.records import (
     check_counts,
@@ -96,6 +97,7 @@ def read_trajectories(
         with_first=with_first or learned,
         learned=learned,
         states_observed=states_observed,
+        corrects=find_corrected_rates(ode, physics, given.state_names),
     )
     states = guess_states(ode, layout, values)
     known_first = None

@@ -48,7 +48,7 @@ class LatentODE(ODE):
         Steps of a fixed-step method between two images. "auto" is not possible: before training
         there are no states with which to compare steps. A
         :class:`~skhybrid.exceptions.SolverWarning` says if they are too long after the fit.
-    dt, times, method, join, rtol, atol, state_names, adjoint
+    dt, times, method, join, corrects, rtol, atol, state_names, adjoint
         As for :class:`ODE`.
 
     Notes
@@ -73,10 +73,9 @@ class LatentODE(ODE):
     Training finds a coordinate system of the states in which the physics holds. It may not be
     unique: a state may have either sign, for example. A network that adds to all rates of change
     can turn one coordinate system into another, and change θ with it. So add your knowledge. For
-    example, ``join=lambda t, state, physics, nn: physics(t, state) + nn(t, state) *
-    state.new_tensor([0.0, 1.0])`` says that the rate of an angle is the velocity, and
-    ``nn_features`` names the states on which friction depends. θ starts at the given values,
-    because there are no states for a least-squares fit.
+    example, ``corrects=[1]`` says that the rate of the first state, an angle, is that of the
+    physics, the velocity, and ``nn_features`` names the states on which friction depends. θ starts
+    at the given values, because there are no states for a least-squares fit.
 
     References
     ----------
@@ -135,6 +134,7 @@ class LatentODE(ODE):
         rtol=1e-5,
         atol=1e-7,
         continuity=1.0,
+        corrects=None,
         state_names=None,
         adjoint=False,
     ):
@@ -150,6 +150,7 @@ class LatentODE(ODE):
         self.rtol = rtol
         self.atol = atol
         self.continuity = continuity
+        self.corrects = corrects
         self.state_names = state_names
         self.adjoint = adjoint
 

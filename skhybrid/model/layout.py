@@ -32,6 +32,8 @@ class Layout:
         Whether the first state of every window is learned.
     states_observed : bool
         Whether the outputs are the states.
+    corrects : tuple of int or None
+        Numbers of the states whose rates the network changes, in increasing order; None is all.
     """
 
     state_shape: tuple[int, ...]
@@ -42,6 +44,7 @@ class Layout:
     with_first: bool = False
     learned: bool = False
     states_observed: bool = True
+    corrects: tuple[int, ...] | None = None
 
     @property
     def is_field(self) -> bool:
@@ -52,6 +55,11 @@ class Layout:
     def channel_axis(self) -> int:
         """Axis of the components in a batch of states, counted from the right."""
         return -len(self.state_shape)
+
+    @property
+    def n_corrected_rates(self) -> int:
+        """Number of states whose rates the network changes."""
+        return self.state_shape[0] if self.corrects is None else len(self.corrects)
 
     def other_axes(self, values: Tensor) -> list[int]:
         """Return all axes of a batch except the component axis."""

@@ -66,7 +66,7 @@ class RightHandSide(Hybrid):
         if self.structure.correct == "output":
             corrected = self.structure.corrected
             return math.prod(self.target_shape) if corrected is None else len(corrected)
-        return self.layout.state_shape[0]
+        return self.layout.n_corrected_rates
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
         """Return a newly initialised network; for fields, hidden sizes give a pointwise one.
@@ -198,10 +198,26 @@ class RightHandSide(Hybrid):
         self, output: Tensor, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
     ) -> Tensor:
         """Return rates or corrections of outputs, or raise a NetworkError."""
-        if self.structure.correct == "rate":
+        if self.structure.correct == "output":
+            self._check_correction(output, state)
+            return output
+        if self.layout.corrects is None:
             return self._shaped(output, state, NetworkError, "nn")
-        self._check_correction(output, state)
-        return output
+        self._check_rates(output, state)
+        return self.as_rates(output, state)
+
+    def as_rates(self, corrections: Tensor, state: Tensor) -> Tensor:
+        """Return corrections of the rates that the network changes, and zeros for the others.
+
+        Parameters
+        ----------
+        corrections : Tensor of shape (n, n_corrected_rates, ...)
+        state : Tensor of shape (n, *state_shape)
+        """
+        if self.layout.corrects is None:
+            return corrections
+        at = torch.tensor(self.layout.corrects, device=state.device)
+        return torch.zeros_like(state).index_add(self.layout.channel_axis, at, corrections)
 
     @property
     def silent(self) -> Callable:
@@ -276,6 +292,17 @@ class RightHandSide(Hybrid):
             raise NetworkError(
                 f"nn must return shape {expected}, a correction of each output; it returned "
                 f"{tuple(output.shape)}."
+            )
+
+    def _check_rates(self, output: Tensor, state: Tensor) -> None:
+        """Raise a NetworkError if the output is not a rate of each state in ``corrects``."""
+        require_dense(output, NetworkError, "nn", many="The rates of several states")
+        numbers = self.layout.corrects
+        expected = (len(state), len(numbers), *state.shape[2:])
+        if output.shape != expected:
+            raise NetworkError(
+                f"nn must return shape {expected}, the rate of each state in corrects (numbers "
+                f"{', '.join(map(str, numbers))}); it returned {tuple(output.shape)}."
             )
 
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
