@@ -317,8 +317,10 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     settings = FitSettings.of(estimator, **{**chosen, "nn_features": None})
     weight = comparison.sample_weight
     inputs = read_inputs(settings, estimator, comparison.X, comparison.y, weight)
-    if inputs.trajectory_info is not None:
-        return list(inputs.trajectory_info.component_names)
+    info = inputs.trajectory_info
+    if info is not None:  # free states are always read
+        free = info.layout.free_columns
+        return [name for i, name in enumerate(info.component_names) if i not in free]
     if inputs.feature_names is not None:
         return list(inputs.feature_names)
     return list(range(inputs.rows.x.shape[1]))

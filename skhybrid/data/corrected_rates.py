@@ -19,12 +19,12 @@ def find_corrected_rates(
     ode : ODE
     physics : Physics or None
     names : sequence of str
-        Names of all states.
+        Names of the states of the physics.
 
     Returns
     -------
     numbers : tuple of int, or None
-        None is all states.
+        Free states, which the network alone changes, are among them. None is all states.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def find_corrected_rates(
             f"corrects={list(ode.corrects)} leaves the other rates to the physics, and "
             "physics=None: these states would not change. Set corrects=None for a network alone."
         )
-    return tuple(sorted(numbers))
+    return (*sorted(numbers), *range(len(names), len(names) + ode.n_free_states))
 
 
 def _number(state: str | int, names: Sequence[str]) -> int:

@@ -59,6 +59,8 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
             target_shape=rows.y.shape[1:],
         )
     seen = network_columns(settings.nn_features, names, n_columns)
+    if seen is not None and info is not None:  # a network always reads its own states
+        seen += [column for column in info.layout.free_columns if column not in seen]
     if settings.nn is not None and uses_parts(settings, model):
         return with_parts(settings, model, seen, names, n_columns)
     return model if seen is None else model.with_network_columns(seen)

@@ -39,7 +39,7 @@ class FitSettings:
     nn : int, sequence of int, torch.nn.Module or None
     structure : callable or ODE
         A structure's name is replaced by its function, the user's ODE by a clone, whose ``join`` is
-        not "auto".
+        not "auto". Without a network it has no free states.
     dtype, device : torch.dtype, torch.device
     """
 
@@ -113,6 +113,8 @@ class FitSettings:
         varies = nn is not None and physics is not None and len(physics.varying) > 0
         if isinstance(structure, ODE):
             given["structure"].join = structure.chosen_join(varies=varies)
+            if nn is None and structure.n_free_states:
+                given["structure"].n_free_states = 0
         else:
             given["structure"] = get_structure(structure, varies=varies)
         return cls(**given)

@@ -139,9 +139,11 @@ class Dynamics(Rollouts):
     ) -> Tensor:
         """Return the observations of the states; without the first unless ``with_first``."""
         if self.structure.observe is None and self.structure.correct == "rate":
-            return states if self.layout.with_first else states[:, 1:]
+            known = self.layout.known_states(states)
+            return known if self.layout.with_first else known[:, 1:]
         times, flat, inputs = self.visited(x, states)
-        outputs = observe_states(self.structure, flat, inputs, values, self.target_shape)
+        known = self.layout.known_states(flat)
+        outputs = observe_states(self.structure, known, inputs, values, self.target_shape)
         if self.structure.correct == "output" and network != self.silent_output:
             outputs = self._corrected(outputs, network(times, flat, inputs))
         return outputs.unflatten(0, (len(states), -1))

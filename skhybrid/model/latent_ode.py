@@ -106,7 +106,8 @@ class LatentODE(ODE):
     }
     for _name in ("observe", "initial_state", "state_guess", "n_initial", "inputs", "correct"):
         del _parameter_constraints[_name]
-    del _parameter_constraints["input_names"], _parameter_constraints["corrected"], _name
+    del _parameter_constraints["input_names"], _parameter_constraints["corrected"]
+    del _parameter_constraints["n_free_states"], _name
 
     reads_images = True
     # Constants in place of parameters that only ODE has.
@@ -117,6 +118,7 @@ class LatentODE(ODE):
     corrected = None
     state_guess = None
     n_initial = 0
+    n_free_states = 0
     input_names = None
 
     def __init__(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -15,6 +15,7 @@ from skhybrid.exceptions import PhysicsError
 from skhybrid.model.ode_checks import (
     check_corrected,
     check_corrects,
+    check_free_states,
     check_initial_state,
     check_windows,
 )
@@ -87,7 +88,7 @@ class ODE(BaseEstimator):
         returns a tensor of shape (n, n_outputs). Its keyword-only arguments name physics
         parameters; it gets their values. None: the outputs are the states.
     n_states : int or None, default=None
-        Number of states. Needed with ``observe`` if X holds inputs.
+        Number of states of the physics. Needed with ``observe`` if X holds inputs.
     initial_state : {"auto", "given", "learned"} or list of str, int or None, default="auto"
         Whether the first state of a window is observed or learned. Noise in observed first states
         biases θ (errors in variables). "auto" is "learned" if states are not observed, or if their
@@ -115,7 +116,7 @@ class ODE(BaseEstimator):
         gives (``depends_on`` of :class:`Param`), or ``join(t, state, physics, nn)``
         (``join(t, state, inputs, physics, nn)`` with inputs). Call ``physics`` and ``nn`` with the
         arguments before them, as in ``physics(t, state)``. "auto" is "none" if a parameter depends
-        on features and ``corrects`` is None, otherwise "add".
+        on features and there is neither ``corrects`` nor ``n_free_states``, otherwise "add".
     correct : {"rate", "output"}, default="rate"
         Whether the network adds to the rates or to the outputs. If it adds to the outputs, it reads
         the state and the inputs of the same time, and its unit is the standard deviation of the
@@ -129,6 +130,14 @@ class ODE(BaseEstimator):
         output for each of them. The other rates are those of the physics: the rate of a position
         is the velocity, whatever a network adds to it. None is all states. With ``physics=None``
         there are no other rates, and ``corrects`` is not possible.
+    n_free_states : int, default=0
+        Number of states that are the network's alone, such as the temperature of a wall inside a
+        building, or a memory. They follow the states of the physics, which sees only its own. The
+        network reads all states (with ``nn_features`` also) and gives the rates of the free ones
+        and of those in ``corrects``. Free states are not observed; their unit is 1, and zero is
+        their mean before training. Their names in ``nn_features`` are "free_0", "free_1" and so on.
+        The first states of windows are learned, as with ``observe``. Vectors only; with
+        ``nn=None`` there are none.
     state_names, input_names : sequence of str or None, default=None
         Names for the network's inputs in ``nn_features``. None uses the column names of X, or
         "state_0", "input_0" and so on. By default the network reads the state and the inputs; with
@@ -187,6 +196,7 @@ class ODE(BaseEstimator):
         "correct": [StrOptions({"rate", "output"})],
         "corrected": ["array-like", None],
         "corrects": ["array-like", str, None],
+        "n_free_states": [Interval(Integral, 0, None, closed="left")],
         "state_names": ["array-like", None],
         "input_names": ["array-like", None],
         "rtol": [Interval(Real, 0, None, closed="neither")],
@@ -215,6 +225,7 @@ class ODE(BaseEstimator):
         correct="rate",
         corrected=None,
         corrects=None,
+        n_free_states=0,
         state_names=None,
         input_names=None,
         adjoint=False,
@@ -237,6 +248,7 @@ class ODE(BaseEstimator):
         self.correct = correct
         self.corrected = corrected
         self.corrects = corrects
+        self.n_free_states = n_free_states
         self.state_names = state_names
         self.input_names = input_names
         self.adjoint = adjoint
@@ -266,8 +278,8 @@ class ODE(BaseEstimator):
                 "inputs=None X holds initial states: give the times themselves, or set "
                 "inputs='hold' or 'linear'."
             )
-        hidden = self.observe is not None and not self.reads_images
-        check_windows(self.window, self.initial_state, hidden=hidden)
+        hidden = "observe" if self.observe is not None else "n_free_states"
+        check_windows(self.window, self.initial_state, hidden if self.has_hidden_states else None)
         check_initial_state(self.initial_state, self.inputs)
         if self.corrected is not None and self.correct != "output":
             raise ValueError(
@@ -276,11 +288,17 @@ class ODE(BaseEstimator):
             )
         check_corrected(self.corrected)
         check_corrects(self.corrects, self.correct, self.join)
+        check_free_states(self.n_free_states, self.correct, self.join, self.initial_state)
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
                 f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
                 f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
             )
+
+    @property
+    def has_hidden_states(self) -> bool:
+        """Whether states are not observed, so that the first states of windows are learned."""
+        return not self.reads_images and (self.observe is not None or self.n_free_states > 0)
 
     @property
     def names_initial_states(self) -> bool:
@@ -291,7 +309,8 @@ class ODE(BaseEstimator):
         """Return how physics and network are joined; ``varies``: a parameter is a function."""
         if self.join != "auto":
             return self.join
-        return "none" if varies and self.corrects is None else "add"
+        corrects = self.corrects is not None or self.n_free_states > 0
+        return "none" if varies and not corrects else "add"
 
     def given_substeps(self) -> int:
         """Return the given number of steps between observations; for "auto", the smallest."""
@@ -325,7 +344,7 @@ class ODE(BaseEstimator):
         lists = (self.corrected, self.corrects)
         chosen = [None if each is None else tuple(each) for each in lists]
         parts = (self.observe, self.n_states, self.inputs, self.join, self.correct)
-        return (type(self), *parts, *chosen)
+        return (type(self), *parts, self.n_free_states, *chosen)
 
     def observe_parameters(self) -> tuple[str, ...]:
         """Return the names of the physics parameters that ``observe`` reads."""

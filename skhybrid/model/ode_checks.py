@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 
 
-def check_windows(window: Any, initial_state: Any, *, hidden: bool) -> None:
+def check_windows(window: Any, initial_state: Any, hidden: str | None) -> None:
     """Raise a ValueError for a list of windows that are no numbers, or that cannot be combined.
 
     Parameters
     ----------
     window : int, list, tuple, str or None
     initial_state : str, list or tuple
-    hidden : bool
-        Whether states are not observed, so that first states of windows are learned.
+    hidden : str or None
+        The option with which states are not observed, so that first states of windows are learned.
     """
     if not isinstance(window, (list, tuple)):
         return
@@ -28,7 +28,7 @@ def check_windows(window: Any, initial_state: Any, *, hidden: bool) -> None:
             f"or None; got {window!r}."
         )
     if initial_state == "learned" or hidden:
-        reason = "observe (states are learned)" if hidden else "initial_state='learned'"
+        reason = f"{hidden} (states are learned)" if hidden else "initial_state='learned'"
         raise ValueError(
             f"window={window!r} trains with several windows, whose first states differ; "
             f"with {reason} choose one."
@@ -123,3 +123,22 @@ def check_corrects(corrects: Any, correct: str, join: str | Callable) -> None:
     ]
     if wrong:
         raise ValueError(f"corrects has {wrong[0]!r}, which is no name and no integer. {remedy}")
+
+
+def check_free_states(
+    n_free_states: int, correct: str, join: str | Callable, initial_state: Any
+) -> None:
+    """Raise a ValueError if free states would not change, or begin at unknown values."""
+    if n_free_states == 0:
+        return
+    if isinstance(initial_state, str) and initial_state == "given":
+        raise ValueError(
+            f"n_free_states={n_free_states} adds states that are not observed, so that the first "
+            "states of windows are learned. Leave initial_state='given' out."
+        )
+    for option, value in (("correct", correct), ("join", join)):
+        if value in ("output", "none"):
+            raise ValueError(
+                f"n_free_states={n_free_states} needs a network that gives rates, and with "
+                f"{option}={value!r} it gives none. Leave one of them out."
+            )

@@ -142,9 +142,7 @@ class RightHandSide(Hybrid):
                 return network
             return lambda t, state, inputs: physics(t, state, inputs) + network(t, state, inputs)
         if join == "multiply":
-            return lambda t, state, inputs: (
-                physics(t, state, inputs) * (1.0 + network(t, state, inputs, scale=1.0))
-            )
+            return self._multiplied(physics, network)
         join = named("join", join, StructureError)
         if self.layout.n_inputs:
             return lambda t, state, inputs: self._shaped(
@@ -163,6 +161,19 @@ class RightHandSide(Hybrid):
 
         return without_inputs
 
+    def _multiplied(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
+        """Return f_S · (1 + f_N); a free state has the rate f_N, in the unit of its rate."""
+
+        def rates(t: Tensor, state: Tensor, inputs: Tensor | None) -> Tensor:
+            known, answer = physics(t, state, inputs), network(t, state, inputs, scale=1.0)
+            if not self.layout.n_free_states:
+                return known * (1.0 + answer)
+            n = self.layout.n_known_states
+            free = answer[:, n:] * self.scales.rate_scale[n:]
+            return torch.cat([known[:, :n] * (1.0 + answer[:, :n]), free], dim=1)
+
+        return rates
+
     def bind_physics(
         self, values: Mapping[str, Tensor], network: Callable | None = None
     ) -> Callable[..., Tensor]:
@@ -175,7 +186,7 @@ class RightHandSide(Hybrid):
         who = f"physics {self.physics.name!r}"
         physics = named(who, self.physics)
         reads_inputs = self.layout.reads_inputs
-        answers = self.answers_of(network)
+        answers, layout = self.answers_of(network), self.layout
 
         def rates(t: Tensor, state: Tensor, inputs: Tensor | None, **replaced: Tensor) -> Tensor:
             own = values
@@ -183,9 +194,10 @@ class RightHandSide(Hybrid):
                 own = self.space.varied(values, answers(t, state, inputs))
             if replaced:
                 own = replaced_values(own, replaced, self.physics.name)
-            given = (t, state, inputs) if reads_inputs else (t, state)
-            output = physics(*given, **own)
-            return self._shaped(output, state, PhysicsError, who)
+            known = layout.known_states(state)
+            given = (t, known, inputs) if reads_inputs else (t, known)
+            output = self._shaped(physics(*given, **own), known, PhysicsError, who)
+            return layout.with_free_rates(output)
 
         return rates
 
