@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
 from skhybrid.data.corrected_rates import find_corrected_rates
-from skhybrid.data.free_states import free_state_names, with_free_states
+from skhybrid.data.free_states import check_free_states, free_state_names, with_free_states
 from skhybrid.data.given_arrays import columns_named, read_weights
 from skhybrid.data.records import (
     check_counts,
@@ -208,11 +208,7 @@ def _check_outputs(ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]) -> N
         raise ValueError(
             f"corrected has output {wrong[0]}; y has {n_outputs} outputs, 0 to {n_outputs - 1}."
         )
-    if ode.n_free_states and len(given.state_shape) > 1:
-        raise ValueError(
-            f"n_free_states={ode.n_free_states} is for states that are vectors; here one state is "
-            f"a field of shape {given.state_shape}. Set n_free_states=0."
-        )
+    check_free_states(ode, given.state_shape, sum(len(each) for each in outputs))
     if ode.has_hidden_states and ode.initial_state == "given" and ode.inputs is not None:
         raise ValueError(
             "initial_state='given' needs initial states, but X holds inputs and y holds outputs. "

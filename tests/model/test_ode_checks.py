@@ -27,6 +27,11 @@ from skhybrid import ODE
         ({"corrects": [1], "correct": "output"}, r"Choose outputs .* corrected=\[...\]"),
         ({"corrects": [1], "join": lambda t, state, physics, nn: None}, "a function as join both"),
         ({"corrects": [1], "join": "none"}, "with join='none' it changes none"),
+        ({"n_free_states": 1, "correct": "output"}, "correct='output' it gives none"),
+        ({"n_free_states": 1, "join": "none"}, "join='none' it gives none"),
+        ({"n_free_states": 2, "initial_state": "given"}, "Leave initial_state='given' out"),
+        ({"n_free_states": -1}, "'n_free_states' parameter of ODE"),
+        ({"n_free_states": 1, "window": [2, 5]}, "with n_free_states .states are learned. choose"),
         ({"window": [2, 5], "initial_state": "learned"}, "whose first states differ.*choose one"),
     ],
 )
@@ -47,3 +52,11 @@ def test_rates_may_be_names_or_numbers(corrects, join):
     ode.validate()
     # A rate that is named asks for a correction, also beside a parameter that is a function.
     assert ode.chosen_join(varies=True) == ("add" if join == "auto" else join)
+
+
+def test_free_states_ask_for_a_network_that_gives_rates():
+    ode = ODE(dt=1.0, n_free_states=1)
+    ode.validate()
+    assert ode.has_hidden_states
+    assert ode.chosen_join(varies=True) == "add"
+    assert not ODE(dt=1.0).has_hidden_states

@@ -149,6 +149,45 @@ def test_all_rates_are_corrected_without_a_copy():
     assert model.as_rates(FIRST, FIRST) is FIRST
 
 
+# Free states
+
+
+@pytest.mark.parametrize("join", ["add", "multiply"])
+@pytest.mark.parametrize("corrects", [None, (1, 2)])
+def test_free_states_have_the_rates_of_the_network(join, corrects):
+    n_outputs = 3 if corrects is None else 2
+    layout = {"state_shape": (3,), "n_free_states": 1, "corrects": corrects}
+    network = make_network(3, n_outputs)
+    model = make_dynamics(ODE(**EULER, join=join), network=network, n_seen=3, **layout)
+    states = torch.cat([FIRST, double(0.5, -1.0, 2.0)[:, None]], dim=1)
+    t, unit = double(0.0, 0.0, 0.0), model.scales.rate_scale
+    with torch.no_grad():
+        rates = model.rate(model.bind_physics(model.space.start), model.bind_network())
+        found = rates(t, states, None)
+        answers = answer(model, states)
+    if corrects is not None:
+        answers = torch.cat([torch.zeros(3, 1), answers], dim=1)
+    known = spring(0.0, FIRST)
+    added = known + answers[:, :2] * unit[:2]
+    expected = added if join == "add" else known * (1.0 + answers[:, :2])
+    assert_close(found, torch.cat([expected, answers[:, 2:] * unit[2]], dim=1))
+
+
+def test_the_physics_and_observe_see_their_own_states():
+    def observe(state):
+        assert state.shape[1] == 2
+        return state[:, :1]
+
+    layout = {"state_shape": (3,), "n_free_states": 1, "n_outputs": 1}
+    model = make_dynamics(ODE(**EULER, observe=observe), n_seen=3, **layout)
+    x = make_windows(1, first=torch.cat([FIRST, torch.ones(3, 1)], dim=1).double())
+    expected = (FIRST + 0.1 * spring(0.0, FIRST))[:, None, :1]
+    assert_close(predict(model, x), expected)
+    whole = make_dynamics(ODE(**EULER), n_seen=3, **{**layout, "n_outputs": 2})
+    assert_close(predict(whole, x)[..., :1], expected)
+    assert predict(whole, x).shape == (3, 1, 2)
+
+
 # Errors
 
 
