@@ -20,6 +20,7 @@ from skhybrid.fitting.free_runs import (
     FreeRuns,
     physics_free_runs,
 )
+from skhybrid.fitting.free_state_guess import with_guessed_free_states
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.fitting.start import (
@@ -101,6 +102,8 @@ def prepare(
     first = earlier[0] if earlier else rows
     physical = assemble_physics(settings, inputs, rows)
     start, source = _physics_start(settings, physical, first, rows, previous)
+    if previous is None:
+        start = with_guessed_free_states(start)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device

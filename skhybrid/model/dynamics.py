@@ -53,7 +53,7 @@ class Dynamics(Rollouts):
     ) -> Dynamics:
         """Return the same model with scales of states and rates from a rollout of the physics.
 
-        Without physics, nothing moves in a rollout: the scales stay.
+        Without physics, nothing moves in a rollout: the scales stay, as those of free states do.
         """
         if self.physics is None:
             return self
@@ -68,14 +68,15 @@ class Dynamics(Rollouts):
         mean = self.layout.per_channel(flat.mean(dim=axes))
         std = self.layout.per_channel(flat.std(dim=axes, correction=0))
         rate = self.layout.per_channel(rates.square().mean(dim=axes).sqrt())
-        old = self.scales
-        scales = replace(
-            old,
-            state_mean=mean,
-            state_scale=torch.where(std > 0, std, old.state_scale),
-            rate_scale=torch.where(rate > 0, rate, old.rate_scale),
-        )
-        return replace(self, scales=scales)
+        old, n = self.scales, self.layout.n_known_states
+        found = {
+            "state_mean": mean,
+            "state_scale": torch.where(std > 0, std, old.state_scale),
+            "rate_scale": torch.where(rate > 0, rate, old.rate_scale),
+        }
+        if self.layout.n_free_states:
+            found = {k: torch.cat([each[:n], getattr(old, k)[n:]]) for k, each in found.items()}
+        return replace(self, scales=replace(old, **found))
 
     def initial_coordinates(self) -> dict[str, Tensor]:
         """Return the coordinates at which training starts: zeros."""

@@ -134,9 +134,11 @@ class ODE(BaseEstimator):
         Number of states that are the network's alone, such as the temperature of a wall inside a
         building, or a memory. They follow the states of the physics, which sees only its own. The
         network reads all states (with ``nn_features`` also) and gives the rates of the free ones
-        and of those in ``corrects``. Free states are not observed; their unit is 1, and zero is
-        their mean before training. Their names in ``nn_features`` are "free_0", "free_1" and so on.
-        The first states of windows are learned, as with ``observe``. Vectors only; with
+        and of those in ``corrects``. Free states are not observed and their unit is 1. Their names
+        in ``nn_features`` are "free_0", "free_1" and so on. The first states of windows are
+        learned, as with ``observe``. The first guess of a free state is what the physics leaves
+        unexplained, as far as it changes slowly. A new record begins at the mean free states of
+        the training records, or at those that its first outputs tell. Vectors only; with
         ``nn=None`` there are none.
     state_names, input_names : sequence of str or None, default=None
         Names for the network's inputs in ``nn_features``. None uses the column names of X, or

@@ -13,7 +13,7 @@ from skhybrid.data.free_states import check_free_states, free_state_names, with_
 from skhybrid.exceptions import OutOfMemoryError
 
 # Fits of a few epochs.
-pytestmark = pytest.mark.filterwarnings("ignore::skhybrid.exceptions.FreeRunWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 RNG = np.random.default_rng(0)
 PUSH = RNG.uniform(size=(4, 11, 1))
@@ -132,11 +132,11 @@ def test_without_a_network_there_are_none():
             )
         },
         {"observe": lambda state: 2.0 * state, "n_states": 1},
-        {"corrects": ["state_0"], "n_free_states": 2},
+        {"corrects": ["state_0"], "n_free_states": 2, "n_initial": 2},
         {"initial_state": [0]},
-        {"method": "dopri5", "window": 2},
+        {"method": "bosh3", "window": 10},
     ],
-    ids=["multiply", "function", "observe", "two", "columns", "dopri5"],
+    ids=["multiply", "function", "observe", "two", "columns", "bosh3"],
 )
 def test_other_options(options):
     X = PUSH
@@ -144,7 +144,9 @@ def test_other_options(options):
         X = np.concatenate([np.broadcast_to(Y[:, :1], Y.shape), PUSH], axis=2)
     model = make_model(max_epochs=1, **options).fit(X, Y)
     assert np.isfinite(model.score(X, Y))
-    assert model.initial_states_.shape == (4, 1 + model.structure.n_free_states)
+    n_free = model.structure.n_free_states
+    assert model.initial_states_.shape == (4, 1 + n_free)
+    assert model._fitted.hybrid.scales.state_scale[1:].tolist() == [1.0] * n_free
 
 
 def test_a_rate_that_only_the_physics_gives():
