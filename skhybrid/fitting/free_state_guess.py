@@ -12,8 +12,9 @@ from skhybrid.fitting.start import PhysicsStart
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 
-# A missing rate below this part of the largest one is rounding.
-ROUNDING = 1e-9
+# Outputs that miss less than this part of their standard deviation are explained: the rest is
+# rounding.
+EXPLAINED = 1e-9
 
 
 def with_guessed_free_states(start: PhysicsStart) -> PhysicsStart:
@@ -41,8 +42,7 @@ def with_guessed_free_states(start: PhysicsStart) -> PhysicsStart:
         return start
     guess = slow @ np.linalg.svd(slow, full_matrices=False)[2].T
     std = guess.std(axis=0)
-    # What is left of an exact physics, or of outputs that are copies, is rounding.
-    varies = std > ROUNDING * max(std.max(), np.abs(missing).max())
+    varies = std > EXPLAINED
     n_free = start.physical.layout.n_free_states
     guess = (guess[:, varies] / std[varies])[:, :n_free]
     missing_states = n_free - guess.shape[1]
@@ -61,8 +61,8 @@ def _has_free_states(physical: Hybrid) -> bool:
 def _missing_rates(start: PhysicsStart) -> tuple[np.ndarray, np.ndarray]:
     """Return the rates of the outputs that the physics lacks, and mean outputs and inputs.
 
-    Rates are slopes of the residuals over a window, in standard deviations of the outputs per unit
-    of time; an output that is not observed in a window has none.
+    Rates are slopes of the residuals over a window, in standard deviations of the outputs per mean
+    length of a window; an output that is not observed in a window has none.
     """
     physical = start.physical
     x, y, weight = start.rows.tensors(torch.float64, physical.scales.target_scale.device)
@@ -73,7 +73,7 @@ def _missing_rates(start: PhysicsStart) -> tuple[np.ndarray, np.ndarray]:
     scale = physical.scales.target_scale
     residual = ((y - prediction) / scale * known).flatten(2)
     elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
-    elapsed = elapsed[:, -y.shape[1] :, None]
+    elapsed = elapsed[:, -y.shape[1] :, None] / elapsed[:, -1].mean()
     square = (elapsed.square() * known.flatten(2)).sum(1)
     rates = (elapsed * residual).sum(1) / torch.where(square > 0, square, 1.0)
     parts = [(prediction / scale).flatten(2).mean(1) + residual.mean(1)]

@@ -93,3 +93,9 @@ def test_a_warm_start_and_models_without_free_states_have_no_guess(monkeypatch):
     assert start_of(monkeypatch, warm=True) is None
     learned = start_of(monkeypatch, n_free_states=0, initial_state="learned")
     np.testing.assert_allclose(learned.first_state, ROOMS[:, :-1:5].reshape(-1, 1))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_nothing_is_guessed_where_the_physics_explains_all(monkeypatch):
+    exact = 20.0 + 0.5 * np.concatenate([0.0 * HEATING[:, :1], HEATING[:, :-1]], axis=1).cumsum(1)
+    assert not start_of(monkeypatch, exact).first_state[:, 1].any()
