@@ -588,7 +588,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
             in its lists, the lists here begin with it, too. None is the training
             times; if these differ between trajectories, X must hold as many.
         initial_states : array-like of shape (n_samples, n_states), default=None
-            For an ODE whose X holds inputs: initial states of the trajectories.
+            For an ODE whose X holds inputs: initial states of the trajectories. They may leave out
+            free states, which then begin at their mean in training.
         first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None
             For an ODE: outputs at the first times, which give the initial states. If X holds inputs
             and neither is given, trajectories begin at the columns of ``ODE(initial_state=[...])``

@@ -183,6 +183,8 @@ ODE_OPTIONS: dict[str, tuple] = {
     "join": ("multiply", "subtract"),
     "correct": ("output", "state"),
     "corrected": ([0], [1], [5], [], [0, 0], [0.5], [-1], "0", [None], [True], 0, np.array([0])),
+    "corrects": ([0], ["v"], ["velocity", 1], [5], [], [0, 0], [0.5], [-1], "v", [None], [True], 0),
+    "n_free_states": (1, 2, 0, -1, 1.5, "one", 10**12, True, None),
     "state_names": (["u", "v"], ["u"], ["u", "u"], [1, 2], "uv", [None, None], [], np.array(["a"])),
     "input_names": (["force"], ["a", "b"], [], [0], "f"),
     "rtol": (1e-12, 1.0, 1e30, 0, -1),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
+from sklearn.base import clone
 from torch import Tensor, nn
 
 from skhybrid.model.batch import Windows
@@ -79,6 +80,8 @@ def make_dynamics(
 ) -> Dynamics:
     """Return a model in float64; ``layout`` are fields of :class:`Layout`."""
     physics = None if physics is None else Physics(physics)
+    ode = clone(ode or ODE(dt=0.1))
+    ode.join = ode.chosen_join(varies=False)  # as a fit does
     layout = {"state_shape": (2,), "output_shape": (n_outputs,), **layout}
     shape = layout["state_shape"]
     per_channel = (shape[0], *[1] * (len(shape) - 1))
@@ -86,7 +89,7 @@ def make_dynamics(
         physics,
         ParameterSpace(physics, dtype=DOUBLE),
         network,
-        ode or ODE(dt=0.1),
+        ode,
         make_scales(n_seen, n_outputs, per_channel=per_channel),
         layout=Layout(**layout),
         network_columns=network_columns,

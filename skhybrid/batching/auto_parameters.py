@@ -319,19 +319,19 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     settings = FitSettings.of(estimator, **{**chosen, "nn_features": None})
     weight = comparison.sample_weight
     inputs = read_inputs(settings, estimator, comparison.X, comparison.y, weight)
-    names = inputs.feature_names
-    if inputs.trajectory_info is not None:
-        names = inputs.trajectory_info.component_names
+    names, info = inputs.feature_names, inputs.trajectory_info
+    if info is not None:
+        names = info.component_names
     names = list(range(inputs.rows.x.shape[1])) if names is None else list(names)
     texts = names if isinstance(names[0], str) else None
-    if settings.physics is None:
-        return names
+    always = () if info is None else info.layout.free_columns  # free states are always read
     # Without a correction, the network reads what the parameters depend on.
-    if settings.physics.varying and not corrects(settings):
+    if settings.physics is not None and settings.physics.varying and not corrects(settings):
         read = columns_of_parameters(settings.physics, texts, len(names)).values()
         columns = {column for own in read for column in own}
     else:
-        per = [settings.physics.params[name].per for name in settings.physics.grouped]
+        grouped = () if settings.physics is None else settings.physics.grouped
+        per = [settings.physics.params[name].per for name in grouped]
         groups = network_columns(per, texts, len(names)) if per else []
         columns = {column for column in range(len(names)) if column not in groups}
-    return [names[column] for column in sorted(columns)]
+    return [names[column] for column in sorted(columns.difference(always))]

@@ -10,6 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.corrected_rates import find_corrected_rates
 from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.latent_state_guesses import guess_states
 from skhybrid.data.read_trajectories import check_signature, component_names, trajectory_weights
@@ -96,12 +97,14 @@ def read_images(
     lengths = np.full(len(X), n_times)
     times = read_times(ode, len(X), lengths, False, None)
     ode.require_few_steps(times.shape[1] - 1, "over the longest sequence in y")
+    names = component_names(ode.state_names, ode.n_states)
     layout = Layout(
         state_shape=(ode.n_states,),
         output_shape=image_shape,
         uniform_step=uniform_step(times, lengths),
         with_first=True,
         states_observed=False,
+        corrects=find_corrected_rates(ode, physics, names[: ode.n_states]),
     )
     context = np.stack([images[:, k : k + n_context] for k in range(n_times)], axis=1)
     weight = trajectory_weights(sample_weight, len(X))
@@ -113,7 +116,7 @@ def read_images(
         layout=layout,
         scales=scales,
         times=times[0],
-        component_names=component_names(ode.state_names, ode.n_states),
+        component_names=names,
         x_shape=X.shape[1:],
         training_range=range_of_trajectories(trajectories, (), given_states=False, images=images),
         model_type=LatentDynamics,

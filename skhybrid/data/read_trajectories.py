@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.corrected_rates import find_corrected_rates
+from skhybrid.data.free_states import check_free_states, free_state_names, with_free_states
 from skhybrid.data.given_arrays import columns_named, read_weights
 from skhybrid.data.records import (
     check_counts,
@@ -86,23 +88,28 @@ def read_trajectories(
     with_first = ode.inputs is not None
     times = read_times(ode, len(values), lengths, with_first, given.times)
     ode.require_few_steps(times.shape[1] - 1, "over the longest trajectory in y")
-    states_observed, with_names = ode.observe is None, ode.names_initial_states
+    n_free, with_names = ode.n_free_states, ode.names_initial_states
+    learns_all = ode.initial_state == "learned"
     learned = _learns_first_states(ode, values, times, lengths)
     layout = Layout(
-        state_shape=given.state_shape,
+        state_shape=given.state_shape,  # of the physics, as long as its states are guessed
         output_shape=tuple(outputs[0].shape[1:]),
         n_inputs=0 if given.inputs is None else given.inputs.shape[2],
         reads_inputs=physics is not None and len(physics.inputs) == 3,
         uniform_step=uniform_step(times, lengths),
         with_first=with_first or learned,
         learned=learned,
-        states_observed=states_observed,
+        states_observed=ode.observe is None,
+        corrects=find_corrected_rates(ode, physics, given.state_names),
     )
     states = guess_states(ode, layout, values)
     known_first = None
-    if given.initial_states is not None and (with_names or not states_observed):
+    if given.initial_states is not None and (with_names or not layout.states_observed):
         known_first = ~np.isnan(given.initial_states)
         states[:, 0] = np.where(known_first, given.initial_states, states[:, 0])
+    if n_free:
+        states, layout = with_free_states(states, 0.0, n_free), _with_free_states(layout, ode)
+        known_first = None if known_first is None else with_free_states(known_first, False, n_free)
     if not learned and ode.inputs is not None and not masked:
         _check_first_states(states)
     trajectories = Trajectories(
@@ -113,24 +120,22 @@ def read_trajectories(
         lengths,
         trajectory_weights(sample_weight, len(values)),
         layout,
-        known_first=None if states_observed or ode.initial_state == "learned" else known_first,
+        known_first=None if layout.states_observed or learns_all else known_first,
         has_physics=physics is not None,
     )
-    component_names = (*given.state_names, *given.input_names, "time")
+    names = (*given.state_names, *free_state_names(ode), *given.input_names, "time")
     info = TrajectoryInfo(
         layout=layout,
         scales=trajectories.scales(),
         times=times[int(lengths.argmax())],
-        component_names=component_names,
+        component_names=names,
         time_column=given.time_column,
         state_columns=given.state_columns,
         scalar=scalar,
         initial_states=states[:, 0],
-        x_shape=layout.state_shape,
+        x_shape=given.state_shape,
         has_first_times=has_first_times(ode, lengths),
-        training_range=range_of_trajectories(
-            trajectories, component_names, given_states=ode.inputs is None
-        ),
+        training_range=range_of_trajectories(trajectories, names, given_states=ode.inputs is None),
     )
     return trajectories, info
 
@@ -206,7 +211,8 @@ def _check_outputs(ode: ODE, given: _GivenX, outputs: Sequence[np.ndarray]) -> N
         raise ValueError(
             f"corrected has output {wrong[0]}; y has {n_outputs} outputs, 0 to {n_outputs - 1}."
         )
-    if ode.observe is not None and ode.initial_state == "given" and ode.inputs is not None:
+    check_free_states(ode, given.state_shape, sum(len(each) for each in outputs))
+    if ode.has_hidden_states and ode.initial_state == "given" and ode.inputs is not None:
         raise ValueError(
             "initial_state='given' needs initial states, but X holds inputs and y holds outputs. "
             "Set initial_state='learned'."
@@ -234,11 +240,17 @@ def _observations(
     return values, lengths
 
 
+def _with_free_states(layout: Layout, ode: ODE) -> Layout:
+    """Return the layout with the states that are the network's alone."""
+    n_states = layout.state_shape[0] + ode.n_free_states
+    return replace(layout, state_shape=(n_states,), n_free_states=ode.n_free_states)
+
+
 def _learns_first_states(
     ode: ODE, values: np.ndarray, times: np.ndarray, lengths: np.ndarray
 ) -> bool:
     """Return whether training learns the first states of windows."""
-    if ode.observe is not None:
+    if ode.has_hidden_states:
         return True
     if not ode.names_initial_states and (ode.initial_state != "auto" or ode.inputs is not None):
         return ode.initial_state == "learned"

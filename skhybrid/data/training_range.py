@@ -82,14 +82,16 @@ def range_of_trajectories(
     note = functools.partial(TrainingRange.of, margin=HOLD_MARGIN)
     if images is not None:
         return note(np.concatenate([pixel_columns(each) for each in images[used]]), PIXELS)
-    n_states = layout.state_shape[0]
-    states, inputs = component_names[:n_states], component_names[n_states:-1]
+    states = component_names[: layout.n_known_states]
+    inputs = component_names[layout.state_shape[0] : -1]
     outputs = np.concatenate([channels(each) for each in trajectories.outputs[used]])
     names = states if layout.states_observed else output_names(outputs.shape[1])
     found = note(outputs, names)
     if given_states and not layout.states_observed:
         first = trajectories.states[used, 0]
-        found = note(channels(first), [f"initial {name}" for name in states]).joined(found)
+        found = note(
+            channels(layout.known_states(first)), [f"initial {name}" for name in states]
+        ).joined(found)
     if trajectories.inputs is not None:
         records = zip(trajectories.inputs[used], trajectories.lengths[used], strict=True)
         seen = np.concatenate([each[:length] for each, length in records])

@@ -75,8 +75,20 @@ class Trajectories:
         """Return the scales of outputs, states and rates; the network's inputs stay unchanged.
 
         For hidden states they are rough; the fitted physics gives better ones. With ``robust``,
-        outliers do not inflate them.
+        outliers do not inflate them. The unit of free states is 1, and they change about as fast as
+        the other states, in their units.
         """
+        n_free = self.layout.n_free_states
+        if n_free:
+            scales = self._without_free_states().scales(robust=robust)
+            unit = torch.ones(n_free, dtype=torch.float64)
+            speed = (scales.rate_scale / scales.state_scale).log().mean().exp()
+            return replace(
+                scales,
+                state_mean=torch.cat([scales.state_mean, 0.0 * unit]),
+                state_scale=torch.cat([scales.state_scale, unit]),
+                rate_scale=torch.cat([scales.rate_scale, speed * unit]),
+            )
         find = robust_moments if robust else moments
         output_mean, output_std = self._moments(self.outputs, self.layout.output_shape, find)
         if self.layout.states_observed:
@@ -97,6 +109,11 @@ class Trajectories:
         state_values = [torch.tensor(np.ascontiguousarray(value)) for value in values]
         output_values = [torch.tensor(output_mean), torch.tensor(output_std)]
         return RateScales(zero, one, zero, one, *output_values, *state_values).to(torch.float64)
+
+    def _without_free_states(self) -> Trajectories:
+        """Return the same trajectories with the states of the physics alone."""
+        known = replace(self.layout, state_shape=(self.layout.n_known_states,), n_free_states=0)
+        return replace(self, states=self.layout.known_states(self.states), layout=known)
 
     def windows(self, window: int | str | None, scales: RateScales) -> Rows:
         """Cut the trajectories into windows.

@@ -75,6 +75,8 @@ def assemble_physics(settings: FitSettings, inputs: FitInputs, rows: Rows) -> Hy
             table_columns=_table_columns(n_columns, inputs.group_labels, settings.device),
         )
     seen = network_columns(settings.nn_features, names, n_columns)
+    if seen is not None and info is not None:  # a network always reads its own states
+        seen += [column for column in info.layout.free_columns if column not in seen]
     if settings.nn is not None and uses_parts(settings, model):
         return with_parts(settings, model, seen, names, n_columns, inputs)
     return model if seen is None else model.with_network_columns(seen)

@@ -167,7 +167,9 @@ def _parts_of_dynamics(hybrid: Dynamics, x: Windows) -> Iterator[_Part]:
 
         def observed(model: Dynamics, coordinates: Mapping[str, Tensor]) -> Function:
             values, shape = model.space.values(coordinates), model.target_shape
-            return lambda state, inputs: observe_states(ode, state, inputs, values, shape)
+            return lambda state, inputs: observe_states(
+                ode, model.layout.known_states(state), inputs, values, shape
+            )
 
         yield _Part("observe", PhysicsError, _IN_ODES, rows[1:], observed)
     rate = network.rate if is_latent and network is not None else network

@@ -22,6 +22,7 @@ from skhybrid.fitting.free_runs import (
     FreeRuns,
     physics_free_runs,
 )
+from skhybrid.fitting.free_state_guess import with_guessed_free_states
 from skhybrid.fitting.group_spreads import with_group_prior
 from skhybrid.fitting.inputs import FitInputs
 from skhybrid.fitting.settings import FitSettings
@@ -118,6 +119,8 @@ def prepare(
     n_observed = inputs.n_observed(rows)
     start, source = _physics_start(settings, physical, first, rows, previous, n_observed)
     start = with_group_prior(settings, start, rows, previous, moves=source == "least squares")
+    if previous is None:
+        start = with_guessed_free_states(start)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device

@@ -39,7 +39,8 @@ class FitSettings:
         A copy: parameters that the user sets later do not change a fitted model.
     nn : int, sequence of int, torch.nn.Module or None
     structure : callable or ODE
-        A structure's name is replaced by its function, the user's ODE by a clone.
+        A structure's name is replaced by its function, the user's ODE by a clone. Without a network
+        it has no free states.
     dtype, device : torch.dtype, torch.device
     """
 
@@ -111,7 +112,10 @@ class FitSettings:
             "dtype": getattr(torch, given["dtype"]),
             "device": usable_device(given["device"], type(estimator).__name__),
         }
-        if not isinstance(structure, ODE):
+        if isinstance(structure, ODE):
+            if nn is None and structure.n_free_states:
+                given["structure"].n_free_states = 0
+        else:
             physics = given["physics"]
             varies = nn is not None and physics is not None and len(physics.varying) > 0
             given["structure"] = get_structure(structure, varies=varies)

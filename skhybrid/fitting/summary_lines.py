@@ -105,6 +105,7 @@ def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
         lines.append(f"Loss of whole rollouts: {', '.join(shown)}")
     lines.append(_training_line(estimator, fitted))
     if isinstance(fitted.hybrid, Dynamics):
+        lines += _rates_lines(fitted)
         lines.append(_solver_line(fitted.hybrid))
     return lines
 
@@ -120,6 +121,15 @@ def _training_line(estimator: Any, fitted: Fitted) -> str:
     refined = radius("refine_rho")
     then = "" if refined is None else f", then the network with rho {number_text(refined, 4)}"
     return f"Trained by {estimator.optimizer}{rho}{then}: {fitted.n_iter} epochs"
+
+
+def _rates_lines(fitted: Fitted) -> list[str]:
+    """Return the states whose rates the network changes, if it does not change all."""
+    numbers = fitted.hybrid.layout.corrects
+    if fitted.hybrid.network is None or numbers is None:
+        return []
+    names = fitted.trajectory_info.component_names
+    return [f"The network changes the rates of: {', '.join(names[each] for each in numbers)}"]
 
 
 def _solver_line(hybrid: Dynamics) -> str:

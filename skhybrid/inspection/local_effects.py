@@ -131,7 +131,9 @@ def _of_rates(rows: TrainingRows) -> tuple[Callable, np.ndarray]:
     def function(values: dict, push: float) -> Tensor:
         def pushed(t, state, inputs, *extra, **options):
             seen.append(hybrid.network_inputs(t, state, inputs, *extra).detach())
-            return network(t, state, inputs, *extra, **options) + push
+            answer = network(t, state, inputs, *extra, **options)
+            pushes = state.new_full((len(state), hybrid.layout.n_corrected_rates), push)
+            return answer + hybrid.as_rates(pushes, state)
 
         return hybrid.rate(hybrid.bind_physics(values), pushed)(t, state, inputs)
 

@@ -53,7 +53,7 @@ class Dynamics(Rollouts):
     ) -> Dynamics:
         """Return the same model with scales of states and rates from a rollout of the physics.
 
-        Without physics, nothing moves in a rollout: the scales stay.
+        Without physics, nothing moves in a rollout: the scales stay, as those of free states do.
         """
         if self.physics is None:
             return self
@@ -68,14 +68,15 @@ class Dynamics(Rollouts):
         mean = self.layout.per_channel(flat.mean(dim=axes))
         std = self.layout.per_channel(flat.std(dim=axes, correction=0))
         rate = self.layout.per_channel(rates.square().mean(dim=axes).sqrt())
-        old = self.scales
-        scales = replace(
-            old,
-            state_mean=mean,
-            state_scale=torch.where(std > 0, std, old.state_scale),
-            rate_scale=torch.where(rate > 0, rate, old.rate_scale),
-        )
-        return replace(self, scales=scales)
+        old, n = self.scales, self.layout.n_known_states
+        found = {
+            "state_mean": mean,
+            "state_scale": torch.where(std > 0, std, old.state_scale),
+            "rate_scale": torch.where(rate > 0, rate, old.rate_scale),
+        }
+        if self.layout.n_free_states:
+            found = {k: torch.cat([each[:n], getattr(old, k)[n:]]) for k, each in found.items()}
+        return replace(self, scales=replace(old, **found))
 
     def initial_coordinates(self) -> dict[str, Tensor]:
         """Return the coordinates at which training starts: zeros."""
@@ -139,9 +140,11 @@ class Dynamics(Rollouts):
     ) -> Tensor:
         """Return the observations of the states; without the first unless ``with_first``."""
         if self.structure.observe is None and self.structure.correct == "rate":
-            return states if self.layout.with_first else states[:, 1:]
+            known = self.layout.known_states(states)
+            return known if self.layout.with_first else known[:, 1:]
         times, flat, inputs = self.visited(x, states)
-        outputs = observe_states(self.structure, flat, inputs, values, self.target_shape)
+        known = self.layout.known_states(flat)
+        outputs = observe_states(self.structure, known, inputs, values, self.target_shape)
         if self.structure.correct == "output" and network != self.silent_output:
             outputs = self._corrected(outputs, network(times, flat, inputs))
         return outputs.unflatten(0, (states.shape[0], -1))

@@ -95,7 +95,7 @@ class LatentDynamics(Dynamics):
         encoder, decoder = self.structure.encoder, self.structure.decoder
         return self._placed(
             LatentNetwork(
-                rate=build_network(nn, n_inputs, n_states, seed=seed),
+                rate=build_network(nn, n_inputs, self.n_network_outputs, seed=seed),
                 encoder=build_network(encoder, self.n_encoder_inputs, n_states, seed=seed + 1),
                 decoder=build_network(decoder, n_states, prod(self.target_shape), seed=seed + 2),
                 n_states=n_states,

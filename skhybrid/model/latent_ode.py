@@ -48,7 +48,7 @@ class LatentODE(ODE):
         Steps of a fixed-step method between two images. "auto" is not possible: before training
         there are no states with which to compare steps. A
         :class:`~skhybrid.exceptions.SolverWarning` says if they are too long after the fit.
-    dt, times, method, join, rtol, atol, state_names, adjoint
+    dt, times, method, join, corrects, rtol, atol, state_names, adjoint
         As for :class:`ODE`.
 
     Notes
@@ -73,10 +73,9 @@ class LatentODE(ODE):
     Training finds a coordinate system of the states in which the physics holds. It may not be
     unique: a state may have either sign, for example. A network that adds to all rates of change
     can turn one coordinate system into another, and change θ with it. So add your knowledge. For
-    example, ``join=lambda t, state, physics, nn: physics(t, state) + nn(t, state) *
-    state.new_tensor([0.0, 1.0])`` says that the rate of an angle is the velocity, and
-    ``nn_features`` names the states on which friction depends. θ starts at the given values,
-    because there are no states for a least-squares fit.
+    example, ``corrects=[1]`` says that the rate of the first state, an angle, is that of the
+    physics, the velocity, and ``nn_features`` names the states on which friction depends. θ starts
+    at the given values, because there are no states for a least-squares fit.
 
     References
     ----------
@@ -107,7 +106,8 @@ class LatentODE(ODE):
     }
     for _name in ("observe", "initial_state", "state_guess", "n_initial", "inputs", "correct"):
         del _parameter_constraints[_name]
-    del _parameter_constraints["input_names"], _parameter_constraints["corrected"], _name
+    del _parameter_constraints["input_names"], _parameter_constraints["corrected"]
+    del _parameter_constraints["n_free_states"], _name
 
     reads_images = True
     # Constants in place of parameters that only ODE has.
@@ -118,6 +118,7 @@ class LatentODE(ODE):
     corrected = None
     state_guess = None
     n_initial = 0
+    n_free_states = 0
     input_names = None
 
     def __init__(
@@ -135,6 +136,7 @@ class LatentODE(ODE):
         rtol=1e-5,
         atol=1e-7,
         continuity=1.0,
+        corrects=None,
         state_names=None,
         adjoint=False,
     ):
@@ -150,6 +152,7 @@ class LatentODE(ODE):
         self.rtol = rtol
         self.atol = atol
         self.continuity = continuity
+        self.corrects = corrects
         self.state_names = state_names
         self.adjoint = adjoint
 

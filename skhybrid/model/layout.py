@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from torch import Tensor
+from torch.nn.functional import pad
 
 # Name of the learned first states among the coordinates. Physics parameters are identifiers.
 FIRST_STATES = "first states"
@@ -31,7 +32,11 @@ class Layout:
     learned : bool
         Whether the first state of every window is learned.
     states_observed : bool
-        Whether the outputs are the states.
+        Whether the outputs are the states, except free ones.
+    corrects : tuple of int or None
+        Numbers of the states whose rates the network changes, in increasing order; None is all.
+    n_free_states : int
+        Number of states that are the network's alone; they are the last ones.
     """
 
     state_shape: tuple[int, ...]
@@ -42,6 +47,8 @@ class Layout:
     with_first: bool = False
     learned: bool = False
     states_observed: bool = True
+    corrects: tuple[int, ...] | None = None
+    n_free_states: int = 0
 
     @property
     def is_field(self) -> bool:
@@ -52,6 +59,29 @@ class Layout:
     def channel_axis(self) -> int:
         """Axis of the components in a batch of states, counted from the right."""
         return -len(self.state_shape)
+
+    @property
+    def n_known_states(self) -> int:
+        """Number of states of the physics, or of channels: all but the free ones."""
+        return self.state_shape[0] - self.n_free_states
+
+    @property
+    def free_columns(self) -> tuple[int, ...]:
+        """Numbers of the free states among the components that the network may read."""
+        return tuple(range(self.n_known_states, self.state_shape[0]))
+
+    def known_states(self, states):
+        """Return the states of the physics from arrays or tensors of shape (..., n_states)."""
+        return states[..., : self.n_known_states] if self.n_free_states else states
+
+    def with_free_rates(self, rates: Tensor) -> Tensor:
+        """Return rates of the physics, and zero for free states."""
+        return pad(rates, (0, self.n_free_states)) if self.n_free_states else rates
+
+    @property
+    def n_corrected_rates(self) -> int:
+        """Number of states whose rates the network changes."""
+        return self.state_shape[0] if self.corrects is None else len(self.corrects)
 
     def other_axes(self, values: Tensor) -> list[int]:
         """Return all axes of a batch except the component axis."""

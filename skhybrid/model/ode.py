@@ -12,7 +12,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 
 from skhybrid.exceptions import PhysicsError
-from skhybrid.model.ode_checks import check_corrected, check_initial_state
+from skhybrid.model.ode_checks import (
+    check_corrected,
+    check_corrects,
+    check_free_states,
+    check_initial_state,
+    check_windows,
+)
 from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
 
 # Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
@@ -82,7 +88,7 @@ class ODE(BaseEstimator):
         returns a tensor of shape (n, n_outputs). Its keyword-only arguments name physics
         parameters; it gets their values. None: the outputs are the states.
     n_states : int or None, default=None
-        Number of states. Needed with ``observe`` if X holds inputs.
+        Number of states of the physics. Needed with ``observe`` if X holds inputs.
     initial_state : {"auto", "given", "learned"} or list of str, int or None, default="auto"
         Whether the first state of a window is observed or learned. Noise in observed first states
         biases θ (errors in variables). "auto" is "learned" if states are not observed, or if their
@@ -110,7 +116,7 @@ class ODE(BaseEstimator):
         gives (``depends_on`` of :class:`Param`), or ``join(t, state, physics, nn)``
         (``join(t, state, inputs, physics, nn)`` with inputs). Call ``physics`` and ``nn`` with the
         arguments before them, as in ``physics(t, state)``. "auto" is "none" if a parameter depends
-        on features, otherwise "add".
+        on features and there is neither ``corrects`` nor ``n_free_states``, otherwise "add".
     correct : {"rate", "output"}, default="rate"
         Whether the network adds to the rates or to the outputs. If it adds to the outputs, it reads
         the state and the inputs of the same time, and its unit is the standard deviation of the
@@ -118,6 +124,22 @@ class ODE(BaseEstimator):
     corrected : sequence of int or None, default=None
         With ``correct="output"``: the outputs to which the network adds. None is all. If the
         network may correct an output that the physics explains, it replaces the physics there.
+    corrects : sequence of str or int, or None, default=None
+        Names (columns of X, or ``state_names``) or numbers of the states whose rates the network
+        may change, for ``join="add"`` and "multiply"; for fields, of channels. The network has an
+        output for each of them. The other rates are those of the physics: the rate of a position
+        is the velocity, whatever a network adds to it. None is all states. With ``physics=None``
+        there are no other rates, and ``corrects`` is not possible.
+    n_free_states : int, default=0
+        Number of states that are the network's alone, such as the temperature of a wall inside a
+        building, or a memory. They follow the states of the physics, which sees only its own. The
+        network reads all states (with ``nn_features`` also) and gives the rates of the free ones
+        and of those in ``corrects``. Free states are not observed and their unit is 1. Their names
+        in ``nn_features`` are "free_0", "free_1" and so on. The first states of windows are
+        learned, as with ``observe``. The first guess of a free state is what the physics leaves
+        unexplained, as far as it changes slowly. A new record begins at the mean free states of
+        the training records, or at those that its first outputs tell. Vectors only; with
+        ``nn=None`` there are none.
     state_names, input_names : sequence of str or None, default=None
         Names for the network's inputs in ``nn_features``. None uses the column names of X, or
         "state_0", "input_0" and so on. By default the network reads the state and the inputs; with
@@ -175,6 +197,8 @@ class ODE(BaseEstimator):
         "join": [StrOptions({"auto", "add", "multiply", "none"}), callable],
         "correct": [StrOptions({"rate", "output"})],
         "corrected": ["array-like", None],
+        "corrects": ["array-like", str, None],
+        "n_free_states": [Interval(Integral, 0, None, closed="left")],
         "state_names": ["array-like", None],
         "input_names": ["array-like", None],
         "rtol": [Interval(Real, 0, None, closed="neither")],
@@ -202,6 +226,8 @@ class ODE(BaseEstimator):
         n_initial=10,
         correct="rate",
         corrected=None,
+        corrects=None,
+        n_free_states=0,
         state_names=None,
         input_names=None,
         adjoint=False,
@@ -223,6 +249,8 @@ class ODE(BaseEstimator):
         self.n_initial = n_initial
         self.correct = correct
         self.corrected = corrected
+        self.corrects = corrects
+        self.n_free_states = n_free_states
         self.state_names = state_names
         self.input_names = input_names
         self.adjoint = adjoint
@@ -252,33 +280,27 @@ class ODE(BaseEstimator):
                 "inputs=None X holds initial states: give the times themselves, or set "
                 "inputs='hold' or 'linear'."
             )
-        windows = self.window if isinstance(self.window, (list, tuple)) else ()
-        if isinstance(self.window, (list, tuple)) and not (
-            windows and all(isinstance(w, Integral) and w > 0 for w in windows)
-        ):
-            raise ValueError(
-                "The 'window' of ODE must be a positive number of steps, several of them, 'auto' "
-                f"or None; got {self.window!r}."
-            )
-        hidden = self.observe is not None and not self.reads_images
-        if len(windows) > 0 and (self.initial_state == "learned" or hidden):
-            reason = "initial_state='learned'" if not hidden else "observe (states are learned)"
-            raise ValueError(
-                f"window={self.window!r} trains with several windows, whose first states differ; "
-                f"with {reason} choose one."
-            )
+        hidden = "observe" if self.observe is not None else "n_free_states"
+        check_windows(self.window, self.initial_state, hidden if self.has_hidden_states else None)
         check_initial_state(self.initial_state, self.inputs)
         if self.corrected is not None and self.correct != "output":
             raise ValueError(
                 f"corrected={self.corrected!r} chooses outputs and is for correct='output'. For "
-                "rates, join chooses what the network adds."
+                "rates, give corrects: names or numbers of states."
             )
         check_corrected(self.corrected)
+        check_corrects(self.corrects, self.correct, self.join)
+        check_free_states(self.n_free_states, self.correct, self.join, self.initial_state)
         if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
             raise ValueError(
                 f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
                 f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
             )
+
+    @property
+    def has_hidden_states(self) -> bool:
+        """Whether states are not observed, so that the first states of windows are learned."""
+        return not self.reads_images and (self.observe is not None or self.n_free_states > 0)
 
     @property
     def names_initial_states(self) -> bool:
@@ -289,7 +311,8 @@ class ODE(BaseEstimator):
         """Return how physics and network are joined; ``varies``: a parameter is a function."""
         if self.join != "auto":
             return self.join
-        return "none" if varies else "add"
+        corrects = self.corrects is not None or self.n_free_states > 0
+        return "none" if varies and not corrects else "add"
 
     def given_substeps(self) -> int:
         """Return the given number of steps between observations; for "auto", the smallest."""
@@ -320,9 +343,10 @@ class ODE(BaseEstimator):
 
     def warm_start_key(self) -> tuple:
         """Return the parts that must stay the same for a warm start."""
-        corrected = None if self.corrected is None else tuple(self.corrected)
-        parts = (self.observe, self.n_states, self.inputs, self.join, self.correct, corrected)
-        return (type(self), *parts)
+        lists = (self.corrected, self.corrects)
+        chosen = [None if each is None else tuple(each) for each in lists]
+        parts = (self.observe, self.n_states, self.inputs, self.join, self.correct)
+        return (type(self), *parts, self.n_free_states, *chosen)
 
     def observe_parameters(self) -> tuple[str, ...]:
         """Return the names of the physics parameters that ``observe`` reads."""

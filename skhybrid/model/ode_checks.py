@@ -1,12 +1,38 @@
-"""Check parameters of an ODE that list columns or outputs."""
+"""Check parameters of an ODE that are lists: windows, columns, outputs, rates."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from numbers import Integral
 from types import NoneType
 from typing import Any
 
 import numpy as np
+
+
+def check_windows(window: Any, initial_state: Any, hidden: str | None) -> None:
+    """Raise a ValueError for a list of windows that are no numbers, or that cannot be combined.
+
+    Parameters
+    ----------
+    window : int, list, tuple, str or None
+    initial_state : str, list or tuple
+    hidden : str or None
+        The option with which states are not observed, so that first states of windows are learned.
+    """
+    if not isinstance(window, (list, tuple)):
+        return
+    if not (window and all(isinstance(each, Integral) and each > 0 for each in window)):
+        raise ValueError(
+            "The 'window' of ODE must be a positive number of steps, several of them, 'auto' "
+            f"or None; got {window!r}."
+        )
+    if initial_state == "learned" or hidden:
+        reason = f"{hidden} (states are learned)" if hidden else "initial_state='learned'"
+        raise ValueError(
+            f"window={window!r} trains with several windows, whose first states differ; "
+            f"with {reason} choose one."
+        )
 
 
 def check_initial_state(initial_state: Any, inputs: str | None) -> None:
@@ -53,3 +79,66 @@ def check_corrected(corrected: Any) -> None:
         raise ValueError(f"corrected has {wrong[0]!r}, which is no integer. {remedy}")
     if len(set(chosen)) < len(chosen):
         raise ValueError(f"corrected={chosen} has an output twice. {remedy}")
+
+
+def check_corrects(corrects: Any, correct: str, join: str | Callable) -> None:
+    """Raise a ValueError if ``corrects`` holds no names or numbers, or if nothing reads it.
+
+    Parameters
+    ----------
+    corrects : sequence of str or int, or None
+    correct : {"rate", "output"}
+    join : str or callable
+    """
+    if corrects is None:
+        return
+    if isinstance(corrects, str):
+        raise ValueError(f"corrects is a text; give a list of names: corrects=[{corrects!r}].")
+    if correct != "rate":
+        raise ValueError(
+            f"corrects={corrects!r} chooses rates, and with correct={correct!r} the network adds "
+            "to the outputs. Choose outputs by their numbers with corrected=[...]."
+        )
+    if callable(join):
+        raise ValueError(
+            f"corrects={corrects!r} and a function as join both say what the network may change. "
+            "Choose the rates in the function, or use join='add' or 'multiply'."
+        )
+    if join == "none":
+        raise ValueError(
+            f"corrects={corrects!r} chooses rates that the network changes, and with join='none' "
+            "it changes none. Set join='add' or 'multiply', or leave corrects out."
+        )
+    chosen = list(corrects)
+    remedy = "Give names or numbers of states, such as ['velocity'] or [1], or None for all."
+    if not chosen:
+        raise ValueError(
+            f"corrects is empty: nn would change no rate. {remedy} For the physics alone, set "
+            "nn=None."
+        )
+    wrong = [
+        each
+        for each in chosen
+        if isinstance(each, (bool, np.bool_)) or not isinstance(each, (str, Integral))
+    ]
+    if wrong:
+        raise ValueError(f"corrects has {wrong[0]!r}, which is no name and no integer. {remedy}")
+
+
+def check_free_states(
+    n_free_states: int, correct: str, join: str | Callable, initial_state: Any
+) -> None:
+    """Raise a ValueError if free states would not change, or begin at unknown values."""
+    if n_free_states == 0:
+        return
+    if isinstance(initial_state, str) and initial_state == "given":
+        raise ValueError(
+            f"n_free_states={n_free_states} adds states that are not observed, so that the first "
+            "states of windows are learned. Leave initial_state='given' out."
+        )
+    for option, value in (("correct", correct), ("join", join)):
+        if value in ("output", "none"):
+            raise ValueError(
+                f"n_free_states={n_free_states} needs a network that gives rates, and with "
+                f"{option}={value!r} it gives none. Leave one of them out."
+            )

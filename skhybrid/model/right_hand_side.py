@@ -66,7 +66,7 @@ class RightHandSide(Hybrid):
         if self.structure.correct == "output":
             corrected = self.structure.corrected
             return math.prod(self.target_shape) if corrected is None else len(corrected)
-        return self.layout.state_shape[0]
+        return self.layout.n_corrected_rates
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
         """Return a newly initialised network; for fields, hidden sizes give a pointwise one.
@@ -142,9 +142,7 @@ class RightHandSide(Hybrid):
                 return network
             return lambda t, state, inputs: physics(t, state, inputs) + network(t, state, inputs)
         if join == "multiply":
-            return lambda t, state, inputs: (
-                physics(t, state, inputs) * (1.0 + network(t, state, inputs, scale=1.0))
-            )
+            return self._multiplied(physics, network)
         join = named("join", join, StructureError)
         if self.layout.n_inputs:
             return lambda t, state, inputs: self._shaped(
@@ -163,6 +161,19 @@ class RightHandSide(Hybrid):
 
         return without_inputs
 
+    def _multiplied(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
+        """Return f_S · (1 + f_N); a free state has the rate f_N, in the unit of its rate."""
+
+        def rates(t: Tensor, state: Tensor, inputs: Tensor | None) -> Tensor:
+            known, answer = physics(t, state, inputs), network(t, state, inputs, scale=1.0)
+            if not self.layout.n_free_states:
+                return known * (1.0 + answer)
+            n = self.layout.n_known_states
+            free = answer[:, n:] * self.scales.rate_scale[n:]
+            return torch.cat([known[:, :n] * (1.0 + answer[:, :n]), free], dim=1)
+
+        return rates
+
     def bind_physics(
         self, values: Mapping[str, Tensor], network: Callable | None = None
     ) -> Callable[..., Tensor]:
@@ -175,7 +186,7 @@ class RightHandSide(Hybrid):
         who = f"physics {self.physics.name!r}"
         physics = named(who, self.physics)
         reads_inputs = self.layout.reads_inputs
-        answers = self.answers_of(network)
+        answers, layout = self.answers_of(network), self.layout
 
         def rates(t: Tensor, state: Tensor, inputs: Tensor | None, **replaced: Tensor) -> Tensor:
             own = values
@@ -183,9 +194,10 @@ class RightHandSide(Hybrid):
                 own = self.space.varied(values, answers(t, state, inputs))
             if replaced:
                 own = replaced_values(own, replaced, self.physics.name)
-            given = (t, state, inputs) if reads_inputs else (t, state)
-            output = physics(*given, **own)
-            return self._shaped(output, state, PhysicsError, who)
+            known = layout.known_states(state)
+            given = (t, known, inputs) if reads_inputs else (t, known)
+            output = self._shaped(physics(*given, **own), known, PhysicsError, who)
+            return layout.with_free_rates(output)
 
         return rates
 
@@ -198,10 +210,26 @@ class RightHandSide(Hybrid):
         self, output: Tensor, t: Tensor, state: Tensor, inputs: Tensor | None, *extra: Tensor
     ) -> Tensor:
         """Return rates or corrections of outputs, or raise a NetworkError."""
-        if self.structure.correct == "rate":
+        if self.structure.correct == "output":
+            self._check_correction(output, state)
+            return output
+        if self.layout.corrects is None:
             return self._shaped(output, state, NetworkError, "nn")
-        self._check_correction(output, state)
-        return output
+        self._check_rates(output, state)
+        return self.as_rates(output, state)
+
+    def as_rates(self, corrections: Tensor, state: Tensor) -> Tensor:
+        """Return corrections of the rates that the network changes, and zeros for the others.
+
+        Parameters
+        ----------
+        corrections : Tensor of shape (n, n_corrected_rates, ...)
+        state : Tensor of shape (n, *state_shape)
+        """
+        if self.layout.corrects is None:
+            return corrections
+        at = torch.tensor(self.layout.corrects, device=state.device)
+        return torch.zeros_like(state).index_add(self.layout.channel_axis, at, corrections)
 
     @property
     def silent(self) -> Callable:
@@ -276,6 +304,17 @@ class RightHandSide(Hybrid):
             raise NetworkError(
                 f"nn must return shape {expected}, a correction of each output; it returned "
                 f"{tuple(output.shape)}."
+            )
+
+    def _check_rates(self, output: Tensor, state: Tensor) -> None:
+        """Raise a NetworkError if the output is not a rate of each state in ``corrects``."""
+        require_dense(output, NetworkError, "nn", many="The rates of several states")
+        numbers = self.layout.corrects
+        expected = (len(state), len(numbers), *state.shape[2:])
+        if output.shape != expected:
+            raise NetworkError(
+                f"nn must return shape {expected}, the rate of each state in corrects (numbers "
+                f"{', '.join(map(str, numbers))}); it returned {tuple(output.shape)}."
             )
 
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:

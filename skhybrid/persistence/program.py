@@ -89,7 +89,7 @@ class RolloutProgram(TableProgram):
         as_tensor = lambda each: torch.tensor(np.asarray(each)).to(hybrid.scales.target_scale)  # noqa: E731
         self._first_time, self._steps = as_tensor(new.times[0, :1]), as_tensor(new.x.steps[:1])
         self._reads_states = hybrid.structure.inputs is None
-        self._mean = None if self._reads_states else as_tensor(new.x.first_state[0])
+        self._mean = as_tensor(new.x.first_state[0])
         n_columns = np.shape(example[0])[-1] if np.ndim(example[0]) else 0
         self._columns = [i for i in range(n_columns) if i != self._info.time_column]
         begin = 1 if self._reads_states and hybrid.layout.with_first else 0
@@ -109,6 +109,9 @@ class RolloutProgram(TableProgram):
             first = initial_states
             if first is None:
                 first = self._mean.expand(n, *self._mean.shape)
+        if self._layout.n_free_states and first.shape[1] < len(self._mean):
+            free = self._mean[self._layout.n_known_states :]
+            first = torch.cat([first, free.expand(n, -1)], dim=1)
         steps = self._steps.expand(n, -1)
         windows = Windows(first, self._first_time.expand(n), steps, inputs)
         if self.loops:
@@ -195,7 +198,7 @@ def _own_example(hybrid: Hybrid, model: HybridRegressor) -> np.ndarray:
             "an example: export(model, path, example=X[:4])."
         )
     windows = test_inputs(model._fitted, model.n_features_in_, N_EXAMPLES)
-    return windows.first_state.double().cpu().numpy()
+    return hybrid.layout.known_states(windows.first_state).double().cpu().numpy()
 
 
 def _rows(example: Any, hybrid: Hybrid) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
+from skhybrid.data.free_states import with_free_states
 from skhybrid.data.given_arrays import columns_named, read_numbers
 from skhybrid.data.records import note_features, read_inputs, split_columns
 from skhybrid.data.times import padded, read_times
@@ -77,10 +78,17 @@ def read_new_trajectories(
             allow_nd=True,
             input_name="initial_states",
         )
-    expected = (len(new.times), *estimator._fitted.trajectory_info.layout.state_shape)
+    layout = estimator._fitted.trajectory_info.layout
+    expected = (len(new.times), *layout.state_shape)
+    if layout.n_free_states and states.shape == (len(new.times), layout.n_known_states):
+        states = _with_mean_free_states(estimator, states)
     if states.shape != expected:
+        known = ""
+        if layout.n_free_states:
+            known = f", or {(len(new.times), layout.n_known_states)} without free states"
         raise ValueError(
-            f"initial_states has shape {states.shape}; for these X it must have shape {expected}."
+            f"initial_states has shape {states.shape}; for these X it must have shape "
+            f"{expected}{known}."
         )
     x = new.x._replace(first_state=states)
     return NewTrajectories(x, new.times, new.lengths, new.wanted)
@@ -106,8 +114,18 @@ def _from_states(estimator: Any, X: Any, times: Any) -> NewTrajectories:
             all_times, wanted = _given_times(estimator._fitted.hybrid, info, times)
         all_times = np.broadcast_to(all_times, (len(X), len(all_times)))
         lengths = np.full(len(X), all_times.shape[1])
-    x = Windows(X, all_times[:, 0], np.diff(all_times, axis=1))
+    first = _with_mean_free_states(estimator, X)
+    x = Windows(first, all_times[:, 0], np.diff(all_times, axis=1))
     return NewTrajectories(x, all_times, lengths, wanted)
+
+
+def _with_mean_free_states(estimator: Any, states: np.ndarray) -> np.ndarray:
+    """Return states of the physics with the mean initial free states of training."""
+    n_free = estimator._fitted.trajectory_info.layout.n_free_states
+    if n_free == 0:
+        return states
+    mean = np.nanmean(estimator._fitted.initial_states, axis=0)
+    return with_free_states(states, mean[-n_free:], n_free)
 
 
 def _training_times(ode: ODE, n: int) -> list[np.ndarray] | None:
@@ -225,8 +243,10 @@ def _from_records(estimator: Any, X: Any, times: Any) -> NewTrajectories:
     states = np.broadcast_to(
         np.nanmean(fitted.initial_states, axis=0), (len(records), *info.layout.state_shape)
     )
-    known = None if given is None else ~np.isnan(given)
-    if known is not None:
+    known = None
+    if given is not None:
+        given = with_free_states(given, np.nan, info.layout.n_free_states)
+        known = ~np.isnan(given)
         states = np.where(known, given, states)
     x = Windows(states, all_times[:, 0], np.diff(all_times, axis=1), inputs)
     return NewTrajectories(x, all_times, lengths, known_first=known)

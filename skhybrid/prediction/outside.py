@@ -169,7 +169,7 @@ def _columns_of_trajectories(model: Any, new: NewTrajectories, prediction: Any):
         if images:
             yield np.concatenate([pixel_columns(new.x.first_state[i]), pixel_columns(each)])
             continue
-        first = channels(new.x.first_state[i][None])
+        first = channels(layout.known_states(new.x.first_state[i][None]))
         outputs = channels(each)
         if layout.states_observed:
             outputs = np.concatenate([first, outputs])

@@ -299,6 +299,23 @@ def test_constant_states_have_rate_scale_one():
     assert float(make_trajectories(states=states).scales().rate_scale[1]) == 1.0
 
 
+@pytest.mark.parametrize("observed", [True, False])
+def test_free_states_have_unit_one_and_the_speed_of_the_others(observed):
+    states = RNG.normal(size=(2, 7, 2)) * [1.0, 50.0]
+    plain = make_trajectories(states=states, learned=True, states_observed=observed).scales()
+    free = np.concatenate([states, np.zeros((2, 7, 2))], axis=2)
+    options = {"learned": True, "states_observed": observed, "outputs": states}
+    more = {"state_shape": (4,), "n_free_states": 2}
+    scales = make_trajectories(states=free, **options, **more).scales()
+    assert scales.state_scale.tolist() == [*plain.state_scale.tolist(), 1.0, 1.0]
+    assert scales.state_mean.tolist() == [*plain.state_mean.tolist(), 0.0, 0.0]
+    speeds = (plain.rate_scale / plain.state_scale).tolist()
+    assert scales.rate_scale[:2].tolist() == plain.rate_scale.tolist()
+    assert scales.rate_scale[2:].tolist() == pytest.approx([np.sqrt(np.prod(speeds))] * 2)
+    constant = make_trajectories(states=0.0 * free, **{**options, "outputs": 0.0 * states}, **more)
+    assert np.isfinite(constant.scales().rate_scale).all()
+
+
 def test_fields_have_one_scale_per_channel():
     states = RNG.normal(size=(2, 6, 2, 3, 4)) * np.array([1.0, 9.0])[:, None, None]
     scales = make_trajectories(2, 6, states=states, state_shape=(2, 3, 4)).scales()

@@ -66,8 +66,11 @@ def onto_velocity(t, state, physics, nn):
     return physics(t, state) + nn(t, state) * torch.tensor([0.0, 1.0], dtype=state.dtype)
 
 
-@pytest.mark.parametrize(("join", "seen"), [("add", True), (onto_velocity, False)])
-def test_a_rate_that_the_network_cannot_change_is_not_imitated(join, seen):
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [({"join": "add"}, True), ({"join": onto_velocity}, False), ({"corrects": [1]}, False)],
+)
+def test_a_rate_that_the_network_cannot_change_is_not_imitated(options, seen):
     times = 0.2 * np.arange(1, 16)
     first = RNG.uniform(-1, 1, (12, 2))
     y = np.stack(
@@ -79,7 +82,7 @@ def test_a_rate_that_the_network_cannot_change_is_not_imitated(join, seen):
     model = HybridRegressor(
         Physics(spring, stiffness=Param(1.0), ratio=Param(1.0)),
         nn=(4,),
-        structure=ODE(dt=0.2, join=join),
+        structure=ODE(dt=0.2, **options),
         max_epochs=2,
         refine_rho=None,
         random_state=0,

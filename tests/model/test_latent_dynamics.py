@@ -130,6 +130,18 @@ def test_nn_features_restricts_the_network_of_the_rates(film):
 
 
 @pytest.mark.usefixtures("rough_guess")
+def test_the_network_changes_only_the_named_rates(film):
+    model = make_model(film).set_params(
+        structure__corrects=["velocity"], structure__state_names=["angle", "velocity"]
+    )
+    model.fit(film.data, film.target)
+    assert model.module_.rate[-1].out_features == 1
+    _, rates = model.predict_rates(np.array([[-1.0, 0.5], [1.0, 0.5]]))
+    assert not rates[:, 0].any()
+    assert rates[:, 1].all()
+
+
+@pytest.mark.usefixtures("rough_guess")
 def test_missing_images_are_left_out(film):
     target = film.target.copy()
     target[0, 3] = np.nan

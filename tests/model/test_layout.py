@@ -28,5 +28,23 @@ def test_one_number_per_component_broadcasts_with_states():
     assert (torch.zeros(7, 2, 4, 5) + numbers)[0, :, 3, 4].tolist() == [1.0, 2.0]
 
 
+def test_free_states_are_the_last_ones():
+    layout = Layout(state_shape=(3,), output_shape=(2,), n_free_states=1)
+    states = torch.arange(6.0).reshape(2, 3)
+    assert layout.n_known_states == 2
+    assert layout.free_columns == (2,)
+    assert layout.known_states(states).tolist() == [[0.0, 1.0], [3.0, 4.0]]
+    rates = layout.with_free_rates(torch.ones(2, 2))
+    assert rates.tolist() == [[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]]
+    assert VECTOR.free_columns == ()
+    assert VECTOR.known_states(states) is states
+    assert VECTOR.with_free_rates(states) is states
+
+
+def test_rates_that_the_network_changes():
+    assert VECTOR.n_corrected_rates == 3
+    assert Layout(state_shape=(3,), output_shape=(3,), corrects=(1,)).n_corrected_rates == 1
+
+
 def test_no_physics_parameter_can_have_the_name_of_the_first_states():
     assert not FIRST_STATES.isidentifier()

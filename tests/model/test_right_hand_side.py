@@ -118,6 +118,76 @@ def test_without_a_network_the_physics_is_the_rate(join):
     assert_rates(model, make_windows(1), spring(0.0, FIRST))
 
 
+# Rates that the network changes
+
+
+@pytest.mark.parametrize("join", ["add", "multiply"])
+@pytest.mark.parametrize("corrects", [(0,), (1,)])
+def test_the_network_changes_only_the_named_rates(join, corrects):
+    network = make_network(2, 1)
+    model = make_dynamics(ODE(**EULER, join=join), network=network, corrects=corrects)
+    answers = torch.zeros_like(FIRST)
+    answers[:, corrects[0]] = answer(model, FIRST).detach()[:, 0]
+    rates = spring(0.0, FIRST)
+    added = rates + answers * model.scales.rate_scale
+    assert_rates(model, make_windows(1), added if join == "add" else rates * (1.0 + answers))
+
+
+def test_the_network_changes_only_the_named_channels_of_a_field():
+    field = {"state_shape": (2, 4, 5), "output_shape": (2, 4, 5)}
+    network = Pointwise(make_network(2, 1))
+    model = make_dynamics(ODE(**EULER), diffusion, network, corrects=(1,), **field)
+    with torch.no_grad():
+        change = model.bind_network()(double(0.0, 0.0), FIELD, None)
+        answers = answer(model, FIELD)
+    assert not change[:, 0].any()
+    assert_close(change[:, 1], answers[:, 0] * model.scales.rate_scale[1])
+
+
+def test_all_rates_are_corrected_without_a_copy():
+    model = make_dynamics()
+    assert model.as_rates(FIRST, FIRST) is FIRST
+
+
+# Free states
+
+
+@pytest.mark.parametrize("join", ["add", "multiply"])
+@pytest.mark.parametrize("corrects", [None, (1, 2)])
+def test_free_states_have_the_rates_of_the_network(join, corrects):
+    n_outputs = 3 if corrects is None else 2
+    layout = {"state_shape": (3,), "n_free_states": 1, "corrects": corrects}
+    network = make_network(3, n_outputs)
+    model = make_dynamics(ODE(**EULER, join=join), network=network, n_seen=3, **layout)
+    states = torch.cat([FIRST, double(0.5, -1.0, 2.0)[:, None]], dim=1)
+    t, unit = double(0.0, 0.0, 0.0), model.scales.rate_scale
+    with torch.no_grad():
+        rates = model.rate(model.bind_physics(model.space.start), model.bind_network())
+        found = rates(t, states, None)
+        answers = answer(model, states)
+    if corrects is not None:
+        answers = torch.cat([torch.zeros(3, 1), answers], dim=1)
+    known = spring(0.0, FIRST)
+    added = known + answers[:, :2] * unit[:2]
+    expected = added if join == "add" else known * (1.0 + answers[:, :2])
+    assert_close(found, torch.cat([expected, answers[:, 2:] * unit[2]], dim=1))
+
+
+def test_the_physics_and_observe_see_their_own_states():
+    def observe(state):
+        assert state.shape[1] == 2
+        return state[:, :1]
+
+    layout = {"state_shape": (3,), "n_free_states": 1, "n_outputs": 1}
+    model = make_dynamics(ODE(**EULER, observe=observe), n_seen=3, **layout)
+    x = make_windows(1, first=torch.cat([FIRST, torch.ones(3, 1)], dim=1).double())
+    expected = (FIRST + 0.1 * spring(0.0, FIRST))[:, None, :1]
+    assert_close(predict(model, x), expected)
+    whole = make_dynamics(ODE(**EULER), n_seen=3, **{**layout, "n_outputs": 2})
+    assert_close(predict(whole, x)[..., :1], expected)
+    assert predict(whole, x).shape == (3, 1, 2)
+
+
 # Errors
 
 
@@ -144,6 +214,9 @@ def test_physics_that_returns_something_else_is_an_error(physics, message):
 def test_a_network_that_returns_another_shape_is_an_error():
     model = make_dynamics(network=make_network(2, 1))
     with pytest.raises(NetworkError, match=r"nn must return the rate of change of every state"):
+        predict(model, make_windows())
+    model = make_dynamics(network=make_network(2, 2), corrects=(1,))
+    with pytest.raises(NetworkError, match=r"shape \(3, 1\), the rate .* corrects \(numbers 1\)"):
         predict(model, make_windows())
 
 
@@ -234,6 +307,7 @@ def test_the_number_of_network_outputs(settings, n_outputs):
     model = make_dynamics(ODE(dt=0.1, **settings), n_outputs=3)
     assert model.n_network_outputs == n_outputs
     assert model.silent(double(0.0, 0.0, 0.0), FIRST, None).shape == (3, n_outputs)
+    assert make_dynamics(corrects=(1,)).n_network_outputs == 1
 
 
 # Fields
