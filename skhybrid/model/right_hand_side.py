@@ -296,6 +296,8 @@ class RightHandSide(Hybrid):
                 f" The time has shape ({len(state)},) and is the first argument; the state is the "
                 "second one."
             )
+        elif error is PhysicsError and output.shape == (len(state), len(state)):
+            hint = " A column [:, 0] has shape (n,); write [:, :1] for one of shape (n, 1)."
         raise error(
             f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "
             f"it returned {tuple(output.shape)}.{hint}"
