@@ -16,6 +16,15 @@ class FrameTrajectories(Bunch):
     A :class:`sklearn.utils.Bunch`, whose keys are listed there.
     """
 
+    def __repr__(self) -> str:
+        n_rows = self.records["n_rows"]
+        n = len(n_rows)
+        size = f"{n_rows.min()}" if n_rows.nunique() == 1 else f"{n_rows.min()} to {n_rows.max()}"
+        named = {"inputs": self.input_names, "outputs": self.output_names}
+        lists = [f"{key} {', '.join(map(str, names))}" for key, names in named.items() if names]
+        parts = [f"{n} record{'s' if n > 1 else ''} of {size} rows", *lists]
+        return f"{type(self).__name__}: {'; '.join(parts)}. Keys: {', '.join(self)}"
+
     def to_frame(self, predictions: Any, *, names: Any = None, events: bool = False) -> Any:
         """Return predictions as a long table.
 

@@ -202,8 +202,11 @@ def _unreadable(name: str, values: Any) -> str | None:
     try:
         np.asarray(values, dtype=np.float64)
     except Exception as error:
-        return (
+        message = (
             f"{name} ({type(values).__name__}) cannot be turned into an array of numbers: "
             f"{reason(error)} Pass an array, a DataFrame or nested lists of numbers."
         )
+        if isinstance(values, list) and any(getattr(each, "ndim", 0) == 2 for each in values):
+            message += " A list of records of different lengths is for structure=ODE(...)."
+        return message
     return None

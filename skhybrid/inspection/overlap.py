@@ -186,12 +186,17 @@ class OverlapSensitivity:
             f"If what the physics lacks overlaps the effect of {name} with a correlation of at "
             f"most {r:g}, {name} is between {low:.3g} and {high:.3g}{unit}."
         )
+        outside = not low <= each.value <= high
+        if outside or each.value:
+            text += f" The network's own overlap is {each.correlation:.2g}"
+        if outside:
+            text += f", more than {r:g} in size, so the fitted value lies outside"
         if each.value:
             text += (
-                f" The network's own overlap is {each.correlation:.2g}; if the true one differs by "
-                f"{each.robustness(CHANGE):.2g}, {name} is off by {CHANGE:.0%}."
+                f"; if the true one differs by {each.robustness(CHANGE):.2g}, {name} is off by "
+                f"{CHANGE:.0%}"
             )
-        return text
+        return f"{text.removesuffix('.')}."
 
     def __str__(self) -> str:
         return text_table(TITLE, self.rows)

@@ -330,6 +330,8 @@ class RightHandSide(Hybrid):
         if output.shape == state.shape:
             return output
         hint = ""
+        if error is PhysicsError and output.shape == (len(state), len(state)):
+            hint = " A column [:, 0] has shape (n,); write [:, :1] for one of shape (n, 1)."
         if error is PhysicsError and output.shape == state.shape[:1]:
             hint = (
                 f" The time has shape ({len(state)},) and is the first argument; the state is the "

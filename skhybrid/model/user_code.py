@@ -35,6 +35,11 @@ _HINTS = (
     ),
     (("invalid data type 'str'", "valid indices"), COLUMNS_HINT),
     (
+        ("too many indices for tensor",),
+        "Columns of a tensor have numbers, not names, as in inputs[:, :1]; a feature of shape (n,) "
+        "has no columns.",
+    ),
+    (
         ("'Tensor' object has no attribute",),
         "Inputs are torch tensors, not DataFrames or NumPy arrays. To use columns by name, name "
         "them as arguments, as in def f(first, second, *, a=1.0).",

@@ -70,8 +70,9 @@ def export(
         times. The program predicts at these times only.
     initial_states : array-like of shape (n_samples, n_states), default=None
         For an ODE with inputs over time: examples of initial states. Then the program has a second
-        input, "initial_states". Without, its trajectories begin at the mean initial state of the
-        training trajectories.
+        input, "initial_states". Without, its trajectories begin at the columns of
+        ``ODE(initial_state=[...])`` in X or, where these are unknown, at the mean initial state of
+        the training trajectories.
 
     Raises
     ------
@@ -200,16 +201,18 @@ def _as_onnx(program: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[bytes, Run
 
 @contextlib.contextmanager
 def _quiet():
-    """Silence what the exporter says of itself: it is not about the model."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Silence what the exporter says of itself: an ExportError tells what is about the model."""
+    loggers = [logging.getLogger(name) for name in ("torch", "torch.onnx")]
+    levels = [each.level for each in loggers]
+    for each in loggers:
+        each.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for each, level in zip(loggers, levels, strict=True):
+            each.setLevel(level)
 
 
 def _onnx_session(content: bytes) -> Callable[[dict[str, np.ndarray]], np.ndarray]:

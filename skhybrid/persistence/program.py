@@ -89,9 +89,13 @@ class RolloutProgram(TableProgram):
         as_tensor = lambda each: torch.tensor(np.asarray(each)).to(hybrid.scales.target_scale)  # noqa: E731
         self._first_time, self._steps = as_tensor(new.times[0, :1]), as_tensor(new.x.steps[:1])
         self._reads_states = hybrid.structure.inputs is None
-        self._mean = as_tensor(new.x.first_state[0])
+        self._mean = None
+        if not self._reads_states or self._layout.n_free_states:
+            mean = as_tensor(np.nanmean(fitted.initial_states, axis=0))
+            self._mean = mean.expand(self._layout.state_shape)
         n_columns = np.shape(example[0])[-1] if np.ndim(example[0]) else 0
-        self._columns = [i for i in range(n_columns) if i != self._info.time_column]
+        own = (self._info.time_column, *(self._info.state_columns or ()))
+        self._columns = [i for i in range(n_columns) if i not in own]
         begin = 1 if self._reads_states and hybrid.layout.with_first else 0
         self._wanted = None if new.wanted is None else [int(i) - 1 + begin for i in new.wanted]
         self._begin = begin
@@ -108,7 +112,7 @@ class RolloutProgram(TableProgram):
                 inputs = X[..., self._columns] if X.ndim > 2 else X[..., None]
             first = initial_states
             if first is None:
-                first = self._mean.expand(n, *self._mean.shape)
+                first = self._first_of_records(X)
         if self._layout.n_free_states and first.shape[1] < len(self._mean):
             free = self._mean[self._layout.n_known_states :]
             first = torch.cat([first, free.expand(n, -1)], dim=1)
@@ -121,6 +125,19 @@ class RolloutProgram(TableProgram):
         wanted = slice(self._begin, None) if self._wanted is None else self._wanted
         outputs = outputs[:, wanted]
         return outputs[..., 0] if self._info.scalar else outputs
+
+    def _first_of_records(self, X: Tensor) -> Tensor:
+        """Return initial states from their columns, or the training mean where they are unknown."""
+        mean = self._mean.expand(len(X), *self._mean.shape)
+        if self._info.state_columns is None:
+            return mean
+        states = [
+            mean[:, i]
+            if each is None
+            else torch.where(X[:, 0, each].isnan(), mean[:, i], X[:, 0, each])
+            for i, each in enumerate(self._info.state_columns)
+        ]
+        return torch.stack(states, dim=1)
 
     def _looped(self, x: Windows) -> Tensor:
         """Return the outputs, with one interval of the solver in a loop."""

@@ -41,6 +41,15 @@ def test_without_a_run_or_outputs():
     assert list(frame) == ["time", "prediction_0", "prediction_1"]
 
 
+def test_it_is_shown_in_one_line():
+    data = trajectories_from_frame(make_table(), "run", states="x", inputs="u")
+    shown = repr(data)
+    assert "\n" not in shown
+    assert f"{len(data.X)} records" in shown
+    assert "inputs u; outputs x" in shown
+    assert all(key in shown for key in data)
+
+
 @pytest.mark.parametrize(
     ("predictions", "names", "message"),
     [

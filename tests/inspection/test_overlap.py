@@ -104,6 +104,15 @@ def test_a_parameter_that_others_replace_and_a_silent_network():
     assert "adds nothing" in silent.sentence("k")
 
 
+@pytest.mark.parametrize("own", [0.1, 0.5])
+def test_the_sentence_says_why_the_value_is_outside_of_the_range(own):
+    at, _ = make_effects(0.0, own)
+    found = overlap_of(at)
+    low, high = found.interval(0.3)["k"]
+    assert (low <= at.values[0] <= high) == (own < 0.3)
+    assert ("so the fitted value lies outside" in found.sentence("k")) == (own > 0.3)
+
+
 def test_it_reads_the_effects_of_a_fitted_model_and_says_what_it_found(table):
     physics = Physics(make_model().physics, gain=Param(1.0, unit="m/N"))
     model = make_model(physics=physics).fit(*table)

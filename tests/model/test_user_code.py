@@ -79,6 +79,10 @@ def uses_math(depth, *, drag=1.0):
     return drag * math.sqrt(depth)
 
 
+def uses_too_many_indices(depth, *, drag=1.0):
+    return drag * depth[:, 0]
+
+
 def uses_a_name(X, *, drag=1.0):
     return drag * X["depth"]
 
@@ -107,6 +111,7 @@ class Pond:
         (clips_by_max, r"torch\.maximum"),
         (uses_math, r"torch\.exp in place of math\.exp"),
         (uses_a_name, "Name the columns as arguments in place of X"),
+        (uses_too_many_indices, "has no columns"),
         (uses_an_attribute, "name them as arguments"),
         (uses_a_far_column, r"X is a tensor of shape \(n, n_features\)"),
         (multiplies_an_array, r"'drag' is an array.*Param\(value, bounds=\(low, high\)\)"),

@@ -72,6 +72,19 @@ def test_records(path):
         skhybrid.export(model, path, example=X)
 
 
+def test_records_with_columns_of_initial_states(path):
+    inputs, y = make_records(n_times=6)
+    times = np.broadcast_to(0.1 * np.arange(6)[None, :, None], inputs.shape)
+    X = np.concatenate([times, inputs, np.broadcast_to(y[:, :1], y.shape)], axis=2)
+    structure = ODE(times=0, inputs="hold", substeps=1, initial_state=[2])
+    model = fitted(X, y, tank, structure=structure).model
+    X[1, :, 2] = np.nan  # unknown: the mean of training
+    skhybrid.export(model, path, example=X)
+    assert_close(predicted(path, X), model.predict(X))
+    other = X[::-1].copy()
+    assert_close(predicted(path, other), model.predict(other))
+
+
 def test_images(path):
     model, _, _ = kept("images")
     skhybrid.export(model, path)  # which compares the program with ``predict``

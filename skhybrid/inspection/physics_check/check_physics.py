@@ -36,7 +36,7 @@ SIGNATURE, DATA, COLUMNS, OUTPUT, ROWS, NETWORK, START = STAGES
 
 
 def check_physics(
-    physics: Any, X: Any, y: Any, *, structure: Any = "additive", sample_weight: Any = None
+    physics: Any, X: Any, y: Any, *, structure: Any = "auto", sample_weight: Any = None
 ) -> PhysicsCheck:
     """Tell whether a physics can be fitted to data, without a fit.
 
@@ -51,7 +51,7 @@ def check_physics(
         The scientific model, as for :class:`HybridRegressor`.
     X, y : array-like
         As for :meth:`HybridRegressor.fit`.
-    structure : str, callable, ODE or LatentODE, default="additive"
+    structure : str, callable, ODE or LatentODE, default="auto"
         As for :class:`HybridRegressor`. The states of a :class:`LatentODE` are known only after
         training, so that its parameters have no effect here.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -105,7 +105,7 @@ def check_physics(
     except Stopped:
         pass
     return PhysicsCheck(
-        title=f"{_shown(physics)}, structure {_shown_structure(structure)}",
+        title=f"{_shown(physics)}, structure {_shown_structure(found.structure or structure)}",
         stages=stages.outcomes,
         problems=tuple(sorted(stages.problems, key=lambda each: each.severity != "error")),
         parameters=tuple(found.parameters),
@@ -118,6 +118,7 @@ class _Found:
     """What is known so far."""
 
     def __init__(self) -> None:
+        self.structure: str | None = None  # what "auto" is for this physics
         self.parameters: list[ParameterAtStart] = []
         self.loss = float("nan")
         self.unfixed: list[str] = []
@@ -132,6 +133,8 @@ def _run(
         estimator = HybridRegressor(physics, structure=structure, random_state=0)
         estimator._validate_params()
         settings = FitSettings.of(estimator)
+        if isinstance(structure, str):
+            found.structure = function_name(settings.structure)
         found.parameters = parameters_at_start(settings.physics, None)
     settings, inputs = _read(stages, estimator, settings, X, y, weight)
     rows = inputs.rows
@@ -162,7 +165,8 @@ def _read(
         except ValueError as error:
             if "missing_targets" not in str(error):
                 raise
-            stages.add(DATA, "warning", type(error).__name__, str(error))
+            said = "This check leaves them out; HybridRegressor needs the setting."
+            stages.add(DATA, "warning", type(error).__name__, f"{error} {said}")
             estimator.set_params(missing_targets="mask")
             settings = FitSettings.of(estimator)
             return settings, read_inputs(settings, estimator, X, y, weight)

@@ -57,6 +57,9 @@ class Stages:
             except DESCRIBED as error:
                 failed = error
         for each in caught:
+            # What torch says of its own inside is no advice beside the error that follows.
+            if failed is not None and "Triggered internally" in str(each.message):
+                continue
             self.add(name, "warning", each.category.__name__, str(each.message))
         if failed is not None:
             self.add(name, "error", type(failed).__name__, str(failed) or repr(failed))

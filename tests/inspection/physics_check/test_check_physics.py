@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -45,6 +46,24 @@ def test_usable_physics_passes_all_stages(physics, structure):
     assert found.ok, found
     assert set(found.stages.values()) == {"passed"}
     assert not found.problems
+
+
+def test_the_structure_is_that_of_a_fit_with_the_defaults():
+    X, y = make_table()
+    varying = Physics(drive, gain=Param(1.0, depends_on=["angle"]))
+    for physics in (drive, varying):
+        model = HybridRegressor(physics, nn=(2,), max_epochs=1, refine_rho=None).fit(X, y)
+        structure = str(model.summary()).splitlines()[0].rpartition(", ")[2]
+        assert f", {structure}:" in str(check_physics(physics, X, y))
+
+
+def test_an_error_stands_without_what_torch_says_of_its_inside():
+    def one_number(force, *, gain=1.0):
+        return math.exp(gain) * math.exp(force * gain)
+
+    found = check_physics(one_number, *make_table())
+    assert "math" in found.errors[0].message
+    assert not found.warnings
 
 
 @pytest.mark.parametrize(
@@ -93,6 +112,7 @@ def test_missing_targets_are_a_warning_whose_advice_works():
     found = check_physics(drive, X, y)
     assert found.ok
     assert "missing_targets='mask'" in found.warnings[0].message
+    assert "leaves them out" in found.warnings[0].message
     assert set(found.stages.values()) == {"passed"}
     HybridRegressor(drive, nn=None, missing_targets="mask").fit(X, y)
 
@@ -158,6 +178,21 @@ def test_rates_of_a_wrong_shape():
     first, states = make_oscillations()
     found = check_physics(lambda t, state, *, k=1.0: k * t, first, states, structure=CURVE)
     assert "rate of change of every state" in found.errors[0].message
+
+
+def test_the_rate_of_one_state_that_lost_its_column():
+    first, states = make_oscillations()
+    one = ODE(dt=DT, window=4)
+    decay = lambda t, state, *, k=1.0: t - k * state  # noqa: E731
+    found = check_physics(decay, first[:, :1], states[..., :1], structure=one)
+    assert "write [:, :1]" in found.errors[0].message
+    columns = check_physics(
+        lambda t, state, *, k=1.0: t[:, None] - k * state,
+        first[:, :1],
+        states[..., :1],
+        structure=one,
+    )
+    assert columns.ok
 
 
 def test_images_are_checked_with_a_network():
