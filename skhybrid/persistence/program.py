@@ -89,9 +89,13 @@ class RolloutProgram(TableProgram):
         as_tensor = lambda each: torch.tensor(np.asarray(each)).to(hybrid.scales.target_scale)  # noqa: E731
         self._first_time, self._steps = as_tensor(new.times[0, :1]), as_tensor(new.x.steps[:1])
         self._reads_states = hybrid.structure.inputs is None
-        self._mean = None if self._reads_states else as_tensor(new.x.first_state[0])
+        self._mean = None
+        if not self._reads_states:
+            self._mean = as_tensor(np.nanmean(fitted.initial_states, axis=0))
         n_columns = np.shape(example[0])[-1] if np.ndim(example[0]) else 0
-        self._columns = [i for i in range(n_columns) if i != self._info.time_column]
+        self._known = self._info.state_columns or ()
+        own = {self._info.time_column, *self._known}
+        self._columns = [i for i in range(n_columns) if i not in own]
         begin = 1 if self._reads_states and hybrid.layout.with_first else 0
         self._wanted = None if new.wanted is None else [int(i) - 1 + begin for i in new.wanted]
         self._begin = begin
@@ -108,7 +112,7 @@ class RolloutProgram(TableProgram):
                 inputs = X[..., self._columns] if X.ndim > 2 else X[..., None]
             first = initial_states
             if first is None:
-                first = self._mean.expand(n, *self._mean.shape)
+                first = self._first_states(X)
         steps = self._steps.expand(n, -1)
         windows = Windows(first, self._first_time.expand(n), steps, inputs)
         if self.loops:
@@ -119,11 +123,26 @@ class RolloutProgram(TableProgram):
         outputs = outputs[:, wanted]
         return outputs[..., 0] if self._info.scalar else outputs
 
+    def _first_states(self, X: Tensor) -> Tensor:
+        """Return the states at which records over time begin, where they are known."""
+        first = self._mean.expand(X.shape[0], *self._mean.shape)
+        if not self._known:
+            return first
+        states = []
+        for number, column in enumerate(self._known):
+            state = first[:, number]
+            if column is not None:
+                given = X[:, 0, column]
+                state = torch.where(torch.isnan(given), state, given)
+            states.append(state)
+        return torch.stack(states, dim=1)
+
     def _looped(self, x: Windows) -> Tensor:
         """Return the outputs, with one interval of the solver in a loop."""
         hybrid = self._hybrid
         values = hybrid.space.values(self._coordinates)
-        physics, network = hybrid.bind_physics(values), hybrid.bind_network(hold=self._hold)
+        network = hybrid.bind_network(hold=self._hold)
+        physics = hybrid.bind_physics(values, network)
         first = hybrid.first_states(x, None)
         intervals = [self._steps[0]]
         if x.inputs is not None:  # at the begin and the end of each interval

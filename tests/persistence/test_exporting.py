@@ -72,6 +72,22 @@ def test_records(path):
         skhybrid.export(model, path, example=X)
 
 
+def test_records_whose_columns_hold_initial_states(path):
+    inputs, y = make_records(n_times=6)
+    begins = np.broadcast_to(y[:, :1], y.shape).copy()
+    begins[0] = np.nan  # unknown
+    X = np.concatenate([inputs, begins], axis=2)
+    model = fitted(X, y, tank, structure=ODE(dt=0.1, inputs="hold", initial_state=[1])).model
+    skhybrid.export(model, path, example=X[[2, 2]])
+    assert_close(predicted(path, X), model.predict(X))
+
+
+def test_a_rollout_with_a_rate_that_depends_on_a_state(path):
+    model, X, _ = kept("states, a rate by a state")
+    skhybrid.export(model, path, example=X)
+    assert_close(predicted(path, X), model.predict(X))
+
+
 def test_images(path):
     model, _, _ = kept("images")
     skhybrid.export(model, path)  # which compares the program with ``predict``
