@@ -139,6 +139,23 @@ def test_the_summary_shows_mean_and_range():
     assert model.summary().frame.loc["base", "value"] == pytest.approx(values.mean(), rel=1e-5)
 
 
+def spreading(t, state, *, rate=(0.1, 0.2)):
+    return torch.stack([-rate[0] * state[:, 0], rate[1] * (state[:, 0] - state[:, 1])], dim=1)
+
+
+def test_values_at_the_points_of_a_field():
+    random = np.random.default_rng(0)
+    first = random.uniform(0.5, 1.5, (2, 2, 3, 4))
+    y = first[:, None] * (1.0 - 0.1 * np.arange(1, 5)[:, None, None, None])
+    physics = Physics(spreading, rate=Param((0.1, 0.2), depends_on=[0]))
+    model = HybridRegressor(physics, nn=(4,), structure=ODE(dt=1.0), max_epochs=2, random_state=0)
+    model.fit(first, y)
+    assert model.predict_params(first)["rate"].shape == (2, 4, 2, 3, 4)
+    frame = model.summary().frame
+    assert list(frame.index) == ["rate[0]", "rate[1]"]
+    assert np.isfinite(frame["value"]).all() and "by 0" in str(model.summary())
+
+
 def sir(t, state, *, beta=0.3, gamma=0.1):
     susceptible, infected = state.unbind(-1)
     new = beta * susceptible * infected
