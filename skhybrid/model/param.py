@@ -41,8 +41,10 @@ class Param:
         Makes the parameter a function of these features, which the network learns together with
         the constant around which it varies: names or numbers of columns of X or, for an
         :class:`~skhybrid.ODE`, of states, inputs and the time. Values stay inside the bounds. With
-        ``nn=None`` the parameter is a constant. ``HybridRegressor.predict_params`` returns its
-        values (differentiable parameter learning; Tsai et al. 2021, eq. 2).
+        ``nn=None`` the parameter is a constant. The physics gets a value for every row, like one
+        feature; an array has its own axes first, so that its elements are ``k[0]`` and ``k[1]``.
+        ``HybridRegressor.predict_params`` returns the values (differentiable parameter learning;
+        Tsai et al. 2021, eq. 2).
 
     Examples
     --------

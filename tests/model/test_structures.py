@@ -11,7 +11,6 @@ from skhybrid.model.structures import (
     additive,
     get_structure,
     multiplicative,
-    none,
     serial,
 )
 

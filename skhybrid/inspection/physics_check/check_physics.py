@@ -27,6 +27,7 @@ from skhybrid.inspection.physics_check.starting_values import (
 )
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.physics import as_physics
+from skhybrid.model.structures import get_structure
 from skhybrid.model.user_code import function_name
 from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.seeds import seeded
@@ -36,7 +37,7 @@ SIGNATURE, DATA, COLUMNS, OUTPUT, ROWS, NETWORK, START = STAGES
 
 
 def check_physics(
-    physics: Any, X: Any, y: Any, *, structure: Any = "additive", sample_weight: Any = None
+    physics: Any, X: Any, y: Any, *, structure: Any = "auto", sample_weight: Any = None
 ) -> PhysicsCheck:
     """Tell whether a physics can be fitted to data, without a fit.
 
@@ -51,7 +52,7 @@ def check_physics(
         The scientific model, as for :class:`HybridRegressor`.
     X, y : array-like
         As for :meth:`HybridRegressor.fit`.
-    structure : str, callable, ODE or LatentODE, default="additive"
+    structure : str, callable, ODE or LatentODE, default="auto"
         As for :class:`HybridRegressor`. The states of a :class:`LatentODE` are known only after
         training, so that its parameters have no effect here.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -105,7 +106,7 @@ def check_physics(
     except Stopped:
         pass
     return PhysicsCheck(
-        title=f"{_shown(physics)}, structure {_shown_structure(structure)}",
+        title=f"{_shown(physics)}, structure {_shown_structure(structure, physics)}",
         stages=stages.outcomes,
         problems=tuple(sorted(stages.problems, key=lambda each: each.severity != "error")),
         parameters=tuple(found.parameters),
@@ -224,10 +225,12 @@ def _shown(physics: Any) -> str:
         return f"Physics {getattr(physics, '__name__', type(physics).__name__)!r}"
 
 
-def _shown_structure(structure: Any) -> str:
-    """Return the name of a structure."""
+def _shown_structure(structure: Any, physics: Any) -> str:
+    """Return the name of a structure; of "auto", what it is for this physics."""
     if isinstance(structure, str):
-        return structure
+        if structure != "auto":
+            return structure
+        structure = get_structure(structure, varies=bool(getattr(physics, "varying", ())))
     if isinstance(structure, type):
         return structure.__name__
     return function_name(structure) if callable(structure) else type(structure).__name__
