@@ -144,7 +144,7 @@ class Param:
         self._validate_dependence(name)
 
     def _validate_dependence(self, name: str) -> None:
-        """Raise a PhysicsError if ``depends_on`` does not list features."""
+        """Raise a PhysicsError if ``depends_on`` lists no features, or something excludes it."""
         features = self.depends_on
         if features is None:
             return
@@ -166,6 +166,14 @@ class Param:
             raise PhysicsError(
                 f"Physics parameter {name!r} has depends_on and a prior. A prior is for one "
                 "number, and this parameter is a function: leave one of them out."
+            )
+        low, high = self.limits()
+        kinds = zip(np.isfinite(low).ravel(), np.isfinite(high).ravel(), strict=True)
+        if len(set(kinds)) > 1:
+            raise PhysicsError(
+                f"Physics parameter {name!r} has depends_on, and bounds for some of its elements "
+                f"only: {self.bounds!r}. Give all elements the same kind of bounds, or make them "
+                "two parameters."
             )
 
     def __repr__(self) -> str:

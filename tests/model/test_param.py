@@ -132,3 +132,11 @@ def test_plain_values_share_no_memory_with_a_tensor():
     np.testing.assert_array_equal(found, [1.0, 1.0])
     assert type(plain(np.float32(2.0))) is float
     assert plain([1, 2]) == [1, 2]
+
+
+def test_what_excludes_a_function_of_features():
+    bounds = ([0.0, -np.inf], None)
+    with pytest.raises(PhysicsError, match="'level' has depends_on, and bounds for some of its el"):
+        Param((1.0, 2.0), bounds=bounds, depends_on=["moisture"]).validate("level")
+    with pytest.raises(PhysicsError, match="'base' has depends_on and a prior"):
+        Param(1.0, prior=(1.0, 0.1), depends_on=["moisture"]).validate("base")
