@@ -79,6 +79,13 @@ def _swings(structure: ODE, **settings) -> Kept:
     return fitted(swings.data, swings.target, pendulum, code, structure=structure, **settings)
 
 
+def _by_a_state() -> Kept:
+    swings = make_pendulum(4, n_times=8, random_state=0)
+    physics = Physics(pendulum, omega2=Param(1.0, bounds=(0.0, None), depends_on=[0]))
+    structure, code = ODE(dt=0.3, substeps=1), {"physics": pendulum}
+    return fitted(swings.data, swings.target, physics, code, structure=structure)
+
+
 def _records(**settings) -> Kept:
     X, y = make_records()
     structure = ODE(dt=0.1, inputs="hold", substeps=1, **settings)
@@ -131,6 +138,7 @@ KINDS = {
     "two targets": _two_targets,
     "states": lambda: _swings(ODE(dt=0.3, substeps=1)),
     "states, physics alone": lambda: _swings(ODE(dt=0.3), nn=None),
+    "states, a rate by a state": _by_a_state,
     "inputs": _records,
     "inputs, learned states": lambda: _records(initial_state="learned"),
     "partly observed": _partly_observed,

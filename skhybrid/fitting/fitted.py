@@ -182,7 +182,7 @@ def varying_ranges(
 ) -> dict[str, np.ndarray]:
     """Return lowest value, mean and highest value over rows of each parameter that is a function.
 
-    Along windows, states begin at the observed ones.
+    Along windows, states begin at the observed ones. In a field, all points count.
     """
     if not hybrid.varying:
         return {}
@@ -190,10 +190,11 @@ def varying_ranges(
         found = hybrid.parameters_of(x, coordinates)
     n_row_axes = 2 if isinstance(x, Windows) else 1
     ranges = {}
-    for name in hybrid.varying:
+    for name, shape in hybrid.parts.shapes:
         each = found[name].detach().double().cpu().numpy()
         each = each.reshape(-1, *each.shape[n_row_axes:])
-        ranges[name] = np.stack([each.min(axis=0), each.mean(axis=0), each.max(axis=0)])
+        axes = (0, *range(1 + len(shape), each.ndim))
+        ranges[name] = np.stack([each.min(axis=axes), each.mean(axis=axes), each.max(axis=axes)])
     return ranges
 
 

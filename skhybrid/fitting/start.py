@@ -21,6 +21,8 @@ from skhybrid.model.batch import Batch, Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import require_memory
+from skhybrid.model.param import Param
+from skhybrid.model.param_prior import LOGNORMAL
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.training.losses import loss_of_centre
 from skhybrid.training.result import Start
@@ -247,7 +249,7 @@ def restart_starts(
     """Return the start of every restart.
 
     All but the first draw another network and other θ. If there is doubt about the start, there is
-    one more, with the first network and the given θ.
+    one more, with the first network and the given θ; parameters with a prior begin at its centre.
 
     Parameters
     ----------
@@ -275,10 +277,18 @@ def restart_starts(
             coordinates |= hybrid.space.draw(random_state)
         starts.append(Start(_weights(network), coordinates, source if restart == 0 else "drawn"))
     if start.doubt is not None:
-        given = {name: hybrid.physics.params[name].value() for name in hybrid.space.shapes}
+        given = {name: _given(hybrid.physics.params[name]) for name in hybrid.space.shapes}
         coordinates = hybrid.initial_coordinates() | hybrid.space.coordinates(given)
         starts.append(Start(_weights(hybrid.network), coordinates, "given"))
     return starts
+
+
+def _given(param: Param) -> np.ndarray:
+    """Return the initial value; with a prior its centre, because steps are as short as its std."""
+    if param.prior is None:
+        return param.value()
+    kind, centre, _ = param.prior_moments()
+    return np.exp(centre) if kind == LOGNORMAL else centre
 
 
 def _weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:

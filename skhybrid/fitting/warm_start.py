@@ -40,6 +40,7 @@ def earlier_start(
         {name: values[name].shape for name in earlier.space.names},
     )
     _require_same("the shape of one target", physical.target_shape, earlier.target_shape)
+    _require_same("depends_on", *(_dependence(model) for model in (physical, earlier)))
     _require_same("nn_features", *(_columns(model) for model in (physical, earlier)))
     _require_same("structure", *(_structure_key(model.structure) for model in (physical, earlier)))
     # A parameter that is fixed now keeps its fixed value.
@@ -49,6 +50,8 @@ def earlier_start(
 def load_earlier_network(earlier: Hybrid, hybrid: Hybrid) -> None:
     """Load the network parameters of an earlier fit into the next model.
 
+    Units of the answers that vary physics parameters are those of the earlier fit, too.
+
     Raises
     ------
     ValueError
@@ -56,6 +59,10 @@ def load_earlier_network(earlier: Hybrid, hybrid: Hybrid) -> None:
     """
     _require_same("nn", _shapes(hybrid), _shapes(earlier))
     hybrid.network.load_state_dict(earlier.network.state_dict())
+    for name, variation in hybrid.space.variations.items():
+        scale = earlier.space.variations[name].constants["scale"]
+        now = variation.constants
+        hybrid.space.variations[name] = variation.at({**now, "scale": scale.to(now["scale"])})
 
 
 def require_same_groups(earlier: Any, labels: Mapping[int, list]) -> None:
@@ -79,9 +86,24 @@ def _structure_key(structure: Any) -> Any:
     return structure.warm_start_key() if isinstance(structure, ODE) else structure
 
 
+def _dependence(hybrid: Hybrid) -> dict[str, list[int]]:
+    """Return the columns on which each parameter depends."""
+    if hybrid.parts is None:
+        return {}
+    read = hybrid.network_columns.tolist()
+    return {
+        name: [read[i] for i in inputs] for inputs, names in hybrid.parts.groups for name in names
+    }
+
+
 def _columns(hybrid: Hybrid) -> list[int] | None:
-    """Return the columns that the network reads."""
-    return None if hybrid.network_columns is None else hybrid.network_columns.tolist()
+    """Return the columns that the correction reads; None is all, or no correction."""
+    if hybrid.network_columns is None:
+        return None
+    read = hybrid.network_columns.tolist()
+    if hybrid.parts is None:
+        return read
+    return None if hybrid.parts.correction is None else [read[i] for i in hybrid.parts.correction]
 
 
 def _require_same(part: str, now: Any, then: Any) -> None:

@@ -14,7 +14,7 @@ from skhybrid.model_selection.scoring import free_elements
 
 NONE_FREE = (
     "The model has no free physics parameters, so there is nothing to report. Give physics with at "
-    "least one parameter that is not fixed."
+    "least one parameter that is not fixed and does not depend on features."
 )
 
 
@@ -38,6 +38,18 @@ def hybrid_of(estimator: Any) -> Any:
             f"one is a {type(model).__name__}.{hint}"
         )
     return model
+
+
+def constants_of(estimator: Any) -> dict[str, float | np.ndarray]:
+    """Return all physics parameters of a fitted model.
+
+    For functions of features, these are the constants around which they vary.
+    """
+    model = hybrid_of(estimator)
+    fitted = model._fitted
+    values = fitted.hybrid.space.values(fitted.coordinates)
+    constants = {name: each.detach().double().cpu().numpy() for name, each in values.items()}
+    return constants | model.physics_params_
 
 
 def elements_of(estimator: Any) -> dict[str, float]:

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from skhybrid.inspection.fixed_parameters import holding, split_element, start_at
-from skhybrid.inspection.flat_parameters import hybrid_of
+from skhybrid.inspection.flat_parameters import constants_of, hybrid_of
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.model.param import Param
 from skhybrid.model.physics import Physics, as_physics
@@ -40,7 +40,7 @@ class Held:
 
     def fits(self, X: Any, y: Any, weight: Any, values: Sequence[float]) -> list[Any]:
         """Return fitted clones or errors, one for each value."""
-        others = hybrid_of(self.fitted).physics_params_
+        others = constants_of(self.fitted)
         is_whole = not split_element(self.param)[1]
         if hybrid_of(self.estimator).nn is None and is_whole:
             return [self._alone(X, y, weight, value, others) for value in values]

@@ -83,6 +83,11 @@ def physics_path(
         whether, among the values with both, θ is about as reproducible as at the best one; each of
         shape (n_values,), see :class:`~skhybrid.model_selection.stable`.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If the estimator is no HybridRegressor, or has no such parameter.
+
     Warns
     -----
     ShortTrainingWarning
@@ -107,7 +112,13 @@ def physics_path(
     values = [float(value) for value in param_range]
     if not values:
         raise ValueError("param_range is empty: give it the values to compare.")
-    require_wrapped(getattr(estimator, "physics", None), [param_name])
+    if not hasattr(estimator, "physics"):
+        raise TypeError(
+            f"physics_path needs a HybridRegressor; got a {type(estimator).__name__}. Transform X "
+            "before, and give the last step of a pipeline: physics_path(pipeline[-1], "
+            "pipeline[:-1].fit_transform(X), y)."
+        )
+    require_wrapped(estimator.physics, [param_name])
     known = estimator.get_params()
     if param_name not in known:
         raise ValueError(

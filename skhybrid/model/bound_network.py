@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from skhybrid.model.scales import Scales
 from skhybrid.model.user_code import named_network
 
 
@@ -25,8 +24,8 @@ class BoundNetwork:
         Unit of the outputs.
     silent : callable
         The network that answers zero.
-    held : Scales or None
-        The inputs are clamped to the range in these scales.
+    held : callable or None
+        Clamps standardised inputs to the training range.
     record : list or None
         Gets the standardised inputs of every call.
     """
@@ -39,7 +38,7 @@ class BoundNetwork:
         unit: Tensor,
         silent: Callable[..., Tensor],
         *,
-        held: Scales | None = None,
+        held: Callable[[Tensor], Tensor] | None = None,
         record: list[Tensor] | None = None,
     ) -> None:
         self._function = function
@@ -69,6 +68,4 @@ class BoundNetwork:
         seen = self._inputs(*given)
         if self._record is not None:
             self._record.append(seen.detach())  # stiff solvers take gradients for their Jacobians
-        if self._held is None:
-            return seen
-        return seen.clamp(self._held.feature_low, self._held.feature_high)
+        return seen if self._held is None else self._held(seen)

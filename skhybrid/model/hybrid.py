@@ -343,7 +343,7 @@ class Hybrid:
             self._checked_output,
             self.network_unit,
             self.silent,
-            held=self.scales if hold else None,
+            held=self.held_inputs if hold else None,
             record=record,
         )
 
@@ -376,7 +376,30 @@ class Hybrid:
         if extra:
             columns = [part.reshape(*x.shape[:-1], -1) for part in extra]
             x = torch.cat([x, *columns], dim=-1)
-        return torch.addcmul(self.scales.feature_offset, x, self.scales.feature_factor)
+        return self.standardised(x)
+
+    def standardised(self, inputs: Tensor) -> Tensor:
+        """Return standardised inputs of the network."""
+        offset, factor = self._scales_of(
+            inputs, self.scales.feature_offset, self.scales.feature_factor
+        )
+        return torch.addcmul(offset, inputs, factor)
+
+    def held_inputs(self, inputs: Tensor) -> Tensor:
+        """Return standardised inputs, clamped to the training range."""
+        low, high = self._scales_of(inputs, self.scales.feature_low, self.scales.feature_high)
+        return inputs.clamp(low, high)
+
+    def _scales_of(self, inputs: Tensor, *scales: Tensor) -> tuple[Tensor, ...]:
+        """Return scales of these inputs.
+
+        Networks of parameters do not get the inputs that a structure adds, which come last.
+        """
+        axis = self.channel_axis
+        n_inputs = inputs.shape[axis]
+        if self.parts is None or n_inputs != self.parts.n_inputs or not scales[0].ndim:
+            return scales
+        return tuple(each.narrow(axis, 0, n_inputs) for each in scales)
 
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
         """Return the output in shape and dtype of the target; raise an error if it does not fit."""

@@ -41,8 +41,10 @@ class Param:
         Makes the parameter a function of these features, which the network learns together with
         the constant around which it varies: names or numbers of columns of X or, for an
         :class:`~skhybrid.ODE`, of states, inputs and the time. Values stay inside the bounds. With
-        ``nn=None`` the parameter is a constant. ``HybridRegressor.predict_params`` returns its
-        values (differentiable parameter learning; Tsai et al. 2021, eq. 2).
+        ``nn=None`` the parameter is a constant. The physics gets a value for every row, like one
+        feature; an array has its own axes first, so that its elements are ``k[0]`` and ``k[1]``.
+        ``HybridRegressor.predict_params`` returns the values (differentiable parameter learning;
+        Tsai et al. 2021, eq. 2).
     per : str or int, default=None
         Gives the parameter one value for each group of rows (subjects, sites, batches), around a
         common value: name or number of the column of X that holds the groups or, for an
@@ -187,6 +189,7 @@ class Param:
             raise PhysicsError(
                 f"{who.capitalize()} has per={self.per!r} and {other}: leave one of them out."
             )
+        self._require_one_kind_of_bounds(name, "per")
         if self.per_std is None:
             return
         try:
@@ -203,7 +206,7 @@ class Param:
             )
 
     def _validate_dependence(self, name: str) -> None:
-        """Raise a PhysicsError if ``depends_on`` does not list features."""
+        """Raise a PhysicsError if ``depends_on`` lists no features, or something excludes it."""
         features = self.depends_on
         if features is None:
             return
@@ -225,6 +228,18 @@ class Param:
             raise PhysicsError(
                 f"Physics parameter {name!r} has depends_on and a prior. A prior is for one "
                 "number, and this parameter is a function: leave one of them out."
+            )
+        self._require_one_kind_of_bounds(name, "depends_on")
+
+    def _require_one_kind_of_bounds(self, name: str, reason: str) -> None:
+        """Raise a PhysicsError if some elements have other kinds of bounds than others."""
+        low, high = self.limits()
+        kinds = zip(np.isfinite(low).ravel(), np.isfinite(high).ravel(), strict=True)
+        if len(set(kinds)) > 1:
+            raise PhysicsError(
+                f"Physics parameter {name!r} has {reason}, and bounds for some of its elements "
+                f"only: {self.bounds!r}. Give all elements the same kind of bounds, or make them "
+                "two parameters."
             )
 
     def __repr__(self) -> str:

@@ -260,7 +260,7 @@ class RightHandSide(Hybrid):
             seen = seen.index_select(axis, self.network_columns)
         if extra:
             seen = torch.cat([seen, *extra], dim=axis)
-        return torch.addcmul(self.scales.feature_offset, seen, self.scales.feature_factor)
+        return self.standardised(seen)
 
     def pool_network_inputs(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the network inputs of all calls as one batch."""

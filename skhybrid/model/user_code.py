@@ -165,6 +165,9 @@ def _hint(error: Exception, values: Mapping[str, Any], function: Any) -> str:
         return COLUMNS_HINT
     arrays = [name for name, value in values.items() if np.ndim(value) > 0]
     if arrays and "must match the size" in str(error):
+        varying = [name for name in arrays if name in getattr(function, "varying", ())]
+        if varying:
+            return _hint_of_varying(varying[0], function)
         return (
             f"The parameter {arrays[0]!r} is an array. For one number with bounds write "
             f"Physics(f, {arrays[0]}=Param(value, bounds=(low, high)))."
@@ -174,6 +177,14 @@ def _hint(error: Exception, values: Mapping[str, Any], function: Any) -> str:
             return hint
     is_call = "positional argument" in str(error) or "keyword argument" in str(error)
     return TORCH_HINT if isinstance(error, TypeError) and not is_call else ""
+
+
+def _hint_of_varying(name: str, physics: Any) -> str:
+    """Return a sentence about the shape of a parameter that depends on features."""
+    rows = f"{name!r} depends on features, so it holds a value for every row"
+    if physics.params[name].shape:
+        return f"{rows}, after its own axes: its elements are {name}[0], {name}[1] and so on."
+    return f"{rows}, like one feature. For a table or for all states write {name}[:, None]."
 
 
 def lacks_self(function: Any, first: Container[str] | None = None) -> bool:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import elu
 
-from skhybrid.exceptions import PhysicsError
 from skhybrid.model.param import Param
 
 # A constant on a bound counts as inside by this part of the scale or of the width of two bounds:
@@ -93,13 +92,6 @@ def _grown(height: Tensor, answer: Tensor) -> Tensor:
 
 
 def _form(low: np.ndarray, high: np.ndarray) -> str:
-    """Return which bounds there are: "open", "above", "below" or "between"."""
-    has_low, has_high = np.isfinite(low), np.isfinite(high)
-    if len({*zip(has_low.ravel(), has_high.ravel(), strict=True)}) > 1:
-        raise PhysicsError(
-            "A parameter with depends_on or per has bounds for some of its elements only: "
-            f"({low.tolist()}, {high.tolist()}). Give all elements the same kind of bounds, or "
-            "make them two parameters."
-        )
+    """Return which bounds there are, for all elements: "open", "above", "below" or "between"."""
     forms = {(False, False): "open", (True, False): "above", (False, True): "below"}
-    return forms.get((bool(has_low.all()), bool(has_high.all())), "between")
+    return forms.get((bool(np.isfinite(low).all()), bool(np.isfinite(high).all())), "between")

@@ -128,7 +128,7 @@ class RolloutProgram(TableProgram):
 
     def _first_of_records(self, X: Tensor) -> Tensor:
         """Return initial states from their columns, or the training mean where they are unknown."""
-        mean = self._mean.expand(len(X), *self._mean.shape)
+        mean = self._mean.expand(X.shape[0], *self._mean.shape)
         if self._info.state_columns is None:
             return mean
         states = [
@@ -143,7 +143,8 @@ class RolloutProgram(TableProgram):
         """Return the outputs, with one interval of the solver in a loop."""
         hybrid = self._hybrid
         values = hybrid.space.values(self._coordinates)
-        physics, network = hybrid.bind_physics(values), hybrid.bind_network(hold=self._hold)
+        network = hybrid.bind_network(hold=self._hold)
+        physics = hybrid.bind_physics(values, network)
         first = hybrid.first_states(x, None)
         intervals = [self._steps[0]]
         if x.inputs is not None:  # at the begin and the end of each interval

@@ -270,3 +270,14 @@ def test_a_wrong_sign_is_not_hidden_by_the_given_start():
     with pytest.warns((ParameterWarning, CollapseWarning)):
         model.fit(x, y)
     assert [each["start"] for each in model.restarts_] == ["least squares", "given"]
+
+
+@pytest.mark.parametrize("prior", [(5.0, 0.01), ("lognormal", 5.0, 1.002)])
+def test_a_second_start_does_not_contradict_a_prior(prior):
+    x = RNG.uniform(1.0, 3.0, (50, 2))
+    physics = Physics(line, slope=Param(1.0, bounds=(0.0, None), prior=prior))
+    model = make_model(physics=physics, max_epochs=5)
+    model.fit(x, x[:, 0] - 1.0 + RNG.normal(0.0, 0.5, 50))
+    assert len(model.restarts_) == 2  # least squares explains little with this slope
+    for each in model.restarts_:
+        assert each["physics_params"]["slope"] == pytest.approx(5.0, rel=0.05)

@@ -97,12 +97,63 @@ def test_a_structure_may_give_the_value():
         model.set_params(structure=lambda x, physics, nn: physics(x, bas=nn(x))).fit(X, y)
 
 
+@pytest.mark.parametrize("search", [False, True])
+def test_a_structure_that_gives_the_correction_more_inputs(search):
+    X, y, _ = make_flux(60)
+    model = flux_model(nn=(4,), structure="serial", max_epochs=2)
+    if search:
+        grid = {"rho": [0.0, 0.05]}
+        together = HybridSearchCV(model, grid, cv=3).fit(X, y)
+        alone = GridSearchCV(model, grid, cv=3, error_score="raise").fit(X, y)
+        np.testing.assert_allclose(
+            together.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"], rtol=1e-5
+        )
+        return
+    model.fit(X, y)
+    network = model.module_
+    assert network.correction[0].in_features == 3 and network.groups[0][0].in_features == 1
+    held = model.predict_params(X.assign(moisture=9.0))["base"]
+    edge = model.predict_params(X.assign(moisture=X["moisture"].max()))["base"]
+    np.testing.assert_allclose(held, edge, rtol=1e-6)
+
+
+def test_a_join_that_gives_the_correction_more_inputs():
+    def join(t, state, physics, nn):
+        return physics(t, state) + nn(t, state, state[:, :1] ** 2)
+
+    physics = Physics(sir, beta=Param(0.3, bounds=(0.0, None), depends_on=["I"]))
+    first = np.array([[0.9, 0.1], [0.8, 0.2]])
+    y = np.linspace(0.0, 0.1, 6)[None, :, None] * np.array([-1.0, 1.0]) + first[:, None]
+    ode = ODE(dt=1.0, state_names=["S", "I"], join=join)
+    model = HybridRegressor(physics, nn=(4,), structure=ode, max_epochs=2, random_state=0)
+    model.fit(first, y)
+    assert model.module_.correction[0].in_features == 3
+    assert np.ptp(model.predict_params(first)["beta"]) > 0.0
+
+
 def test_the_summary_shows_mean_and_range():
     X, y, _ = make_flux(60)
     model = flux_model(max_epochs=2).fit(X, y)
     text, values = str(model.summary()), model.predict_params(X)["base"]
     assert "structure none" in text and "by moisture" in text
     assert model.summary().frame.loc["base", "value"] == pytest.approx(values.mean(), rel=1e-5)
+
+
+def spreading(t, state, *, rate=(0.1, 0.2)):
+    return torch.stack([-rate[0] * state[:, 0], rate[1] * (state[:, 0] - state[:, 1])], dim=1)
+
+
+def test_values_at_the_points_of_a_field():
+    random = np.random.default_rng(0)
+    first = random.uniform(0.5, 1.5, (2, 2, 3, 4))
+    y = first[:, None] * (1.0 - 0.1 * np.arange(1, 5)[:, None, None, None])
+    physics = Physics(spreading, rate=Param((0.1, 0.2), depends_on=[0]))
+    model = HybridRegressor(physics, nn=(4,), structure=ODE(dt=1.0), max_epochs=2, random_state=0)
+    model.fit(first, y)
+    assert model.predict_params(first)["rate"].shape == (2, 4, 2, 3, 4)
+    frame = model.summary().frame
+    assert list(frame.index) == ["rate[0]", "rate[1]"]
+    assert np.isfinite(frame["value"]).all() and "by 0" in str(model.summary())
 
 
 def sir(t, state, *, beta=0.3, gamma=0.1):

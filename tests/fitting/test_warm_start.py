@@ -42,6 +42,29 @@ def test_parameters_and_network_start_at_their_last_values(dtype):
     assert {str(weight.dtype) for weight in model.module_.parameters()} == {f"torch.{dtype}"}
 
 
+def varying(**settings):
+    gain = Param(1.0, bounds=(0.0, 5.0), depends_on=settings.pop("depends_on", ["angle"]))
+    offset = Param(0.1, depends_on=settings.pop("offset", None))
+    physics = Physics(drive, gain=gain, offset=offset)
+    return make_model(warm_start=True, physics=physics, **settings)
+
+
+def test_parameters_that_are_functions_start_at_their_last_values():
+    model = varying(max_epochs=60).fit(X, Y)
+    gain = model.predict_params(X)["gain"]
+    tiny = {"learning_rate": 1e-12, "physics_learning_rate": 0.0, "max_epochs": 1}
+    model.set_params(random_state=1, **tiny).fit(X, Y)
+    np.testing.assert_allclose(model.predict_params(X)["gain"], gain, rtol=1e-5)
+
+
+@pytest.mark.parametrize("offset", [None, ["angle"]])
+def test_functions_of_other_features_cannot_continue(offset):
+    model = varying(offset=["force"], max_epochs=1).fit(X, Y)
+    model.set_params(physics=varying(depends_on=["force"], offset=offset).physics)
+    with pytest.raises(ValueError, match=r"but depends_on changed since: now \{'gain': \[\d\]"):
+        model.fit(X, Y)
+
+
 def test_a_new_initial_value_does_not_move_the_start_but_a_known_value_holds():
     physics = Physics(drive, offset=Param(0.3, fixed=True))
     model = make_model(warm_start=True, physics=physics, max_epochs=60).fit(X, Y)

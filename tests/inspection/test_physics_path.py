@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from small_models import drive, make_model
 
 from skhybrid import HybridRegressor, Physics
 from skhybrid.datasets import make_pendulum_acceleration
 from skhybrid.exceptions import PhysicsError
-from skhybrid.inspection import physics_path
+from skhybrid.inspection import PhysicsPathDisplay, physics_path
 from skhybrid.model_selection.fold_statistics import about_as_stable
 
 
@@ -98,6 +100,13 @@ def test_a_typo_and_an_empty_range_are_refused(table):
         physics_path(make_model(), *table, param_name="rhoo")
     with pytest.raises(ValueError, match="param_range is empty"):
         physics_path(make_model(), *table, param_range=[])
+
+
+def test_a_pipeline_is_refused(table):
+    pipeline = make_pipeline(StandardScaler(), make_model())
+    for function in (physics_path, PhysicsPathDisplay.from_estimator):
+        with pytest.raises(TypeError, match=r"got a Pipeline.*physics_path\(pipeline\[-1\]"):
+            function(pipeline, *table)
 
 
 @pytest.mark.filterwarnings("ignore::skhybrid.exceptions.CollapseWarning")

@@ -156,3 +156,11 @@ def test_repr_of_groups():
     param = Param(1.0, per="site", per_std=0.2)
     assert repr(param) == "Param(1.0, per='site', per_std=0.2)"
     assert Param([1.0, 2.0], per=0, per_std=0.2).spread().tolist() == [0.2, 0.2]
+
+
+def test_what_excludes_a_function_of_features():
+    bounds = ([0.0, -np.inf], None)
+    with pytest.raises(PhysicsError, match="'level' has depends_on, and bounds for some of its el"):
+        Param((1.0, 2.0), bounds=bounds, depends_on=["moisture"]).validate("level")
+    with pytest.raises(PhysicsError, match="'base' has depends_on and a prior"):
+        Param(1.0, prior=(1.0, 0.1), depends_on=["moisture"]).validate("base")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from skhybrid import Physics
+from skhybrid import Param, Physics
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.model.user_code import (
     described,
@@ -124,6 +124,22 @@ def test_typical_mistakes_get_a_hint(function, hint):
     inputs = [X if physics.inputs == ("X",) else DEPTH]
     with pytest.raises(PhysicsError, match=rf"(?s)physics 'law' failed at drag=.*{hint}"):
         named("physics 'law'", physics)(*inputs, **values)
+
+
+@pytest.mark.parametrize(
+    ("init", "value", "hint"),
+    [
+        (1.0, torch.ones(3), r"For a table or for all states write drag\[:, None\]"),
+        ((1.0, 2.0), torch.ones(2, 3), r"its elements are drag\[0\], drag\[1\]"),
+    ],
+)
+def test_a_value_for_every_row_gets_a_hint(init, value, hint):
+    def law(X, *, drag=1.0):
+        return (drag * X).sum(dim=-1)
+
+    physics = Physics(law, drag=Param(init, depends_on=[0]))
+    with pytest.raises(PhysicsError, match=f"'drag' depends on features, so it holds .*{hint}"):
+        named("physics 'law'", physics)(torch.ones(3, 4), drag=value)
 
 
 def test_values_that_cannot_be_read_are_left_out():

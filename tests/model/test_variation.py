@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from skhybrid import Param
-from skhybrid.exceptions import PhysicsError
 from skhybrid.model.variation import INSIDE, Variation
 
 
@@ -65,13 +64,3 @@ def test_the_elements_of_an_array_vary_on_their_own():
     by_row = as_tensor([[5.0, 5.5, 6.0]] * 2)  # a constant for every row
     values = variation([1.0, 2.0])(by_row, torch.ones(2, 3, dtype=torch.float64))
     torch.testing.assert_close(values, as_tensor([[6.0, 6.5, 7.0], [7.0, 7.5, 8.0]]))
-
-
-def test_bounds_of_different_kinds_are_refused():
-    with pytest.raises(PhysicsError, match="some of its elements only"):
-        variation([1.0, 1.0], bounds=([0.0, -np.inf], None))
-
-
-def test_a_prior_is_for_a_number():
-    with pytest.raises(PhysicsError, match="'base' has depends_on and a prior"):
-        Param(1.0, prior=(1.0, 0.1), depends_on=["moisture"]).validate("base")

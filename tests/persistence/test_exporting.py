@@ -85,6 +85,12 @@ def test_records_with_columns_of_initial_states(path):
     assert_close(predicted(path, other), model.predict(other))
 
 
+def test_a_rollout_with_a_rate_that_depends_on_a_state(path):
+    model, X, _ = kept("states, a rate by a state")
+    skhybrid.export(model, path, example=X)
+    assert_close(predicted(path, X), model.predict(X))
+
+
 def test_images(path):
     model, _, _ = kept("images")
     skhybrid.export(model, path)  # which compares the program with ``predict``

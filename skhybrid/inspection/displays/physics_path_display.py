@@ -96,9 +96,9 @@ class PhysicsPathDisplay:
         PhysicsPathDisplay
         """
         check_matplotlib_support(f"{cls.__name__}.from_estimator")
+        path = physics_path(estimator, X, y, **options)
         params = getattr(estimator.physics, "params", {})
         known = {name: param.unit for name, param in params.items() if param.unit}
-        path = physics_path(estimator, X, y, **options)
         display = cls(path, units={**known, **(units or {})}, bounds=bounds_of(params))
         return display.plot(ax=ax, truth=truth)
 

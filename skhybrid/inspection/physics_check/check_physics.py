@@ -27,6 +27,7 @@ from skhybrid.inspection.physics_check.starting_values import (
 )
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.physics import as_physics
+from skhybrid.model.structures import get_structure
 from skhybrid.model.user_code import function_name
 from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.seeds import seeded
@@ -228,10 +229,12 @@ def _shown(physics: Any) -> str:
         return f"Physics {getattr(physics, '__name__', type(physics).__name__)!r}"
 
 
-def _shown_structure(structure: Any) -> str:
-    """Return the name of a structure."""
+def _shown_structure(structure: Any, physics: Any) -> str:
+    """Return the name of a structure; of "auto", what it is for this physics."""
     if isinstance(structure, str):
-        return structure
+        if structure != "auto":
+            return structure
+        structure = get_structure(structure, varies=bool(getattr(physics, "varying", ())))
     if isinstance(structure, type):
         return structure.__name__
     return function_name(structure) if callable(structure) else type(structure).__name__

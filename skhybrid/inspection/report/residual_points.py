@@ -183,7 +183,7 @@ def _predicted(rows: TrainingRows) -> tuple[torch.Tensor, list[np.ndarray]]:
         return hybrid.evaluate(x, rows.coordinates)[0], []
     values, network = hybrid.space.values(rows.coordinates), hybrid.bind_network()
     first = hybrid.first_states(x, None)
-    states = hybrid.rollout(x, first, hybrid.bind_physics(values), network)
+    states = hybrid.rollout(x, first, hybrid.bind_physics(values, network), network)
     parts = [states] if x.inputs is None else [states, x.inputs]
     before = [each[:, : x.steps.shape[1]].double().cpu().numpy() for each in parts]
     return hybrid.observed(x, states, values, network), before

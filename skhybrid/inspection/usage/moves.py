@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from skhybrid.inspection.fixed_parameters import holding, split_element, start_at
-from skhybrid.inspection.flat_parameters import elements_of, hybrid_of
+from skhybrid.inspection.flat_parameters import constants_of, elements_of, hybrid_of
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.inspection.training_rows import TrainingRows, training_rows
 from skhybrid.inspection.usage.losses import Data
@@ -46,7 +46,7 @@ def moves_of(
             continue
         targets = _inside(fitted, name, [value * (1.0 - change), value * (1.0 + change)])
         held = holding(estimator, [name])
-        others = hybrid_of(fitted).physics_params_
+        others = constants_of(fitted)
         refits = [
             Refit(data.X, data.y, data.weight, _starts(held, name, target, others))
             for target in targets

@@ -95,6 +95,15 @@ def test_what_stops_a_fit_is_an_error_of_its_stage(physics, stage, named):
         assert problem.message == " ".join(str(fit_error.value).split())
 
 
+def test_the_structure_is_that_of_a_fit():
+    X, y = make_table(30)
+    varying = Physics(drive, gain=Param(1.0, depends_on=["angle"]))
+    assert "structure additive: usable" in str(check_physics(drive, X, y))
+    assert "structure none: usable" in str(check_physics(varying, X, y))
+    asked = check_physics(varying, X, y, structure="additive")
+    assert "structure additive: usable" in str(asked)
+
+
 def test_unusable_data_are_an_error():
     X, y = make_table()
     (problem,) = check_physics(drive, X, y[:-1]).errors

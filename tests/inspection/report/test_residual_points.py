@@ -8,7 +8,7 @@ import torch
 from small_models import make_model, make_table
 from small_trajectories import DT, make_oscillations, position, spring
 
-from skhybrid import ODE, HybridRegressor
+from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.inspection.report import residual_points
 from skhybrid.inspection.report.residual_points import check_residuals_of
 from skhybrid.inspection.training_rows import training_rows
@@ -45,6 +45,16 @@ def test_every_observed_time_counts_once(window, seen):
     assert np.allclose(by_time[:, 0], first)
     # The state before, observed or of the rollout.
     assert np.abs(by_time[:, 1:] - states[:, :-1]).max() < 0.1
+
+
+def test_rollouts_with_a_parameter_that_depends_on_a_state(seen):
+    first, states = make_oscillations()
+    physics = Physics(spring, stiffness=Param(1.0, depends_on=[0]))
+    ode = ODE(dt=DT, window=None, initial_state="given")
+    model = HybridRegressor(physics, nn=(4,), structure=ode, max_epochs=2, random_state=0)
+    checked(model.fit(first, states), first, states)
+    expected = (states - model.predict(first)).reshape(-1, 2)
+    assert np.allclose(np.abs(seen[0][0]), np.abs(expected[:, 0]), atol=1e-5 * states.std())
 
 
 def test_learned_windows_with_missing_values(seen):
