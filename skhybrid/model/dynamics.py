@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from skhybrid.model.batch import Windows
-from skhybrid.model.hybrid import Weights
 from skhybrid.model.layout import FIRST_STATES
+from skhybrid.model.network_side import Weights
 from skhybrid.model.observation import observe_states
 from skhybrid.model.parameter_values import parameters_at
 from skhybrid.model.rollouts import Rollouts

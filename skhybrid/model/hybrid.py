@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
@@ -11,20 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
-from skhybrid.model.bound_network import BoundNetwork
-from skhybrid.model.network_parts import NetworkParts, build_parts
-from skhybrid.model.networks import as_function, build_network
+from skhybrid.model.network_parts import NetworkParts
+from skhybrid.model.network_side import NetworkSide, Weights
 from skhybrid.model.parameter_values import parameters_at, replaced_values
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
 from skhybrid.model.user_code import function_name, named, require_dense
 
-Weights = Mapping[str, Tensor]
-
 
 @dataclass(frozen=True, eq=False)
-class Hybrid:
+class Hybrid(NetworkSide):
     """Maps raw features to predictions in the target's units.
 
     A model never changes: :func:`dataclasses.replace` returns another one. The only exception are
@@ -118,44 +114,9 @@ class Hybrid:
         values = self.space.values(coordinates)
         return self.join(x, values, self.bind_network(weights, hold=hold)), 0.0
 
-    def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> nn.Module:
-        """Return a newly initialised network for these scales.
-
-        Parameters
-        ----------
-        nn : int, sequence of int or torch.nn.Module
-            Hidden sizes, or a module, which is copied.
-        seed : int
-            Seed of the initialisation.
-        """
-        n_inputs = self.scales.feature_offset.shape[0]
-        return self._placed(self._built(nn, n_inputs, seed))
-
-    def _built(self, nn: Sequence[int] | int | nn.Module, n_inputs: int, seed: int) -> nn.Module:
-        """Return a network with all of its parts."""
-        if self.parts is None:
-            return self._one_network(nn, n_inputs, self.n_network_outputs, seed)
-        one, n_outputs = functools.partial(self._one_network, nn), self.n_network_outputs
-        return build_parts(self.parts, one, n_inputs, n_outputs, self.channel_axis, seed)
-
-    def _one_network(
-        self, nn: Sequence[int] | int | nn.Module, n_inputs: int, n_outputs: int, seed: int
-    ) -> nn.Module:
-        """Return one part of the network."""
-        return build_network(nn, n_inputs, n_outputs, seed=seed)
-
-    def _placed(self, network: nn.Module) -> nn.Module:
-        """Return the network on the model's device, in its dtype."""
-        scale = self.scales.target_scale
-        return network.to(scale.device, scale.dtype)
-
     def at(self, space: ParameterSpace, scales: Scales) -> Hybrid:
         """Return the same model with another parameter space and other scales."""
         return replace(self, space=space, scales=scales)
-
-    def with_network(self, network: nn.Module) -> Hybrid:
-        """Return the same model with another network."""
-        return replace(self, network=network)
 
     def member_constants(self) -> dict[str, dict]:
         """Return the tensors that differ between models in one batch: scales and initial θ."""
@@ -182,11 +143,6 @@ class Hybrid:
     def least_input_stds(self) -> list[float] | None:
         """Return standard deviations below which the network's inputs do not vary; None is 0."""
         return None
-
-    def with_network_columns(self, columns: Sequence[int]) -> Hybrid:
-        """Return the same model with a network that reads these columns."""
-        device = self.scales.target_scale.device
-        return replace(self, network_columns=torch.tensor(columns, device=device))
 
     @property
     def n_network_outputs(self) -> int:
@@ -314,56 +270,9 @@ class Hybrid:
 
         return predicted
 
-    def answers_of(self, network: Callable | None) -> Callable | None:
-        """Return what a bound network answers for varying parameters; None if there are none."""
-        return None if self.parts is None else getattr(network, "answers", None)
-
-    def bind_network(
-        self,
-        weights: Weights | None = None,
-        *,
-        hold: bool = False,
-        record: list[Tensor] | None = None,
-    ) -> Callable:
-        """Return the network as a function of what the model gives it, and of extra inputs.
-
-        Parameters
-        ----------
-        weights : mapping of str to Tensor, default=None
-        hold : bool, default=False
-            Whether to clamp the network's inputs to the training range.
-        record : list, default=None
-            Gets the standardised inputs of every call.
-        """
-        if self.network is None and record is None:
-            return self.silent
-        return BoundNetwork(
-            None if self.network is None else self.network_function(weights),
-            self.network_inputs,
-            self._checked_output,
-            self.network_unit,
-            self.silent,
-            held=self.held_inputs if hold else None,
-            record=record,
-        )
-
-    def network_function(self, weights: Weights | None) -> Callable[[Tensor], Tensor]:
-        """Return the network as a function of its standardised inputs."""
-        return as_function(self.network, weights)
-
-    @property
-    def network_unit(self) -> Tensor:
-        """Unit of the network's outputs."""
-        return self.scales.target_scale
-
     def _checked_output(self, output: Tensor, x: Tensor, *extra: Tensor) -> Tensor:
         """Return the network's output in the shape of the target, or raise a NetworkError."""
         return self._shaped(output, x, NetworkError, "nn")
-
-    @property
-    def silent(self) -> Callable:
-        """A network that answers zero."""
-        return self.silent_network
 
     def silent_network(self, x: Tensor, *extra: Tensor, scale: float | None = None) -> Tensor:
         """Answer zero."""
@@ -377,29 +286,6 @@ class Hybrid:
             columns = [part.reshape(*x.shape[:-1], -1) for part in extra]
             x = torch.cat([x, *columns], dim=-1)
         return self.standardised(x)
-
-    def standardised(self, inputs: Tensor) -> Tensor:
-        """Return standardised inputs of the network."""
-        offset, factor = self._scales_of(
-            inputs, self.scales.feature_offset, self.scales.feature_factor
-        )
-        return torch.addcmul(offset, inputs, factor)
-
-    def held_inputs(self, inputs: Tensor) -> Tensor:
-        """Return standardised inputs, clamped to the training range."""
-        low, high = self._scales_of(inputs, self.scales.feature_low, self.scales.feature_high)
-        return inputs.clamp(low, high)
-
-    def _scales_of(self, inputs: Tensor, *scales: Tensor) -> tuple[Tensor, ...]:
-        """Return scales of these inputs.
-
-        Networks of parameters do not get the inputs that a structure adds, which come last.
-        """
-        axis = self.channel_axis
-        n_inputs = inputs.shape[axis]
-        if self.parts is None or n_inputs != self.parts.n_inputs or not scales[0].ndim:
-            return scales
-        return tuple(each.narrow(axis, 0, n_inputs) for each in scales)
 
     def _shaped(self, output: Tensor, x: Tensor, error: type[Exception], who: str) -> Tensor:
         """Return the output in shape and dtype of the target; raise an error if it does not fit."""

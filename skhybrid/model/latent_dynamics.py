@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from skhybrid.exceptions import NetworkError
 from skhybrid.model.batch import Windows
 from skhybrid.model.dynamics import Dynamics
-from skhybrid.model.hybrid import Weights
+from skhybrid.model.network_side import Weights
 from skhybrid.model.networks import as_function, build_network
 from skhybrid.model.user_code import named_network, require_dense
 
