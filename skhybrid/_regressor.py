@@ -688,11 +688,11 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
 
         Returns
         -------
-        params : dict of str to ndarray of shape (n_samples, *parameter_shape)
+        params : dict of str to ndarray of shape (n_samples, ...)
             In your units. Parameters with ``depends_on`` or ``per`` vary from row to row; the
-            others repeat their value. For an ODE, values at the times of the prediction, of shape
-            (n_samples, n_times, *parameter_shape), along the rollout. In a field, parameters that
-            vary have the spatial axes after these.
+            others repeat their value. For an ODE, values along the rollout, with an axis for the
+            times of the prediction after that of the samples. In a field, parameters that vary have
+            the spatial axes last.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
         check_is_fitted(self)
