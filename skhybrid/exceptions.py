@@ -30,6 +30,7 @@ __all__ = [
     "SolverWarning",
     "StructureError",
     "TrainingError",
+    "UnknownGroupWarning",
     "WorkerKilledError",
     "WorkerKilledWarning",
 ]

@@ -229,12 +229,10 @@ def _shown(physics: Any) -> str:
         return f"Physics {getattr(physics, '__name__', type(physics).__name__)!r}"
 
 
-def _shown_structure(structure: Any, physics: Any) -> str:
-    """Return the name of a structure; of "auto", what it is for this physics."""
+def _shown_structure(structure: Any) -> str:
+    """Return the name of a structure."""
     if isinstance(structure, str):
-        if structure != "auto":
-            return structure
-        structure = get_structure(structure, varies=bool(getattr(physics, "varying", ())))
+        return structure
     if isinstance(structure, type):
         return structure.__name__
     return function_name(structure) if callable(structure) else type(structure).__name__
