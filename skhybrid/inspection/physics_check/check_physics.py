@@ -27,7 +27,6 @@ from skhybrid.inspection.physics_check.starting_values import (
 )
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.physics import as_physics
-from skhybrid.model.structures import get_structure
 from skhybrid.model.user_code import function_name
 from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.seeds import seeded
