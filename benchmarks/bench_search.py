@@ -62,7 +62,7 @@ ONE_BATCH = "all at once"
 OURS, GRID, RIVAL = "HybridSearchCV", "GridSearchCV", "GridSearchCV of skorch"
 # Number of members for the measurement of the floor: the overhead of calls is negligible.
 FLOOR_MEMBERS = {"cpu": 32, "cuda": 4096}
-MEMBERS = {"cpu": [2**k for k in range(9)], "cuda": [4**k for k in range(7)]}
+MEMBERS = {"cpu": [2**k for k in range(11)], "cuda": [4**k for k in range(7)]}
 LIMIT_MEMBERS = 32
 # Timed functions of a step. None of them calls another one.
 WATCHED = [
