@@ -326,7 +326,9 @@ def train_all(fits, max_members, clock):
     for number, batch in enumerate(batch_training.make_batches(fits, 1, max_members)):
         together = [task.fit for task in batch.tasks]
         began = clock()
-        work = BatchWork(number, together, batch.max_members, batch.n_threads)
+        work = BatchWork(
+            number, together, batch.max_members, batch.n_threads, [None] * len(together)
+        )
         results = train_batch(work).results
         seconds += clock() - began
         for result in results:
