@@ -15,6 +15,9 @@ export SKHYBRID_DATA := $(abspath ../shared/data)
 endif
 endif
 
+# Processes side by side share the cores, so each computes with one thread.
+export OMP_NUM_THREADS ?= 1
+
 # Figures are saved, never shown.
 export MPLBACKEND ?= Agg
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
