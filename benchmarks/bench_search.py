@@ -14,9 +14,9 @@
     python benchmarks/bench_search.py --parts search growth limits
 
 The files in benchmarks/results were made with ``--parts search --repeats 2 --epochs 40 10`` and
-``--parts growth --tasks static --repeats 2 --steps 60 26``; the rows of windows, and the limits, are
-from an earlier version (``--parts growth limits --repeats 3 --steps 60 26``). The second round of
-the table with one phase is a run of its own.
+``--parts growth --tasks static --repeats 2 --steps 60 26``; the rows of windows, and the limits,
+are from an earlier version (``--parts growth limits --repeats 3 --steps 60 26``). The second round
+of the table with one phase is a run of its own.
 """
 
 import argparse
