@@ -120,3 +120,19 @@ def test_a_bootstrap_reads_texts(fitted):
     X, y = make_rates()
     found = bootstrap(clone(fitted).set_params(max_epochs=30), X, y, n_replicates=2)
     assert np.isfinite(found.frame.to_numpy()).all()
+
+
+def test_with_groups_alone_an_ode_keeps_its_correction():
+    def decays(t, state, inputs, *, rate=0.5):
+        return -rate[..., None] * state
+
+    X, y, dt = make_decays()
+    physics = Physics(decays, rate=Param(0.5, per="subject"))
+    rates = []
+    for join in ("auto", "add"):
+        ode = ODE(dt=dt, inputs="hold", input_names=["subject"], join=join)
+        model = make_model(physics, structure=ode, nn=(4,), max_epochs=2).fit(X, y)
+        states, inputs = np.ones((2, 1)), np.zeros((2, 1))
+        rates.append(model.predict_rates(states, inputs=inputs)[1])
+    assert np.abs(rates[0]).max() > 1e-3
+    np.testing.assert_array_equal(*rates)

@@ -65,6 +65,11 @@ class NetworkSide:
         device = self.scales.target_scale.device
         return replace(self, network_columns=torch.tensor(columns, device=device))
 
+    @property
+    def has_correction(self) -> bool:
+        """Whether the network corrects the physics; otherwise it only gives parameters."""
+        return self.parts is None or self.parts.correction is not None
+
     def answers_of(self, network: Callable | None) -> Callable | None:
         """Return what a bound network answers for varying parameters; None if there are none."""
         return None if self.parts is None else getattr(network, "answers", None)

@@ -132,7 +132,9 @@ class RightHandSide(Hybrid):
 
     def rate(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
         """Return the right-hand side as a function of time, state and inputs (or None)."""
-        join = self.structure.chosen_join(varies=self.parts is not None)
+        join = self.structure.join
+        if join == "auto":
+            join = "add" if self.has_correction else "none"
         if self.structure.correct == "output" or join == "none":
             return physics
         if network == self.silent_network and join in ("add", "multiply"):
