@@ -142,30 +142,45 @@ class Dynamics(Rollouts):
         if self.structure.observe is None and self.structure.correct == "rate":
             known = self.layout.known_states(states)
             return known if self.layout.with_first else known[:, 1:]
-        times, flat, inputs = self.visited(x, states)
+        flat, inputs = self.visited(x, states)
         known = self.layout.known_states(flat)
         outputs = observe_states(self.structure, known, inputs, values, self.target_shape)
         if self.structure.correct == "output" and network != self.silent_output:
-            outputs = self._corrected(outputs, network(times, flat, inputs))
+            outputs = self._corrected(outputs, network(self.visited_times(x), flat, inputs))
         return outputs.unflatten(0, (states.shape[0], -1))
 
-    def visited(self, x: Windows, states: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return times, states and inputs of a rollout as rows, ordered by window.
+    def visited(self, x: Windows, states: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return states and inputs of a rollout as rows, ordered by window.
 
-        The first times are left out unless ``with_first``.
+        The first ones are left out unless ``with_first``.
         """
         begin = 0 if self.layout.with_first else 1
-        elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
-        times = (x.first_time[:, None] + elapsed)[:, begin:].flatten()
         inputs = None if x.inputs is None else x.inputs[:, begin:].flatten(0, 1)
-        return times, states[:, begin:].flatten(0, 1), inputs
+        return states[:, begin:].flatten(0, 1), inputs
+
+    def visited_times(self, x: Windows) -> Tensor:
+        """Return the times of the rows of :meth:`visited`."""
+        begin = 0 if self.layout.with_first else 1
+        elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
+        return (x.first_time[:, None] + elapsed)[:, begin:].flatten()
+
+    def whole_rollout(
+        self,
+        x: Windows,
+        values: Mapping[str, Tensor],
+        network: Callable,
+        learned: Tensor | None = None,
+    ) -> Tensor:
+        """Return the states of the whole model from the first states, learned or given."""
+        physics = self.bind_physics(values, network)
+        return self.rollout(x, self.first_states(x, learned), physics, network)
 
     def parameters_of(self, x: Windows, coordinates: Weights, *, hold: bool = False) -> Weights:
         """Return every parameter along the rollouts, of shape (n, n_times, *shape)."""
         values, network = self.space.values(coordinates), self.bind_network(hold=hold)
-        first = self.first_states(x, coordinates.get(FIRST_STATES))
-        states = self.rollout(x, first, self.bind_physics(values, network), network)
-        found = parameters_at(self, self.visited(x, states), coordinates, hold=hold)
+        states = self.whole_rollout(x, values, network, coordinates.get(FIRST_STATES))
+        rows = (self.visited_times(x), *self.visited(x, states))
+        found = parameters_at(self, rows, coordinates, hold=hold)
         return {name: each.unflatten(0, (len(states), -1)) for name, each in found.items()}
 
     def _corrected(self, outputs: Tensor, correction: Tensor) -> Tensor:

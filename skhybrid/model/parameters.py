@@ -13,7 +13,7 @@ from torch import Tensor
 from skhybrid.exceptions import PhysicsError
 from skhybrid.model.param import Param
 from skhybrid.model.physics import Physics
-from skhybrid.model.variation import Variation
+from skhybrid.model.variation import Variation, varied
 
 # Training keeps this fraction of a parameter's scale away from its bounds: physics need not have a
 # finite value or derivative on a bound, for example the square root at zero.
@@ -207,16 +207,8 @@ class ParameterSpace:
     def varied(
         self, values: Mapping[str, Tensor], answers: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
-        """Return the parameters with the network's answers: one value for every row.
-
-        Parameters
-        ----------
-        values : mapping of str to Tensor
-            All parameters. A varying one varies around this value.
-        answers : mapping of str to Tensor of shape (*shape, n, ...)
-            The network's answers; the rows come after the axes of the parameter.
-        """
-        return {**values, **{n: self.variations[n](values[n], a) for n, a in answers.items()}}
+        """Return the parameters with the network's answers; one value for every row."""
+        return varied(self.variations, values, answers)
 
     def coordinates(self, values: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         """Return the coordinates of free parameters whose values are in the user's units.

@@ -84,6 +84,22 @@ class Variation:
         return known["high"] - scale * _grown((known["high"] - constant) / scale, -answer)
 
 
+def varied(
+    variations: Mapping[str, Variation], values: Mapping[str, Tensor], answers: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return parameters with the network's answers: one value of a varying one for every row.
+
+    Parameters
+    ----------
+    variations : mapping of str to Variation
+    values : mapping of str to Tensor
+        All parameters. A varying one varies around this value.
+    answers : mapping of str to Tensor of shape (*shape, n, ...)
+        The rows come after the axes of the parameter.
+    """
+    return {**values, **{name: variations[name](values[name], a) for name, a in answers.items()}}
+
+
 def _grown(height: Tensor, answer: Tensor) -> Tensor:
     """Return a height above a bound, in units of the scale, after an answer."""
     height = height.clamp(min=INSIDE)

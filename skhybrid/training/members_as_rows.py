@@ -17,7 +17,7 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.stacked_networks import StackedNetworks
-from skhybrid.model.variation import Variation
+from skhybrid.model.variation import Variation, varied
 from skhybrid.training.losses import SQUARED_ERROR, Loss
 from skhybrid.training.members import Block
 
@@ -193,9 +193,11 @@ class _RowwiseSpace:
         self, space: ParameterSpace, n_rows: int, n_field_axes: int, *, has_constants: bool
     ) -> None:
         self._space = space
-        self._has_constants = has_constants
         self._n_rows = n_rows
         self._ones = (1,) * n_field_axes
+        self._variations = space.variations
+        if has_constants:
+            self._variations = {n: self._rowwise(each) for n, each in space.variations.items()}
 
     def values(self, coordinates: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return fixed parameters unchanged, and free parameters with one value for every row."""
@@ -209,18 +211,12 @@ class _RowwiseSpace:
         self, values: Mapping[str, Tensor], answers: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         """Return the parameters with the network's answers."""
-        return {
-            **values,
-            **{name: self._variation(name)(values[name], each) for name, each in answers.items()},
-        }
+        return varied(self._variations, values, answers)
 
-    def _variation(self, name: str) -> Variation:
-        """Return the variation of a parameter with one value for every row."""
-        variation = self._space.variations[name]
-        if self._has_constants:
-            constants = variation.constants.items()
-            return variation.at({key: self._repeated(each) for key, each in constants})
-        return variation
+    def _rowwise(self, variation: Variation) -> Variation:
+        """Return a variation whose constants have one value for every row."""
+        constants = variation.constants.items()
+        return variation.at({name: self._repeated(each) for name, each in constants})
 
     def _repeated(self, values: Tensor) -> Tensor:
         """Repeat each member's value for its rows."""

@@ -65,7 +65,7 @@ class _Points:
     before : list of array of shape (n, n_features, ...)
         Features; for a field, at every point.
     names : list of str
-        Of the features; empty if they have none.
+        Names of the features; empty if they have none.
     series : array of int, shape (n,), or None
     whole_series : bool
         As for :func:`~skhybrid.inspection.residual_checks.check_residuals`.
@@ -182,8 +182,7 @@ def _predicted(rows: TrainingRows) -> tuple[torch.Tensor, list[np.ndarray]]:
     if not isinstance(x, Windows) or hybrid.has_hidden_encoder:
         return hybrid.evaluate(x, rows.coordinates)[0], []
     values, network = hybrid.space.values(rows.coordinates), hybrid.bind_network()
-    first = hybrid.first_states(x, None)
-    states = hybrid.rollout(x, first, hybrid.bind_physics(values, network), network)
+    states = hybrid.whole_rollout(x, values, network)
     parts = [states] if x.inputs is None else [states, x.inputs]
     before = [each[:, : x.steps.shape[1]].double().cpu().numpy() for each in parts]
     return hybrid.observed(x, states, values, network), before
