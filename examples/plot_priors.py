@@ -1,5 +1,5 @@
 """
-What is known of a parameter
+Priors on physics parameters
 ============================
 
 A network can imitate much of what physics does. A value from the literature, with its uncertainty,

@@ -1,4 +1,4 @@
-"""What a long table becomes: X and y of an ODE, and the way back to a table."""
+"""X and y of an ODE from a long table, and predictions as a table again."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def range_of_trajectories(
     ----------
     trajectories : Trajectories
     component_names : sequence of str
-        Of states, inputs and the time.
+        Names of states, inputs and the time.
     given_states : bool
         Whether X holds initial states.
     images : array of shape (n, n_times, ...), default=None

@@ -30,7 +30,7 @@ class Held:
         A clone that is fitted with the element free.
     param : str
     options : dict
-        Of :func:`~skhybrid.inspection.refits.refit`.
+        Options for :func:`~skhybrid.inspection.refits.refit`.
     """
 
     estimator: Any

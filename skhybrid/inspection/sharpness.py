@@ -141,7 +141,7 @@ def sharpness(
         Radius ρ of the gap: the estimator's default. To compare fits, use the same one for all.
     sample_weight : array-like of shape (n_samples,), default=None
     random_state : int, RandomState instance or None, default=0
-        Of the vector that the search for an eigenvalue begins with.
+        Seed of the vector with which the search for an eigenvalue begins.
 
     Returns
     -------

@@ -115,7 +115,7 @@ def check_physics(
 
 
 class _Found:
-    """What is known so far."""
+    """Results of the stages that have run."""
 
     def __init__(self) -> None:
         self.structure: str | None = None  # what "auto" is for this physics

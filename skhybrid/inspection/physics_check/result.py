@@ -29,7 +29,7 @@ class Problem:
     category : str
         Name of the error or the warning of a fit, such as "PhysicsError".
     message : str
-        What is wrong, with its value and its name, and what to do.
+        The message names the fault, its value and a remedy.
     """
 
     stage: str

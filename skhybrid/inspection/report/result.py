@@ -116,7 +116,7 @@ class IdentifiabilityReport:
 
     @property
     def _said(self) -> list[str]:
-        """What is said about the fit as a whole, advice, and what is missing."""
+        """Sentences about the whole fit, advice, and parts that are missing."""
         said = [self._residual_sentence]
         if "usage" in self.details:
             said.append(f"Usage: {self.details['usage'].short_sentence()}")
