@@ -13,6 +13,7 @@ from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.network_side import Weights
 from skhybrid.model.observation import observe_states
 from skhybrid.model.parameter_values import parameters_at
+from skhybrid.model.rollout_gradient import RolloutGradient
 from skhybrid.model.rollouts import Rollouts
 
 
@@ -27,17 +28,34 @@ class Dynamics(Rollouts):
         As for :class:`~skhybrid.model.rollouts.Rollouts`.
     n_first_states : int
         Number of learned first states.
+    n_members : int or None
+        Number of members whose windows follow each other, each with its own learned first states.
+        None is one model without a member axis.
+    gradient : RolloutGradient or None
+        Solves rollouts in training; None leaves their gradient to autograd.
     """
 
     n_first_states: int = field(default=0, kw_only=True)
+    n_members: int | None = field(default=None, kw_only=True)
+    gradient: RolloutGradient | None = field(default=None, kw_only=True)
 
     @property
-    def allows_members_as_rows(self) -> bool:
-        """Whether the windows of all members may be evaluated as one batch.
+    def has_extra_loss(self) -> bool:
+        """Whether gaps between windows are penalised."""
+        return bool(self.n_first_states and self.structure.continuity)
 
-        Not with learned first states: their indices count within one member.
-        """
-        return super().allows_members_as_rows and not self.n_first_states
+    @property
+    def allows_rollout_gradient(self) -> bool:
+        """Whether a :class:`RolloutGradient` may solve the rollouts."""
+        return RolloutGradient.possible(self)
+
+    def of_members(self, n_members: int) -> Dynamics:
+        """Return the model of several members, whose windows follow each other."""
+        return replace(super().of_members(n_members), n_members=n_members)
+
+    def with_rollout_gradient(self, for_rows: Callable[[int], Dynamics] | None = None) -> Dynamics:
+        """Return the same model with rollouts that training differentiates at once."""
+        return replace(self, gradient=RolloutGradient(self.n_members, for_rows))
 
     def at_observed_states(self) -> Dynamics:
         """Return the same model for windows that start at observed states."""
@@ -104,7 +122,10 @@ class Dynamics(Rollouts):
         if self.network is not None:
             parameters += self.network.parameters() if weights is None else weights.values()
         physics = self.bind_physics(values, network)
-        states = self.rollout(x, first, physics, network, parameters, bounded=bounded)
+        if self.gradient is not None and bounded and torch.is_grad_enabled():
+            states = self.gradient(self, x, first, coordinates, weights)
+        else:
+            states = self.rollout(x, first, physics, network, parameters, bounded=bounded)
         outputs = self.observed(x, states, values, network, weights)
         return outputs, self.continuity_penalty(x, states[:, -1], learned, weights)
 
@@ -114,7 +135,10 @@ class Dynamics(Rollouts):
         """Return the penalty on gaps between a window's end and the next window."""
         if learned is None or x.next_index is None:
             return 0.0
-        return self.structure.continuity * self.gaps(x, last, learned).square().mean()
+        gaps = self.structure.continuity * self.gaps(x, last, learned).square()
+        if self.n_members is None:
+            return gaps.mean()
+        return gaps.unflatten(0, (self.n_members, -1)).flatten(1).mean(dim=1)
 
     def first_states(
         self, x: Windows, learned: Tensor | None, weights: Weights | None = None
@@ -122,11 +146,20 @@ class Dynamics(Rollouts):
         """Return the first state of every window; with learned coordinates, the learned one."""
         if x.index is None or learned is None:
             return x.first_state
-        return torch.addcmul(x.first_state, x.unit, learned[x.index])
+        return torch.addcmul(x.first_state, x.unit, self._learned_at(x.index, learned))
+
+    def _learned_at(self, index: Tensor, learned: Tensor) -> Tensor:
+        """Return the learned coordinates of these first states; -1 gets any."""
+        index = index.clamp(min=0)
+        if self.n_members is None:
+            return learned[index]
+        index = index.unflatten(0, (self.n_members, -1))
+        begins = torch.arange(self.n_members, device=index.device) * self.n_first_states
+        return learned.flatten(0, 1)[(index + begins[:, None]).flatten()]
 
     def gaps(self, x: Windows, last: Tensor, learned: Tensor) -> Tensor:
         """Return the gap between each window's end and the next window, in standard deviations."""
-        begin = torch.addcmul(x.next_state, x.next_unit, learned[x.next_index.clamp(min=0)])
+        begin = torch.addcmul(x.next_state, x.next_unit, self._learned_at(x.next_index, learned))
         exists = (x.next_index >= 0).reshape(-1, *[1] * (last.ndim - 1))
         return (last - begin) / self.scales.state_scale * exists
 

@@ -16,6 +16,7 @@ from skhybrid.model.parameter_values import parameters_at, replaced_values
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
 from skhybrid.model.scales import Scales
+from skhybrid.model.stacked_networks import StackedNetworks
 from skhybrid.model.user_code import function_name, named, require_dense
 
 
@@ -66,6 +67,10 @@ class Hybrid(NetworkSide):
     parts: NetworkParts | None = None
     table_columns: Tensor | None = None
     group_penalty: float = 0.0
+
+    # Whether the loss has a further term.
+    has_extra_loss = False
+    allows_rollout_gradient = False
 
     # Whether derivatives pass through the model; otherwise an adjoint equation gives them.
     differentiable = True
@@ -192,6 +197,10 @@ class Hybrid(NetworkSide):
     def n_field_axes(self) -> int:
         """Number of spatial axes: none for tables."""
         return 0
+
+    def of_members(self, n_members: int) -> Hybrid:
+        """Return the model of several members, whose rows follow each other."""
+        return self.with_network(StackedNetworks(self.network, n_members))
 
     def with_input_range(self, inputs: Tensor) -> Hybrid:
         """Return the same model with the range of these standardised network inputs."""

@@ -80,6 +80,7 @@ class LatentDynamics(Dynamics):
     """
 
     has_hidden_encoder = True
+    allows_rollout_gradient = False
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> LatentNetwork:
         """Return newly initialised networks: right-hand side, encoder and decoder.

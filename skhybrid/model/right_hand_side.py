@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from skhybrid.exceptions import NetworkError, PhysicsError, StructureError
 from skhybrid.model.hybrid import Hybrid
@@ -228,10 +229,14 @@ class RightHandSide(Hybrid):
         corrections : Tensor of shape (n, n_corrected_rates, ...)
         state : Tensor of shape (n, *state_shape)
         """
-        if self.layout.corrects is None:
+        corrects, axis = self.layout.corrects, self.layout.channel_axis
+        if corrects is None:
             return corrections
-        at = torch.tensor(self.layout.corrects, device=state.device)
-        return torch.zeros_like(state).index_add(self.layout.channel_axis, at, corrections)
+        first, n_after = corrects[0], state.shape[axis] - corrects[-1] - 1
+        if corrects[-1] - first == len(corrects) - 1:  # neighbours, much faster than by index
+            return pad(corrections, (*(0, 0) * (-axis - 1), first, n_after))
+        at = torch.tensor(corrects, device=state.device)
+        return torch.zeros_like(state).index_add(axis, at, corrections)
 
     @property
     def silent(self) -> Callable:
@@ -263,6 +268,15 @@ class RightHandSide(Hybrid):
         if extra:
             seen = torch.cat([seen, *extra], dim=axis)
         return self.standardised(seen)
+
+    @property
+    def read_states(self) -> Tensor:
+        """Ones where an input of the network is a state: (n_nn_inputs, n_states)."""
+        n_inputs = self.scales.feature_offset.shape[-1]
+        columns = self.network_columns
+        if columns is None:
+            columns = torch.arange(n_inputs, device=self.scales.target_scale.device)
+        return columns[:, None] == torch.arange(self.layout.state_shape[0], device=columns.device)
 
     def pool_network_inputs(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the network inputs of all calls as one batch."""

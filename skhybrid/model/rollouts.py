@@ -120,16 +120,13 @@ class Rollouts(RightHandSide):
         ode = self.structure
         rate = self.rate(physics, network)
 
-        def rate_in_interval(interval: int) -> Callable:
-            if x.inputs is None:
-                return lambda t, state, fraction: rate(t, state, None)
-            now = x.inputs[:, interval]
-            if ode.inputs != "linear":
-                return lambda t, state, fraction: rate(t, state, now)
-            change = x.inputs[:, interval + 1] - now
-            return lambda t, state, fraction: rate(t, state, now + fraction * change)
+        inputs_in_interval = self.inputs_in_interval(x)
 
-        lengths = self._lengths(x, first)
+        def rate_in_interval(interval: int) -> Callable:
+            inputs = inputs_in_interval(interval)
+            return lambda t, state, fraction: rate(t, state, inputs(fraction))
+
+        lengths = self.interval_lengths(x, first)
         if self.step is not None:
             step = self._bounded_step(self.step) if bounded else self.step
             counts = self.solver_steps.in_intervals(len(lengths))
@@ -152,7 +149,27 @@ class Rollouts(RightHandSide):
             unit=self.scales.state_scale.log2().round().exp2(),
         )
 
-    def _lengths(self, x: Windows, first: Tensor) -> list:
+    def inputs_in_interval(self, x: Windows) -> Callable[[int], Callable[[float], Tensor | None]]:
+        """Return a function from an interval to its inputs as a function of the passed fraction."""
+
+        def in_interval(interval: int) -> Callable[[float], Tensor | None]:
+            if x.inputs is None:
+                return lambda fraction: None
+            now = x.inputs[:, interval]
+            if self.structure.inputs != "linear":
+                return lambda fraction: now
+            change = x.inputs[:, interval + 1] - now
+            return lambda fraction: now + fraction * change
+
+        return in_interval
+
+    @property
+    def state_bounds(self) -> tuple[Tensor, Tensor]:
+        """Bounds to which training moves the states."""
+        mean, limit = self.scales.state_mean, MAX_DEVIATION * self.scales.state_scale
+        return mean - limit, mean + limit
+
+    def interval_lengths(self, x: Windows, first: Tensor) -> list:
         """Return the lengths of the steps: numbers, or one tensor of all windows for each step."""
         if self.layout.uniform_step is not None:
             return [self.layout.uniform_step] * x.steps.shape[1]
@@ -161,8 +178,7 @@ class Rollouts(RightHandSide):
 
     def _bounded_step(self, step: Callable) -> Callable:
         """Return a step that clamps the new state to a range around the mean state."""
-        mean, limit = self.scales.state_mean, MAX_DEVIATION * self.scales.state_scale
-        low, high = mean - limit, mean + limit
+        low, high = self.state_bounds
 
         def bounded(rate, t, state, length, begin, end) -> Tensor:
             return step(rate, t, state, length, begin, end).clamp(low, high)

@@ -18,7 +18,7 @@ Length = float | Tensor
 
 def euler(rate: Rate, t: Tensor, state: Tensor, length: Length, begin: float, end: float) -> Tensor:
     """Take one step of Euler's method, of first order."""
-    return _moved(state, rate(t, state, begin), length)
+    return moved(state, rate(t, state, begin), length)
 
 
 def midpoint(
@@ -26,8 +26,8 @@ def midpoint(
 ) -> Tensor:
     """Take one step of the midpoint method, of second order."""
     half, between = 0.5 * length, 0.5 * (begin + end)
-    middle = _moved(state, rate(t, state, begin), half)
-    return _moved(state, rate(_later(t, half), middle, between), length)
+    middle = moved(state, rate(t, state, begin), half)
+    return moved(state, rate(_later(t, half), middle, between), length)
 
 
 def rk4(rate: Rate, t: Tensor, state: Tensor, length: Length, begin: float, end: float) -> Tensor:
@@ -38,11 +38,11 @@ def rk4(rate: Rate, t: Tensor, state: Tensor, length: Length, begin: float, end:
     half, between = 0.5 * length, 0.5 * (begin + end)
     middle = _later(t, half)
     first = rate(t, state, begin)
-    second = rate(middle, _moved(state, first, half), between)
-    third = rate(middle, _moved(state, second, half), between)
-    fourth = rate(_later(t, length), _moved(state, third, length), end)
+    second = rate(middle, moved(state, first, half), between)
+    third = rate(middle, moved(state, second, half), between)
+    fourth = rate(_later(t, length), moved(state, third, length), end)
     slope = torch.add(first + fourth, second + third, alpha=2.0)
-    return _moved(state, slope, length / 6.0)
+    return moved(state, slope, length / 6.0)
 
 
 FIXED_STEP = {"euler": euler, "midpoint": midpoint, "rk4": rk4}
@@ -193,7 +193,7 @@ def _reason(message: str) -> str:
     return "the state became non-finite"
 
 
-def _moved(state: Tensor, slope: Tensor, length: Length) -> Tensor:
+def moved(state: Tensor, slope: Tensor, length: Length) -> Tensor:
     """Return state + length · slope."""
     if isinstance(length, Tensor):
         return torch.addcmul(state, slope, length)

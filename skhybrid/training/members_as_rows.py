@@ -16,7 +16,6 @@ from torch import Tensor
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.parameters import ParameterSpace
 from skhybrid.model.physics import Physics
-from skhybrid.model.stacked_networks import StackedNetworks
 from skhybrid.model.variation import Variation, varied
 from skhybrid.training.losses import SQUARED_ERROR, Loss
 from skhybrid.training.members import Block
@@ -37,10 +36,14 @@ class MembersAsRows:
         Whether rows have a leading member axis.
     member_constants : dict or None
         Scales and initial θ of every member, stacked, if they differ.
-    physics_per_member : bool
-        Whether ``torch.vmap`` evaluates the physics, with each member's rows and parameters.
+    axes_after_rows : int or None
+        Number of axes of length one after the rows of a parameter, so that it broadcasts with what
+        the physics makes of its rows: 1 for columns ``[:, :1]``. None lets ``torch.vmap`` evaluate
+        the physics with each member's rows and parameters, which is slower.
     loss : Loss, default=Loss()
         What an error costs.
+    solves_together : bool, default=False
+        Whether gradients pass all stages of a rollout at once.
     """
 
     def __init__(
@@ -50,20 +53,23 @@ class MembersAsRows:
         *,
         rows_per_member: bool,
         member_constants: dict | None,
-        physics_per_member: bool,
+        axes_after_rows: int | None,
         loss: Loss = SQUARED_ERROR,
+        solves_together: bool = False,
     ) -> None:
         self.loss = loss
         self.n_members = n_members
         self._rows_per_member = rows_per_member
-        self._physics_per_member = physics_per_member
-        model = hybrid.with_network(StackedNetworks(hybrid.network, n_members))
-        if physics_per_member:
+        self._axes_after_rows = axes_after_rows
+        model = hybrid.of_members(n_members)
+        if self.uses_vmap:
             physics = _PhysicsPerMember(hybrid.physics, hybrid.space.shapes, n_members)
             model = replace(model, physics=physics)
         self._has_constants = member_constants is not None
         if self._has_constants:
             model = model.with_member_constants(member_constants)
+        if solves_together:
+            model = model.with_rollout_gradient(self._rowwise_model)
         self._model = model
         self._inverse_scale = 1.0 / model.scales.target_scale
         self._with_rows: dict[int, Hybrid] = {}
@@ -89,9 +95,14 @@ class MembersAsRows:
             Weights of the shape of y, or with a leading member axis.
         """
         x, hybrid = self.rows_and_model(x, y)
-        prediction, _ = hybrid.evaluate(x, coordinates, weights, bounded=True)
+        prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
         error = prediction.unflatten(0, (self.n_members, -1)) - y
-        return self.loss.mean(error * self.inverse_unit(error), weight, self.unit_shape, 1)
+        return self.loss.mean(error * self.inverse_unit(error), weight, self.unit_shape, 1) + extra
+
+    @property
+    def uses_vmap(self) -> bool:
+        """Whether ``torch.vmap`` evaluates the physics."""
+        return self._axes_after_rows is None
 
     def for_rows_of_members(self) -> MembersAsRows:
         """Return the same losses for rows with a leading member axis."""
@@ -131,9 +142,9 @@ class MembersAsRows:
         if n_rows not in self._with_rows:
             model = self._model
             space, scales = model.space, model.scales
-            if not self._physics_per_member:
+            if not self.uses_vmap:
                 space = _RowwiseSpace(
-                    space, n_rows, model.n_field_axes, has_constants=self._has_constants
+                    space, n_rows, self._axes_after_rows, has_constants=self._has_constants
                 )
             if self._has_constants:
                 constants = vars(scales).items()
@@ -185,16 +196,16 @@ class _PhysicsPerMember:
 class _RowwiseSpace:
     """Physics parameters with one value for every row.
 
-    The rows are the last axis, so physics indexes an element of a vector as usual. For fields, axes
-    of length one follow in place of the spatial axes.
+    The rows come after the axes of a parameter, so physics indexes an element of a vector as usual.
+    Axes of length one may follow: in place of the spatial axes of fields, or for columns.
     """
 
     def __init__(
-        self, space: ParameterSpace, n_rows: int, n_field_axes: int, *, has_constants: bool
+        self, space: ParameterSpace, n_rows: int, axes_after_rows: int, *, has_constants: bool
     ) -> None:
         self._space = space
         self._n_rows = n_rows
-        self._ones = (1,) * n_field_axes
+        self._ones = (1,) * axes_after_rows
         self._variations = space.variations
         if has_constants:
             self._variations = {n: self._rowwise(each) for n, each in space.variations.items()}
@@ -239,9 +250,10 @@ def agree(
     Returns
     -------
     bool
-        False also if fewer than two expected losses are finite: then the comparison says nothing.
+        False also if fewer than two expected losses are finite, or none of a single member: then
+        the comparison says nothing.
     """
-    if int(torch.isfinite(expected[0]).sum()) < 2:
+    if int(torch.isfinite(expected[0]).sum()) < min(2, expected[0].numel()):
         return False
     tolerance = torch.finfo(expected[0].dtype).eps ** 0.5
     pairs = [(found[0], expected[0])]

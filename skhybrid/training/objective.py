@@ -154,10 +154,11 @@ class Objective:
     ) -> Batch | PerMemberBatches | WeightedRows:
         """Return only the rows with a weight for each member, if they can be evaluated alone.
 
-        Extra loss terms need all rows; models evaluated as rows have none.
+        Extra loss terms need all rows.
         """
         weighted = data.weight is not None and self._weight_per_member
-        if not weighted or not isinstance(self._evaluation_loss, MembersAsRows):
+        as_rows = isinstance(self._evaluation_loss, MembersAsRows)
+        if not weighted or not as_rows or self.hybrid.has_extra_loss:
             return data
         own = WeightedRows(data)
         return own if own.n_rows <= own.n_all // 2 else data
@@ -208,6 +209,8 @@ class Objective:
         if self.members.n_members == 1:
             if self._constants is None and not self.rows_per_member:
                 self._use_direct_gradient(None)
+                if self._allows_rollout_gradient:
+                    self._solve_together_if_same(batch)
             return
         if not self.hybrid.allows_vmap:
             self._go_one_by_one()
@@ -232,27 +235,64 @@ class Objective:
 
     def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
         """Evaluate the members as rows from now on, if that gives the expected losses."""
-        options = [False] if self.hybrid.physics is None else [False, True]
-        if self.hybrid.parts is not None:  # answers of the network are rows of all members
-            options = [False]
+        n_axes = self.hybrid.n_field_axes
+        options = [n_axes, n_axes + 1, None]
+        # Answers of a network are rows of all members.
+        if self.hybrid.physics is None or self.hybrid.parts is not None:
+            options = [n_axes]
         with self.members.disturbed(), warnings_caught():
-            for physics_per_member in options:
-                as_rows = MembersAsRows(
-                    self.hybrid,
-                    self.members.n_members,
-                    rows_per_member=self.rows_per_member,
-                    member_constants=self._constants,
-                    physics_per_member=physics_per_member,
-                    loss=self._cost,
-                )
-                try:
-                    found = self._with_gradient(as_rows(*self._arguments(batch)))
-                except Exception:  # physics that gets the rows of all members may raise any error
-                    continue
-                if agree(found, expected, self.members.blocks):
+            for axes_after_rows in options:
+                as_rows = self._as_rows(axes_after_rows)
+                if self._agrees(as_rows, batch, expected):
                     self._training_loss = self._evaluation_loss = as_rows
                     self._use_direct_gradient(as_rows)
+                    if self._allows_rollout_gradient:
+                        together = self._as_rows(axes_after_rows, solves_together=True)
+                        if self._agrees(together, batch, expected):
+                            self._training_loss = together
                     return
+
+    def _as_rows(
+        self, axes_after_rows: int | None, *, solves_together: bool = False
+    ) -> MembersAsRows:
+        """Return the losses of the members evaluated as rows."""
+        return MembersAsRows(
+            self.hybrid,
+            self.members.n_members,
+            rows_per_member=self.rows_per_member,
+            member_constants=self._constants,
+            axes_after_rows=axes_after_rows,
+            loss=self._cost,
+            solves_together=solves_together,
+        )
+
+    @property
+    def _allows_rollout_gradient(self) -> bool:
+        """Whether all stages of a rollout may be differentiated at once."""
+        return self.hybrid.allows_rollout_gradient and not self._penalties
+
+    def _solve_together_if_same(self, batch: Batch) -> None:
+        """Differentiate all stages of rollouts at once from now on, if that gives the same."""
+        model = self.hybrid.with_rollout_gradient()
+
+        def loss(coordinates, weights, x, y, weight, *_) -> Tensor:
+            prediction, extra = model.evaluate(x, coordinates, weights, bounded=True)
+            return self._mean_cost(prediction - y, self._inverse_scale, weight) + extra
+
+        with self.members.disturbed(), warnings_caught():
+            expected = self._with_gradient(self(batch))
+            if self._agrees(loss, batch, expected):
+                self._training_loss = loss
+
+    def _agrees(
+        self, loss: Callable[..., Tensor], batch: Batch, expected: tuple[Tensor, Tensor]
+    ) -> bool:
+        """Whether a loss function gives the expected losses and gradients."""
+        try:
+            found = self._with_gradient(loss(*self._arguments(batch)))
+        except Exception:  # physics that gets the rows of all members may raise any error
+            return False
+        return agree(found, expected, self.members.blocks)
 
     def _use_direct_gradient(self, as_rows: MembersAsRows | None) -> None:
         """Take gradients without autograd for the network from now on, if that is possible."""

@@ -58,7 +58,7 @@ def uses_rows(objective: Objective) -> bool:
 
 def uses_physics_per_member(objective: Objective) -> bool:
     """Whether only the physics is evaluated separately for every member."""
-    return uses_rows(objective) and objective._training_loss._physics_per_member
+    return uses_rows(objective) and objective._training_loss.uses_vmap
 
 
 def choose(hybrid, starts, data, **penalties) -> Objective:
