@@ -33,6 +33,11 @@ from skhybrid.training.radius import Radius
 from skhybrid.training.sam import SAM
 from skhybrid.training.schedule import Schedule
 
+# First states of windows learn faster than the network by this factor. Each is in few minibatches:
+# with the network's rate, those of long records stay near their first guesses, and θ and the
+# network make up for it (benchmarks/bench_record_speed.py).
+STATE_RATE_FACTOR = 10.0
+
 # Minibatches whose losses are gathered before they are added up.
 GATHERED = 256
 
@@ -44,7 +49,8 @@ class Step:
         self.objective = objective
         self.members = members
         rates = members.per_parameter(config.physics_learning_rate, [PHYSICS, GROUP])
-        rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER, FIRST_STATE])
+        rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER])
+        rates += members.per_parameter(STATE_RATE_FACTOR * config.learning_rate, [FIRST_STATE])
         self.adam = Adam(members.flat, rates)
         self.norms = SquaredNorms(members, config.penalties.on_parameters)
         n_steps = config.schedule.n_epochs * config.schedule.n_batches
