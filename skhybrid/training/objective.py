@@ -50,6 +50,8 @@ class Objective:
     ----------
     rows_per_member : bool
         Whether features and targets of a minibatch have a leading member axis.
+    solves_together : bool
+        Whether all stages of a rollout are differentiated at once.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Objective:
         self._training_loss = self._over_members(self._loss)
         self._evaluation_loss = self._over_members(self._data_loss)
         self._is_serial = False
+        self.solves_together = False
         self._direct: DirectGradient | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -250,6 +253,7 @@ class Objective:
                         together = self._as_rows(axes_after_rows, solves_together=True)
                         if self._agrees(together, batch, expected):
                             self._training_loss = together
+                            self.solves_together = True
                     return
 
     def _as_rows(
@@ -283,6 +287,7 @@ class Objective:
             expected = self._with_gradient(self(batch))
             if self._agrees(loss, batch, expected):
                 self._training_loss = loss
+                self.solves_together = True
 
     def _agrees(
         self, loss: Callable[..., Tensor], batch: Batch, expected: tuple[Tensor, Tensor]

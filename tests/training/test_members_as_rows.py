@@ -325,11 +325,12 @@ def test_fields(monkeypatch):
     assert_same_fit(models)
 
 
-def test_learned_first_states_are_not_evaluated_as_rows(monkeypatch):
+def test_learned_first_states(monkeypatch):
     data = make_pendulum(3, noise=0.02, random_state=0)
     structure = ODE(dt=data.dt, window=4, initial_state="learned")
     models, chosen = fit_both_ways(monkeypatch, data.physics, data, structure=structure)
-    assert not any(chosen)
+    assert chosen
+    assert all(chosen)
     assert_same_fit(models)
 
 

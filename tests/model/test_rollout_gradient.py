@@ -1,0 +1,151 @@
+"""Rollouts whose stages are differentiated at once."""
+
+import numpy as np
+import pytest
+import torch
+
+from skhybrid import ODE, HybridRegressor, Param, Physics
+from skhybrid.datasets import make_pendulum
+from skhybrid.training.objective import Objective
+
+
+def driven(t, state, inputs, *, stiffness=1.0, gain=0.5):
+    angle, velocity = state.unbind(-1)
+    return torch.stack([velocity, gain * inputs[:, 0] - stiffness * torch.sin(angle)], dim=-1)
+
+
+def in_columns(t, state, inputs, *, stiffness=1.0, gain=0.5):
+    angle, velocity = state[:, :1], state[:, 1:]
+    return torch.cat([velocity, gain * inputs - stiffness * torch.sin(angle)], dim=1)
+
+
+def in_both_ways(t, state, inputs, *, stiffness=1.0, gain=0.5):
+    """Physics for which a parameter must be a number."""
+    angle = state[:, 0] * stiffness
+    return torch.cat([state[:, 1:], gain * inputs - torch.sin(angle[:, None])], dim=1)
+
+
+def in_time(t, state, inputs, *, stiffness=1.0, gain=0.5):
+    angle, velocity = state.unbind(-1)
+    push = gain * inputs[:, 0] * torch.cos(t)
+    return torch.stack([velocity, push - stiffness * torch.sin(angle)], dim=-1)
+
+
+def noisy(t, state, inputs, *, stiffness=1.0, gain=0.5):
+    rates = driven(t, state, inputs, stiffness=stiffness, gain=gain)
+    return rates * (1.0 + 0.01 * torch.rand_like(state))
+
+
+def make_ode(**settings):
+    return ODE(**{"dt": 0.5, "inputs": "hold", **settings})
+
+
+def make_records(n_outputs=2):
+    """Return inputs and outputs of four records of twelve times."""
+    y = make_pendulum(4, random_state=0).target[:, :12, :n_outputs]
+    return np.random.default_rng(0).normal(size=(4, 12, 1)), y
+
+
+def fit_both_ways(monkeypatch, physics, structure, **settings):
+    """Fit with autograd, and with gradients at once; return both, and whether they were chosen."""
+    X, y = make_records(2 if structure.observe is None else 1)
+    chosen = watch(monkeypatch)
+    settings = {"nn": (5, 4), "dtype": "float64", "max_epochs": 3, "random_state": 0} | settings
+    models = []
+    for together in (False, True):
+        with monkeypatch.context() as patch:
+            if not together:
+                patch.setattr(Objective, "_allows_rollout_gradient", False)
+            models.append(HybridRegressor(physics, structure=structure, **settings).fit(X, y))
+    assert not any(chosen[: len(chosen) // 2])
+    return models, chosen[len(chosen) // 2 :]
+
+
+def watch(monkeypatch):
+    """Return a list that gets, for every phase, whether all stages are differentiated at once."""
+    chosen, choose = [], Objective.choose_evaluation
+
+    def watched(self, batch):
+        choose(self, batch)
+        chosen.append(self.solves_together)
+
+    monkeypatch.setattr(Objective, "choose_evaluation", watched)
+    return chosen
+
+
+STRUCTURES = [
+    {},
+    {"inputs": "linear", "method": "midpoint", "substeps": 2},
+    {"method": "euler", "substeps": 3, "window": 3},
+    {"join": "multiply"},
+    {"corrects": [1], "initial_state": "learned", "window": 3, "continuity": 0.5},
+    {"n_free_states": 1, "window": 3},
+    {"observe": lambda state: state[:, :1], "n_states": 2},
+]
+
+
+@pytest.mark.parametrize("structure", STRUCTURES, ids=str)
+@pytest.mark.parametrize("n_restarts", [1, 2])
+def test_fits_are_those_of_autograd(structure, n_restarts, monkeypatch):
+    models, chosen = fit_both_ways(
+        monkeypatch, driven, make_ode(**structure), n_restarts=n_restarts
+    )
+    assert chosen
+    assert all(chosen)
+    assert_same_fits(models)
+
+
+def assert_same_fits(models):
+    expected, found = models
+    assert found.loss_curve_ == pytest.approx(expected.loss_curve_, rel=1e-7)
+    for name, value in expected.physics_params_.items():
+        assert found.physics_params_[name] == pytest.approx(value, rel=1e-7)
+
+
+@pytest.mark.parametrize("physics", [in_columns, in_both_ways, in_time])
+def test_physics_of_several_styles(physics, monkeypatch):
+    models, chosen = fit_both_ways(monkeypatch, physics, make_ode(), n_restarts=2)
+    assert all(chosen)
+    assert_same_fits(models)
+
+
+def test_networks_that_read_the_time_and_some_states(monkeypatch):
+    models, chosen = fit_both_ways(
+        monkeypatch, driven, make_ode(), nn_features=["time", "state_1"], n_restarts=1
+    )
+    assert all(chosen)
+    assert_same_fits(models)
+
+
+def test_physics_with_random_numbers_is_left_to_autograd(monkeypatch):
+    """All stages together draw other numbers than one stage after the other."""
+    models, chosen = fit_both_ways(monkeypatch, noisy, make_ode())
+    assert not any(chosen)
+    assert_same_fits(models)
+
+
+def test_rollouts_beyond_the_bounds(monkeypatch):
+    """Where a state was moved to its bound, the gradient is zero."""
+    monkeypatch.setattr("skhybrid.model.rollouts.MAX_DEVIATION", 1.0)
+    models, chosen = fit_both_ways(monkeypatch, driven, make_ode(window=5))
+    assert all(chosen)
+    assert_same_fits(models)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"structure": make_ode(method="dopri5")},
+        {"structure": make_ode(correct="output")},
+        {"nn": torch.nn.Linear(3, 2)},
+        {"functional_norm": 0.1},
+        {"physics": Physics(driven, gain=Param(0.5, depends_on=["state_0"]))},
+    ],
+    ids=str,
+)
+def test_other_models_are_left_to_autograd(other, monkeypatch):
+    chosen = watch(monkeypatch)
+    settings = {"physics": driven, "structure": make_ode(), "nn": (4,), "max_epochs": 1} | other
+    HybridRegressor(**settings).fit(*make_records())
+    assert chosen
+    assert not any(chosen)
