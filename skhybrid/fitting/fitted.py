@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skhybrid.data.learned_states import initial_states
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import record_network_inputs
 from skhybrid.data.training_range import TrainingRange
-from skhybrid.data.trajectories import initial_states
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
 from skhybrid.model.batch import Windows
