@@ -7,11 +7,11 @@ from skhybrid.exceptions import SearchInterruptedWarning
 from skhybrid.runtime.user_warnings import warn
 
 
-def warn_of_missing_fits(validation: CrossValidation, n_splits: int) -> None:
+def warn_of_missing_fits(validation: CrossValidation) -> None:
     """Say which candidates lack fits after an interrupt."""
     trials = validation.trials
     missing = [trial for trial in trials if not trial.finished]
-    candidates = sorted({trial.number // n_splits for trial in missing})
+    candidates = sorted({trial.number // validation.n_folds for trial in missing})
     shown = ", ".join(map(str, candidates[:20])) + (", ..." if len(candidates) > 20 else "")
     warn(
         f"The search was interrupted: {len(trials) - len(missing)} of {len(trials)} fits are "

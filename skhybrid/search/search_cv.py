@@ -247,7 +247,7 @@ class HybridSearchCV(BaseSearchCV):
         if validation.interrupt is not None:
             for name in [name for name in vars(self) if name.startswith("best_")]:
                 delattr(self, name)  # from an earlier search
-            warn_of_missing_fits(validation, len(splits))
+            warn_of_missing_fits(validation)
             raise validation.interrupt
         self._choose(results, refit_metric)
         if self.refit:
