@@ -115,11 +115,12 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
         times for a :class:`LatentODE`). With equal rates θ stays near its start for thousands of
         steps while the network explains the data.
     max_epochs : int or "auto", default="auto"
-        Epochs of each phase. "auto" makes 3,000 steps (1,000 through the windows of an ODE), and at
-        least 20 epochs. The first phase of a table makes only 1,500 steps, at one and a half times
-        the learning rates, which begin to fall in its last quarter: θ is then as accurate. Fits
-        with ``optimizer="adam"`` or early stopping do not. With ``batch_size="auto"``, more than
-        20,480 rows have fewer epochs, two at least, so that a phase makes 6,400 steps at most.
+        Epochs of each of the two phases: 40 are 80 in all. "auto" makes 3,000 steps (1,000 through
+        the windows of an ODE), and at least 20 epochs. The first phase of a table makes only 1,500
+        steps, at one and a half times the learning rates, which begin to fall in its last quarter:
+        θ is then as accurate. Fits with ``optimizer="adam"`` or early stopping do not. With
+        ``batch_size="auto"``, more than 20,480 rows have fewer epochs, two at least, so that a
+        phase makes 6,400 steps at most.
     batch_size : int, "auto" or None, default="auto"
         Largest number of rows in a minibatch. "auto" is 64, also for fields; from 204,800 rows on
         it grows with them, so that the number of steps is bounded. None is all rows.
@@ -215,7 +216,7 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
         Whether steps were compiled, in one phase at least. False with ``compile=True`` means that
         the model cannot be compiled, or that the compiler failed, which a warning tells.
     n_iter_ : int
-        Epochs of both phases. For ``nn=None`` evaluations of the physics.
+        Epochs of both phases together. For ``nn=None`` evaluations of the physics.
     restarts_ : list of dict
         "start" (where θ began: "least squares", "given", "drawn" or "last fit"), "loss",
         "validation_loss", "physics_params", "status" and "n_iter" of every restart, and of other

@@ -118,9 +118,12 @@ def _training_line(estimator: Any, fitted: Fitted) -> str:
         return f"Trained by adam: {fitted.n_iter} epochs"
     radius = lambda name: getattr(estimator, f"{name}_", getattr(estimator, name))  # noqa: E731
     rho = f" with rho {number_text(radius('rho'), 4)}" if estimator.optimizer == "sam" else ""
-    refined = radius("refine_rho")
-    then = "" if refined is None else f", then the network with rho {number_text(refined, 4)}"
-    return f"Trained by {estimator.optimizer}{rho}{then}: {fitted.n_iter} epochs"
+    refined = fitted.n_iter - fitted.n_iter_first
+    first = f"Trained by {estimator.optimizer}{rho}: {fitted.n_iter_first} epochs"
+    if not refined:
+        return first
+    radius_then = number_text(radius("refine_rho"), 4)
+    return f"{first}, then the network alone with rho {radius_then}: {refined} epochs"
 
 
 def _rates_lines(fitted: Fitted) -> list[str]:
