@@ -312,7 +312,8 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
        Estimation", arXiv:2602.06837, 2026.
     .. [2] P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur, "Sharpness-aware minimization for
        efficiently improving generalization", ICLR 2021.
-    .. [3] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [3] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization",
+       ICLR 2015.
     .. [4] J. Kwon, J. Kim, H. Park, I. K. Choi, "ASAM: adaptive sharpness-aware minimization for
        scale-invariant learning of deep neural networks", ICML 2021.
     .. [5] Y. Yin et al., "Augmenting physical models with deep networks for complex dynamics
