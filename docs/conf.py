@@ -38,6 +38,8 @@ autodoc_typehints = "none"  # the docstrings describe the types
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the class template lists the members
 
+toc_object_entries_show_parents = "hide"  # "fit" beside the page, not "HybridRegressor.fit"
+
 html_theme = "pydata_sphinx_theme"
 html_title = f"skhybrid {release}"
 html_show_sourcelink = False

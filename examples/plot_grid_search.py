@@ -2,9 +2,9 @@
 Choosing ρ: the loss does not tell, θ does
 ==========================================
 
-How large should the radius ρ of sharpness-aware minimisation be? The loss on held-out rows is lowest
-where the network is most flexible, and there θ scatters most. A better criterion is whether θ stays
-the same when the rows and the start of the fit change.
+How large should the radius ρ of sharpness-aware minimisation be? The loss on held-out rows is
+lowest where the network is most flexible, and there θ scatters most. A better criterion is whether
+θ stays the same when the rows and the start of the fit change.
 """
 
 # %%

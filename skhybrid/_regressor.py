@@ -29,7 +29,8 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
     The prediction joins the physics f_S(x; θ) and the network f_N(x; φ). A flexible network fits
     the data for any θ. Sharpness-aware minimisation [1]_ [2]_ therefore estimates θ: it prefers the
     flattest of all networks that fit, so that the physics explains as much as it can. Then θ is
-    held and the network is refined, so that predictions do not pay for the flatness.
+    held and the network is refined, so that predictions do not pay for the flatness. The
+    :doc:`glossary </user_guide/glossary>` explains the words.
 
     Parameters
     ----------
@@ -278,7 +279,7 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
         one, or is a plain tensor of a module.
     PoorFitWarning
         If the fit is worse than the mean of y, y is constant, or it has fewer numbers than the
-        physics has free parameters.
+        physics has free parameters (beside a network, fewer than five for each).
     PhysicsInitWarning
         If the least-squares start failed and the given values are used.
     SolverWarning

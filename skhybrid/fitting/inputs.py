@@ -162,7 +162,7 @@ def _validated_table(
         X, y = validate_data(estimator, X, y, validate_separately=(check_x, check_y), reset=reset)
         check_consistent_length(X, y)
     else:
-        with mask_suggested():
+        with mask_suggested(y):
             X, y = validate_data(
                 estimator, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=reset
             )
