@@ -38,8 +38,8 @@ def test_effects_on_a_table_are_derivatives():
     found = effects_of([1])
     assert found.names == ["k", "m[0]", "m[1]"]
     expected = np.stack([np.sin(2.0 * X[:, 0]), X[:, 2], np.ones(200)], axis=1)
-    np.testing.assert_allclose(found.effects[:, 0], expected, atol=1e-9)
-    np.testing.assert_allclose(found.seen[:, 0], (X[:, 1] - X[:, 1].mean()) / X[:, 1].std())
+    np.testing.assert_allclose(found.effects[:, 0], expected / Y.std(), atol=1e-9)
+    np.testing.assert_allclose(found.imitators[0].seen[:, 0], (X[:, 1] - X[:, 1].mean()) / X[:, 1].std())
     assert found.reached.tolist() == [True]
 
 
