@@ -39,7 +39,9 @@ def test_effects_on_a_table_are_derivatives():
     assert found.names == ["k", "m[0]", "m[1]"]
     expected = np.stack([np.sin(2.0 * X[:, 0]), X[:, 2], np.ones(200)], axis=1)
     np.testing.assert_allclose(found.effects[:, 0], expected / Y.std(), atol=1e-9)
-    np.testing.assert_allclose(found.imitators[0].seen[:, 0], (X[:, 1] - X[:, 1].mean()) / X[:, 1].std())
+    np.testing.assert_allclose(
+        found.imitators[0].seen[:, 0], (X[:, 1] - X[:, 1].mean()) / X[:, 1].std()
+    )
     assert found.reached.tolist() == [True]
 
 
@@ -55,6 +57,51 @@ def test_what_the_network_sees_it_can_imitate():
     both = absorption(effects_of([1, 2]))
     assert both["k"].predictable < 0.1
     assert both["m[0]"].predictable > 0.99
+
+
+def test_a_factor_imitates_what_it_multiplies():
+    def one(a, b, c, *, k=1.5):
+        return k * torch.sin(2.0 * a)
+
+    # The network sees b alone: added, it cannot imitate k; times the physics, it can.
+    added = absorption(effects_of([1], one))["k"]
+    assert added.predictable < 0.1
+    assert added.left > 0.8
+    factor = absorption(effects_of([1], one, structure="multiplicative"))["k"]
+    assert factor.predictable > 0.99
+    assert factor.left < 0.01
+
+
+@pytest.mark.parametrize(
+    ("inputs", "least", "most"), [([1], 0.0, 0.2), ([1, 2], 0.0, 0.2), ([0, 1], 0.99, 1.0)]
+)
+def test_what_a_function_of_features_can_make_up_for(inputs, least, most):
+    def growth(a, b, c, *, base=1.0, rate=0.7, slope=0.5):
+        return base * torch.exp(rate * a) + slope * c
+
+    base = Param(1.0, bounds=(0.0, None), depends_on=inputs)
+    found = absorption(effects_of(physics=Physics(growth, base=base)))
+    assert [*found] == ["rate", "slope"]
+    assert least <= found["rate"].predictable <= most
+    # A line in c times exp(-rate a) is no function of b and c.
+    assert found["slope"].left > 0.05
+
+
+def test_what_groups_can_make_up_for():
+    group = np.arange(200) % 5
+    dose = RNG.normal(size=5)[group] + 0.0 * X[:, 0]
+    y = np.exp(0.3 * dose) + X[:, 0]
+
+    def response(dose, a, *, offset=0.0, rate=0.2, slope=1.0):
+        return offset + torch.exp(rate * dose) + slope * a
+
+    physics = Physics(response, offset=Param(0.0, per=2, per_std=5.0))
+    model = make_model(physics=physics, structure="none", max_epochs=2)
+    table = np.stack([dose, X[:, 0], group], axis=1)
+    found = absorption(local_effects(training_rows(model.fit(table, y), table, y)))
+    assert found["rate"].predictable > 0.9  # it acts between groups alone
+    assert found["slope"].predictable < 0.1
+    assert found["offset"].left > 0.0  # values of groups sum to zero
 
 
 def spring(t, state, *, stiffness=1.0, ratio=1.0):

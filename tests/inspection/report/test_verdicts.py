@@ -31,6 +31,10 @@ COMPARED = replace(
         (UNSEEN, IDENTIFIED, "10%"),
         (replace(UNSEEN, has_network=False, predictable=np.nan), IDENTIFIED, "no network"),
         (SEEN, UNDECIDED, "99%"),
+        (replace(UNSEEN, beside="the function base"), IDENTIFIED, "the function base can make up"),
+        (replace(SEEN, beside="the function base"), UNDECIDED, "99%"),
+        (replace(SEEN, beside="it", predictable=np.nan, unknown="."), UNDECIDED, "Whether it"),
+        (replace(UNSEEN, beside="it", error_beside_network=0.7), UNDECIDED, "that it could take"),
         (replace(UNSEEN, error_beside_network=0.7), UNDECIDED, "35%"),
         (replace(UNSEEN, predictable=np.nan, unknown="It is a field."), UNDECIDED, "a field"),
         (replace(UNSEEN, misfit="they change along a"), UNDECIDED, "along a"),
@@ -43,6 +47,7 @@ COMPARED = replace(
         ),
         (replace(UNSEEN, on_bound=True), NOT_IDENTIFIED, "bound"),
         (COMPARED, SUPPORTED, "agree"),
+        (replace(COMPARED, beside="the function f"), SUPPORTED, "The function f could imitate k"),
         (replace(COMPARED, opinions={"plain": 2.5}), ASSUMPTION_DEPENDENT, "plain"),
         (replace(COMPARED, misfit="they change along a"), ASSUMPTION_DEPENDENT, "along a"),
         (
