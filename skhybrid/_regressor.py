@@ -210,7 +210,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ``loss="squared_error"`` it is the mean squared error. Penalties and priors are not in it.
     physics_share_ : float
         Part of the explained variance that the physics explains, between 0 and 1, at the end of the
-        first phase. NaN if the model explains nothing.
+        first phase. NaN if the model explains nothing. With parameters that are functions of
+        features, it is that of the parts that ``predict_parts`` returns, at the end of the fit.
     loss_curve_ : list of float
         Mean loss over the minibatches, penalties included, in every epoch of both phases. For
         ``nn=None`` the loss at every evaluation.
@@ -662,15 +663,20 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         -------
         physics : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Prediction of the physics alone. With ``physics=None``, the mean of the training target.
+            Parameters that are functions of features have their mean over the training rows, as in
+            :meth:`summary`, and those with a value for each group their common value.
         nn : ndarray of the same shape
-            The prediction minus the physics' part, for every structure. For an ODE, the rollout of
+            The prediction minus the physics' part, for every structure: what the network adds,
+            through a correction, or as functions and values of groups. For an ODE, the rollout of
             the whole model minus the rollout of the physics alone.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
+        check_is_fitted(self)
+        means = self._fitted.function_means
         physics, prediction = evaluate(
             self,
             X,
-            lambda model, x, z, hold: (model.physics_part(x, z), model(x, z, hold=hold)),
+            lambda model, x, z, hold: (model.physics_part(x, z, means), model(x, z, hold=hold)),
             **given,
         )
         if isinstance(physics, list):

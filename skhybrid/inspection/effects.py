@@ -120,9 +120,11 @@ def effects(
         read = replace(read, coordinates={**read.coordinates, **moved})
     read, rows = _chosen(read, max_values)
     hybrid, data = read.hybrid, read.data
-    hold = model.nn_extrapolation == "hold"
+    means, hold = model._fitted.function_means, model.nn_extrapolation == "hold"
     columns = [
-        _of_chunk(hybrid, select_rows(data.x, torch.from_numpy(chunk)), read.coordinates, hold)
+        _of_chunk(
+            hybrid, select_rows(data.x, torch.from_numpy(chunk)), read.coordinates, means, hold
+        )
         for chunk in chunks(np.arange(len(data.y)), ROWS_AT_ONCE)
     ]
     prediction, physics, slopes = (np.concatenate(each) for each in zip(*columns, strict=True))
@@ -167,12 +169,16 @@ def _chosen(read: TrainingRows, max_values: int) -> tuple[TrainingRows, np.ndarr
 
 
 def _of_chunk(
-    hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor], hold: bool
+    hybrid: Hybrid,
+    x: Tensor | Windows,
+    coordinates: Mapping[str, Tensor],
+    means: Mapping[str, np.ndarray],
+    hold: bool,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the prediction, the physics' part and the derivatives, the last axis by element."""
     with torch.no_grad():
         fixed = hybrid.space.values(coordinates)
-        physics = hybrid.physics_part(x, coordinates)
+        physics = hybrid.physics_part(x, coordinates, means)
     names = _free(hybrid)
     shapes = [fixed[name].shape for name in names]
     sizes = [fixed[name].numel() for name in names]

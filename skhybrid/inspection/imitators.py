@@ -106,19 +106,22 @@ def imitators_of(
 
     Notes
     -----
-    The prior of groups costs ``group_penalty`` times the sum of squared answers, beside the mean
-    squared error in units of the target's variance. For rates of change nothing says what an error
-    of a rate costs, so groups are free there: they take over more, not less.
+    With a given ``per_std``, the prior of groups costs ``group_penalty`` times the sum of squared
+    answers, beside the mean squared error in units of the target's variance. An estimated spread
+    is too small where a number has taken over what differs between groups, so groups are free
+    there, as in a regression with fixed effects (Mundlak, 1978). They are free for rates of change,
+    too: nothing says what an error of a rate costs.
     """
     grouped = () if hybrid.parts is None else hybrid.parts.grouped
     found = []
     for name, each in slopes.items():
-        n_values = each.shape[0] * each.shape[1]
-        free = isinstance(hybrid, Dynamics)
-        penalty = 0.0 if free else hybrid.group_penalty * n_values
+        penalty = None
+        if name in grouped:
+            given = hybrid.physics.params[name].per_std is not None
+            costs = given and not isinstance(hybrid, Dynamics)
+            penalty = hybrid.group_penalty * each.shape[0] * each.shape[1] if costs else 0.0
         for move in range(each.shape[2]):
             if np.any(each[:, :, move]):
                 inputs = seen[name].double().cpu().numpy()
-                cost = penalty if name in grouped else None
-                found.append(Imitator(inputs, each[:, :, move], cost))
+                found.append(Imitator(inputs, each[:, :, move], penalty))
     return tuple(found)

@@ -67,6 +67,11 @@ def test_groups_have_the_cost_of_their_prior_and_a_correction_none():
     )
 
 
+def test_groups_whose_spread_is_estimated_are_free():
+    found, _ = effects_of(per="site")
+    assert [each.penalty for each in found.imitators] == [0.0]
+
+
 def test_a_function_without_effect_is_no_imitator():
     def unused(u, *, f=1.0, q=1.2):
         return q**u + 0.0 * torch.zeros_like(u) * f

@@ -33,6 +33,8 @@ COMPARED = replace(
         (SEEN, UNDECIDED, "99%"),
         (replace(UNSEEN, beside="the function base"), IDENTIFIED, "the function base can make up"),
         (replace(SEEN, beside="the function base"), UNDECIDED, "99%"),
+        (replace(UNSEEN, predictable=0.75), IDENTIFIED, "75%"),
+        (replace(UNSEEN, predictable=0.75, beside="the function base"), UNDECIDED, "75%"),
         (replace(SEEN, beside="it", predictable=np.nan, unknown="."), UNDECIDED, "Whether it"),
         (replace(UNSEEN, beside="it", error_beside_network=0.7), UNDECIDED, "that it could take"),
         (replace(UNSEEN, error_beside_network=0.7), UNDECIDED, "35%"),
