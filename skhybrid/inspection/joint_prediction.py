@@ -80,7 +80,9 @@ def left_by_imitators(imitators: Sequence[Imitator], values: np.ndarray) -> np.n
     single function with a single channel gets the regression of effect over slope with the squared
     slopes as weights. The bases are polynomials of third degree and Gaussian kernels of two widths.
     After the polynomials, boosted trees predict what they leave, function by function. Groups have
-    a column each, with the penalty of their prior, in all of them.
+    a column each, with the penalty of their prior, in all of them. Tangent features of the trained
+    network would tell what this network can do near its weights; the question is what any function
+    of its inputs could do.
     """
     n_points, n_channels, _ = values.shape
     chosen = evenly_spaced(n_points, max(MAX_VALUES // n_channels, 1))

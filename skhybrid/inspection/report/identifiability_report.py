@@ -64,7 +64,8 @@ def identifiability_report(
     verdict for each element of a parameter:
 
     - *identified*: from what the network sees, the effect of the parameter cannot be predicted on
-      rows held out, and the data fix the parameter;
+      rows held out (functions of features and values of groups cannot make up for it), and the data
+      fix the parameter;
     - *supported*: the network could imitate the effect, but rows, starts, ρ and other assumptions
       agree;
     - *assumption-dependent*: they disagree, or the residuals still contain a trend;
@@ -111,7 +112,8 @@ def identifiability_report(
     Notes
     -----
     The thresholds of the verdicts were chosen on some of the random tasks of
-    ``benchmarks/bench_trust.py``, and judged on the others.
+    ``benchmarks/bench_trust.py`` and ``benchmarks/bench_trust_varying.py``, and judged on the
+    others.
 
     Examples
     --------
