@@ -69,11 +69,11 @@ def measure(number):
     return rows
 
 
-def run(output, n_tasks):
+def run(output, numbers):
     """Run the tasks that the file does not have yet; return all rows."""
     rows = pd.read_csv(output).to_dict("records") if output.exists() else []
     done = {row["number"] for row in rows}
-    for number in range(n_tasks):
+    for number in range(*numbers):
         if number in done:
             continue
         rows += measure(number)
@@ -141,7 +141,9 @@ def main():
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--tasks", type=int, default=N_TASKS, help="how many of the tasks")
+    parser.add_argument(
+        "--tasks", type=int, nargs=2, default=[0, N_TASKS], metavar=("FIRST", "END"), help="numbers"
+    )
     parser.add_argument("--summary", action="store_true", help="judge the output file")
     parser.add_argument("--text", type=Path, help="file for the tables as text")
     arguments = parser.parse_args()

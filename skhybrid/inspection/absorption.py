@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from skhybrid.inspection.imitators import Imitator
-from skhybrid.inspection.joint_prediction import left_by_imitators
+from skhybrid.inspection.joint_prediction import left_by_imitators, projection
 from skhybrid.inspection.learners import best_prediction
 from skhybrid.inspection.local_effects import LocalEffects
 
@@ -61,11 +61,15 @@ def absorption(effects: LocalEffects) -> dict[str, Absorption]:
     """
     _, n_channels, n_elements = effects.effects.shape
     flat = effects.effects.reshape(-1, n_elements)
-    own = np.stack([flat[:, j] - _explained(effects, flat, j) for j in range(n_elements)], axis=1)
-    own = own.reshape(effects.effects.shape)
+    others = [_others(effects, j) for j in range(n_elements)]
+    own = [
+        flat[:, j] - projection(each.reshape(len(flat), -1), flat[:, j])
+        for j, each in enumerate(others)
+    ]
+    own = np.stack(own, axis=1).reshape(effects.effects.shape)
     alone = _of_single_channels(effects.imitators)
     if alone is None:
-        left = left_by_imitators(effects.imitators, own)
+        left = left_by_imitators(effects.imitators, own, others)
     else:
         left = np.zeros(n_elements)
         for channel, j in np.ndindex(n_channels, n_elements):
@@ -94,16 +98,10 @@ def _of_single_channels(imitators: Sequence[Imitator]) -> dict[int, np.ndarray] 
     return found
 
 
-def _explained(effects: LocalEffects, flat: np.ndarray, j: int) -> np.ndarray:
-    """Return what the other parameters, and constant answers, explain of one effect."""
-    constants = [each.slopes.reshape(-1, 1) for each in effects.imitators if each.penalty is None]
-    others = np.concatenate([np.delete(flat, j, axis=1), *constants], axis=1)
-    size = np.sqrt(np.mean(others**2, axis=0))
-    others = others[:, size > 0] / size[size > 0]
-    if not others.shape[1]:
-        return np.zeros(len(flat))
-    coefficients, *_ = np.linalg.lstsq(others, flat[:, j], rcond=1e-8)
-    return others @ coefficients
+def _others(effects: LocalEffects, j: int) -> np.ndarray:
+    """Return the effects of the other elements and of constant answers, the last axis by cause."""
+    constants = [each.slopes[..., None] for each in effects.imitators if each.penalty is None]
+    return np.concatenate([np.delete(effects.effects, j, axis=2), *constants], axis=2)
 
 
 def _unexplained(seen: np.ndarray, effect: np.ndarray) -> float:

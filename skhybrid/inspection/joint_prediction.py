@@ -41,10 +41,18 @@ class _Design:
     columns: np.ndarray
     penalties: np.ndarray
 
+    def beside(self, others: np.ndarray) -> _Design:
+        """Return the columns less what others explain of them, which is for free."""
+        shape = self.columns.shape
+        flat = self.columns.reshape(shape[0] * shape[1], shape[2])
+        free = others.reshape(len(flat), others.shape[2])
+        left = flat - projection(free, flat)
+        return _Design(left.reshape(shape), self.penalties)
+
     def coefficients(self, values: np.ndarray, rows: np.ndarray, alphas: Sequence[float]) -> list:
-        """Return ridge coefficients, of shape (n_columns, n_elements), for each alpha."""
+        """Return ridge coefficients, of shape (n_columns,), for each alpha."""
         x = self.columns[rows].reshape(-1, self.columns.shape[-1])
-        y = values[rows].reshape(len(x), -1)
+        y = values[rows].reshape(-1)
         products, on_values, found = x.T @ x, x.T @ y, []
         for alpha in alphas:
             # The smallest alpha is only there against rounding, for free groups.
@@ -54,8 +62,10 @@ class _Design:
         return found
 
 
-def left_by_imitators(imitators: Sequence[Imitator], values: np.ndarray) -> np.ndarray:
-    """Return the sum of squares of each effect that the imitators cannot make up for.
+def left_by_imitators(
+    imitators: Sequence[Imitator], values: np.ndarray, others: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Return the sum of squares of each effect that imitators and other effects cannot make up for.
 
     Every point is predicted from the points of the other folds, by the learner that does best.
 
@@ -63,7 +73,9 @@ def left_by_imitators(imitators: Sequence[Imitator], values: np.ndarray) -> np.n
     ----------
     imitators : sequence of Imitator
     values : array of shape (n_points, n_channels, n_elements)
-        Effects of the elements.
+        Effects of the elements, less what their ``others`` explain of them.
+    others : sequence of array of shape (n_points, n_channels, n_others)
+        For each element, what makes up for it without an answer: effects of other elements.
 
     Returns
     -------
@@ -75,20 +87,21 @@ def left_by_imitators(imitators: Sequence[Imitator], values: np.ndarray) -> np.n
 
         Σ_f slope_f[i, c] g_f(seen_f[i]) + Σ_g slope_g[i, c] (a_g[group of i] - mean of a_g),
 
-    a varying-coefficient model (Hastie and Tibshirani, 1993). It is linear in the functions, so all
-    of them are fitted together, by ridge regression on a basis of each function times its slope. A
-    single function with a single channel gets the regression of effect over slope with the squared
-    slopes as weights. The bases are polynomials of third degree and Gaussian kernels of two widths.
-    After the polynomials, boosted trees predict what they leave, function by function. Groups have
-    a column each, with the penalty of their prior, in all of them. Tangent features of the trained
-    network would tell what this network can do near its weights; the question is what any function
-    of its inputs could do.
+    a varying-coefficient model (Hastie and Tibshirani, 1993); other elements move with them. It is
+    linear in the functions, so all of them are fitted together, by ridge regression on a basis of
+    each function times its slope, with ``others`` as columns without a penalty. A single function
+    with a single channel gets the regression of effect over slope with the squared slopes as
+    weights. The bases are polynomials of third degree and Gaussian kernels of two widths. After the
+    polynomials, boosted trees predict what they leave, function by function. Groups have a column
+    each, with the penalty of their prior, in all of them. Tangent features of the trained network
+    would tell what this network can do near its weights; the question is what any function of its
+    inputs could do.
     """
     n_points, n_channels, _ = values.shape
     chosen = evenly_spaced(n_points, max(MAX_VALUES // n_channels, 1))
     whole = np.sum(values**2, axis=(0, 1))
     if chosen is not None:
-        values = values[chosen]
+        values, others = values[chosen], [each[chosen] for each in others]
         imitators = [_of_points(each, chosen) for each in imitators]
     used = np.sum(values**2, axis=(0, 1))
     least, enough = used.copy(), (1.0 - PREDICTED) * used
@@ -98,12 +111,13 @@ def left_by_imitators(imitators: Sequence[Imitator], values: np.ndarray) -> np.n
             if np.all(least <= enough):
                 break
             design = _design(imitators, gamma)
-            left = _left_by_ridge(design, values, folds)
-            least = np.minimum(least, left.min(axis=0))
-            if gamma is None:
-                for j in np.flatnonzero(least > enough):
-                    alpha = ALPHAS[int(np.argmin(left[:, j]))]
-                    found = _left_by_trees(imitators, design, values[..., j], folds, alpha)
+            for j in np.flatnonzero(least > enough):
+                own, beside = values[..., j], design.beside(others[j])
+                left = _left_by_ridge(beside, own, folds)
+                least[j] = min(least[j], left.min())
+                if gamma is None and least[j] > enough[j]:
+                    alpha = ALPHAS[int(np.argmin(left))]
+                    found = _left_by_trees(imitators, beside, own, folds, alpha)
                     least[j] = min(least[j], found)
     return least * np.divide(whole, used, out=np.zeros_like(whole), where=used > 0.0)
 
@@ -149,12 +163,22 @@ def _basis(seen: np.ndarray, gamma: float | None) -> np.ndarray:
 
 
 def _left_by_ridge(design: _Design, values: np.ndarray, folds: list) -> np.ndarray:
-    """Return the sums of squares left on rows held out, of shape (n_alphas, n_elements)."""
-    left = np.zeros((len(ALPHAS), values.shape[-1]))
+    """Return the sum of squares of one effect left on rows held out, for each alpha."""
+    left = np.zeros(len(ALPHAS))
     for train, test in folds:
         for i, found in enumerate(design.coefficients(values, train, ALPHAS)):
-            left[i] += np.sum((values[test] - design.columns[test] @ found) ** 2, axis=(0, 1))
+            left[i] += np.sum((values[test] - design.columns[test] @ found) ** 2)
     return left
+
+
+def projection(columns: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the projection of values, of shape (n, ...), on columns of any units."""
+    size = np.sqrt(np.mean(columns**2, axis=0))
+    columns = columns[:, size > 0] / size[size > 0]
+    if not columns.shape[1]:
+        return np.zeros_like(values)
+    coefficients, *_ = np.linalg.lstsq(columns, values, rcond=1e-8)
+    return columns @ coefficients
 
 
 def _left_by_trees(
@@ -164,7 +188,7 @@ def _left_by_trees(
     left = 0.0
     for train, test in folds:
         (found,) = design.coefficients(values, train, [alpha])
-        residuals = values - (design.columns @ found).reshape(values.shape)
+        residuals = values - design.columns @ found
         for each in imitators:
             if each.penalty is None:
                 residuals = residuals - _answer_of_trees(each, residuals, train)

@@ -141,6 +141,41 @@ def test_a_rate_that_the_network_cannot_change_is_not_imitated(options, seen):
     assert (found["ratio"].predictable > 0.99) == seen
 
 
+def growth(t, state, inputs, *, r=0.5, m=0.3, c=1.0):
+    return (r * state[:, 0] - m * state[:, 0] ** 2)[:, None]
+
+
+def scaled(states, inputs, *, c):
+    return c * states
+
+
+def growing(observed=(), **varies):
+    """Return a fit to populations under a load that changes at random."""
+    load = RNG.uniform(0.0, 1.0, (10, 16, 1))
+    y = np.empty((10, 16, 1))
+    y[:, 0] = RNG.uniform(0.2, 2.0, (10, 1))
+    for i in range(15):
+        y[:, i + 1] = y[:, i] + 0.2 * ((0.3 + load[:, i]) * y[:, i] - 0.3 * y[:, i] ** 2)
+    ode = ODE(dt=0.2, inputs="hold", input_names=["load"], state_names=["x"], **dict(observed))
+    physics = Physics(
+        growth, r=Param(0.5, **varies), m=Param(0.3), c=Param(1.0, fixed=not observed)
+    )
+    model = HybridRegressor(physics, nn=(4,), structure=ode, max_epochs=2, refine_rho=None)
+    return local_effects(training_rows(model.set_params(random_state=0).fit(load, y), load, y))
+
+
+@pytest.mark.parametrize(("depends_on", "imitates"), [("load", False), ("x", True)])
+def test_a_rate_that_is_a_function_of_inputs_or_states(depends_on, imitates):
+    found = absorption(growing(depends_on=[depends_on]))["m"]
+    assert (found.predictable > 0.99) == imitates
+    assert (found.left < 0.01) == imitates
+
+
+def test_hidden_states_may_make_up_for_a_number():
+    found = growing({"observe": scaled, "n_states": 1}, depends_on=["load"])
+    assert "Not all states are observed, and r may" in found
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [({"nn": None}, "no network"), ({"physics": None}, "no free physics")],

@@ -14,9 +14,10 @@ U, V, Z = RNG.uniform(-1.5, 1.5, (3, N))
 SLOPE = np.exp(U)[:, None]
 
 
-def part_left(imitators, *channels):
+def part_left(imitators, *channels, others=None):
     values = np.stack(channels, axis=1)[..., None]
-    (left,) = left_by_imitators(imitators, values)
+    others = np.zeros((N, len(channels), 0)) if others is None else others
+    (left,) = left_by_imitators(imitators, values, [others])
     return left / np.sum(values**2)
 
 
@@ -38,6 +39,15 @@ def test_functions_make_up_for_an_effect_together():
     assert part_left([first, second], effect) < 0.01
     assert part_left([first], effect) > 0.1
     assert part_left([second], effect) > 0.1
+
+
+def test_other_effects_make_up_for_an_effect_together_with_a_function():
+    function = Imitator(Z[:, None], SLOPE)
+    # U is the other effect less what a function gives.
+    other = U + Z * SLOPE[:, 0]
+    own = U - other * (other @ U) / (other @ other)
+    assert part_left([function], own) > 0.1
+    assert part_left([function], own, others=other[:, None, None]) < 0.001
 
 
 def test_a_function_answers_once_for_all_channels():
@@ -65,5 +75,6 @@ def test_values_of_groups_sum_to_zero_and_cost_what_their_prior_says():
 def test_many_points_are_thinned():
     seen = RNG.uniform(-1.0, 1.0, (5000, 1))
     values = np.stack([np.sin(seen), RNG.normal(size=(5000, 1))], axis=-1)
-    left = left_by_imitators([Imitator(seen, np.ones((5000, 1)))], values)
+    others = [np.zeros((5000, 1, 0))] * 2
+    left = left_by_imitators([Imitator(seen, np.ones((5000, 1)))], values, others)
     assert left / np.sum(values**2, axis=(0, 1)) == pytest.approx([0.0, 1.0], abs=0.01)

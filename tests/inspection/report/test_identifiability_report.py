@@ -82,7 +82,7 @@ def test_a_number_beside_a_function_of_features(depends_on, verdict):
 
     y = (1.0 + 0.3 * X["angle"]) * np.exp(0.7 * X["force"]) + NOISE
     base = Param(1.0, bounds=(0.0, None), depends_on=depends_on)
-    model = make_model(Physics(growth, base=base), max_epochs=300)
+    model = make_model(Physics(growth, base=base), max_epochs=120)
     if depends_on == ["force"]:
         y = np.exp(0.7 * X["force"]) + NOISE
     report = identifiability_report(model, X, y)
