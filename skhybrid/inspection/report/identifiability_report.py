@@ -157,7 +157,8 @@ def identifiability_report(
         warn_of_other_data(hybrid_of(estimator), rows)
         found = effects(estimator, X, y, sample_weight)
         residuals = check_residuals_of(estimator, rows)
-        if hybrid_of(estimator).nn is not None:
+        # Without a correction nothing missing is learned that could overlap an effect.
+        if rows.hybrid.network is not None and rows.hybrid.has_correction:
             details["overlap"] = overlap_within_bounds(estimator, found)
         evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y, sample_weight))
         seconds["quick"] = time.perf_counter() - began

@@ -89,6 +89,7 @@ def test_a_number_beside_a_function_of_features(depends_on, verdict):
     assert [*report.verdicts] == ["rate"]
     assert report.verdicts["rate"].name == verdict
     assert "the function base can make up for" in report.verdicts["rate"].reason
+    assert "overlap" not in report.details  # there is no correction
 
 
 def test_the_physics_alone_is_identified_unless_it_misses_something():
