@@ -80,3 +80,20 @@ def test_a_function_without_effect_is_no_imitator():
     model = HybridRegressor(physics, nn=(4,), max_epochs=2, refine_rho=None, random_state=0)
     model.fit(X, Y)
     assert local_effects(training_rows(model, X, Y)).imitators == ()
+
+
+def test_each_element_of_an_array_is_a_function_and_acts_on_its_targets():
+    def two(u, *, f=(1.0, 2.0), q=1.2):
+        return torch.stack([f[0] * q**u, f[0] + f[1] * q**u], dim=-1)
+
+    physics = Physics(two, f=Param([1.0, 2.0], depends_on=["z"]), q=Param(1.2))
+    y = np.stack([Y, 1.0 + 2.0 * Y], axis=1)
+    model = HybridRegressor(
+        physics, nn=(4,), max_epochs=2, refine_rho=None, random_state=0, dtype="float64"
+    ).fit(X, y)
+    first, second = local_effects(training_rows(model, X, y)).imitators
+    growth = model.physics_params_["q"] ** X["u"].to_numpy()
+    ratio = first.slopes * y.std(axis=0) / np.stack([growth, np.ones(60)], axis=1)
+    np.testing.assert_allclose(ratio, ratio[0, 0], rtol=1e-6)
+    assert not np.any(second.slopes[:, 0])
+    assert np.all(second.slopes[:, 1] > 0.0)
