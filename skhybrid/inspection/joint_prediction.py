@@ -111,6 +111,8 @@ def left_by_imitators(
             if np.all(least <= enough):
                 break
             design = _design(imitators, gamma)
+            if not design.columns.shape[-1]:  # a single group, whose value is the common one
+                return whole
             for j in np.flatnonzero(least > enough):
                 own, beside = values[..., j], design.beside(others[j])
                 left = _left_by_ridge(beside, own, folds)

@@ -72,6 +72,11 @@ def test_values_of_groups_sum_to_zero_and_cost_what_their_prior_says():
     assert part_left([held], of_group) == pytest.approx(0.25, abs=0.02)
 
 
+def test_a_single_group_makes_up_for_nothing():
+    group = Imitator(np.zeros((N, 1)), np.ones((N, 1)), 0.0)
+    assert part_left([group], U) == 1.0
+
+
 def test_many_points_are_thinned():
     seen = RNG.uniform(-1.0, 1.0, (5000, 1))
     values = np.stack([np.sin(seen), RNG.normal(size=(5000, 1))], axis=-1)
