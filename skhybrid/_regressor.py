@@ -209,7 +209,8 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
         ``loss="squared_error"`` it is the mean squared error. Penalties and priors are not in it.
     physics_share_ : float
         Part of the explained variance that the physics explains, between 0 and 1, at the end of the
-        first phase. NaN if the model explains nothing.
+        first phase. NaN if the model explains nothing. With parameters that are functions of
+        features, it is that of the parts that ``predict_parts`` returns, at the end of the fit.
     loss_curve_ : list of float
         Mean loss over the minibatches, penalties included, in every epoch of both phases. For
         ``nn=None`` the loss at every evaluation.

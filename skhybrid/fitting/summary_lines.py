@@ -99,7 +99,9 @@ def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
     lines = [f"Training data: {rows}, {quality} in units of the target's variance)"]
     both = fitted.hybrid.physics is not None and fitted.hybrid.network is not None
     if both and np.isfinite(fitted.physics_share):
-        lines.append(f"Physics' share of what is explained: {100.0 * fitted.physics_share:.1f} %")
+        share = f"Physics' share of what is explained: {100.0 * fitted.physics_share:.1f} %"
+        constant = share_without(fitted)
+        lines.append(f"{share}, {constant}" if constant else share)
     if fitted.free_run_losses is not None:
         shown = [f"{part} {number_text(each, 4)}" for part, each in fitted.free_run_losses.items()]
         lines.append(f"Loss of whole rollouts: {', '.join(shown)}")
@@ -108,6 +110,16 @@ def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
         lines += _rates_lines(fitted)
         lines.append(_solver_line(fitted.hybrid))
     return lines
+
+
+def share_without(fitted: Fitted) -> str:
+    """Return which parameters do not vary in the physics' part; empty if none varies."""
+    said = []
+    for names, kind in ((fitted.hybrid.functions, "mean"), ([*fitted.groups], "common value")):
+        if names:
+            plural, their = ("s", "their") if len(names) > 1 else ("", "its")
+            said.append(f"{', '.join(names)} at {their} {kind}{plural}")
+    return f"with {' and '.join(said)}" if said else ""
 
 
 def _training_line(estimator: Any, fitted: Fitted) -> str:

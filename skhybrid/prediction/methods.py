@@ -103,15 +103,20 @@ class PredictionMethods:
         -------
         physics : ndarray of shape (n_samples,) or (n_samples, n_targets)
             Prediction of the physics alone. With ``physics=None``, the mean of the training target.
+            Parameters that are functions of features have their mean over the training rows, as in
+            :meth:`summary`, and those with a value for each group their common value.
         nn : ndarray of the same shape
-            The prediction minus the physics' part, for every structure. For an ODE, the rollout of
+            The prediction minus the physics' part, for every structure: what the network adds,
+            through a correction, or as functions and values of groups. For an ODE, the rollout of
             the whole model minus the rollout of the physics alone.
         """
         given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
+        check_is_fitted(self)
+        means = self._fitted.function_means
         physics, prediction = evaluate(
             self,
             X,
-            lambda model, x, z, hold: (model.physics_part(x, z), model(x, z, hold=hold)),
+            lambda model, x, z, hold: (model.physics_part(x, z, means), model(x, z, hold=hold)),
             **given,
         )
         if isinstance(physics, list):
