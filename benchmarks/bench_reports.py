@@ -14,6 +14,7 @@ from pathlib import Path
 
 import bench_images
 import numpy as np
+from varying_tasks import flux_task
 
 from skhybrid import ODE, HybridRegressor, LatentODE, Param, Physics
 from skhybrid.datasets import (
@@ -65,6 +66,13 @@ def trajectories(data, physics, **settings):
     return model, data.data, data.target, truth
 
 
+def respiration():
+    """Return a flux whose base is a function of moisture, which is correlated with temperature."""
+    task = flux_task(11, correlation=0.6, n_rows=500)
+    truth = ", ".join(f"{name} = {value:.4g}" for name, value in task.truth.items())
+    return HybridRegressor(task.physics, random_state=0), task.X, task.y, truth
+
+
 def tanks():
     """Return the measured tanks; nobody knows their parameters."""
     data = fetch_cascaded_tanks()
@@ -99,6 +107,7 @@ TASKS = {
     "duffing_sees_all": duffing,
     "duffing_sees_velocity": lambda: duffing(nn_features=[1]),
     "predators_and_prey": predators,
+    "respiration": respiration,
     "tanks": tanks,
     "images": images,
 }

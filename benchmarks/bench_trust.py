@@ -138,7 +138,8 @@ def evidence_of(row):
     """Return the evidence of a row of the file."""
     names = {field.name for field in fields(Evidence)}
     names -= {"opinions", "opinion_errors", "partners"}
-    texts = {"unknown", "misfit", "overlap", "unit", "name"}
+    names &= row.keys()
+    texts = {"unknown", "beside", "misfit", "overlap", "unit", "name"}
     given = {
         name: ("" if isinstance(row[name], float) else row[name]) if name in texts else row[name]
         for name in names

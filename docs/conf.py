@@ -7,6 +7,7 @@ documentation must build without a network.
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -19,6 +20,8 @@ author = "the skhybrid developers"
 copyright = f"2026, {author}"
 release = installed_version("skhybrid")
 version = ".".join(release.split(".")[:2])
+
+sys.path.insert(0, str(Path(__file__).parent))  # gallery_order.py
 
 extensions = [
     "sphinx.ext.autodoc",
@@ -34,6 +37,8 @@ autosummary_generate = True
 autodoc_typehints = "none"  # the docstrings describe the types
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the class template lists the members
+
+toc_object_entries_show_parents = "hide"  # "fit" beside the page, not "HybridRegressor.fit"
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"skhybrid {release}"
@@ -64,6 +69,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
     "filename_pattern": examples_to_run,
+    "within_subsection_order": "gallery_order.SimplestFirst",
     "ignore_pattern": r"^(?!plot_)",  # examples/ also holds the demo
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skhybrid",),

@@ -76,8 +76,8 @@ styles = {"physics alone": ("#999999", "--"), "hybrid": ("#0072B2", "-")}
 for name, (colour, line) in styles.items():
     level = models[name].predict(tanks.data_test)[0, :, 0]
     upper.plot(minutes, level, line, color=colour, linewidth=1.2, label=name)
-upper.set(ylabel="lower level / V", title="Test record: a free run from the pump voltage alone")
+upper.set(ylabel="lower level (V)", title="Test record: a free run from the pump voltage alone")
 upper.legend(ncols=3, fontsize="small")
 lower.plot(minutes, tanks.data_test[0, :, 0], color="#D55E00", linewidth=1)
-lower.set(xlabel="time / min", ylabel="pump voltage / V")
+lower.set(xlabel="time (min)", ylabel="pump voltage (V)")
 plt.show()

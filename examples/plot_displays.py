@@ -115,9 +115,10 @@ plt.show()
 alone = HybridRegressor(physics, nn=None)
 grid = [0.9, 1.0, 1.1, 1.2, 1.3]
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-for each, panel in zip((alone, model), axes, strict=True):
+for each, name, panel in zip((alone, model), ("physics alone", "hybrid"), axes, strict=True):
     found = profile(each, X, y, "omega2", grid=grid)
     ProfileDisplay.from_result(found, truth=truth["omega2"], ax=panel)
+    panel.set_title(name, loc="right", fontsize="medium")
 plt.show()
 
 # %%

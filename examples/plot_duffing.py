@@ -2,10 +2,10 @@
 When the network can imitate the physics
 ========================================
 
-A Duffing oscillator is a spring with a linear and a cubic stiffness. It also has damping, which the
-physics leaves out. On decaying orbits the velocity correlates with the position. A network that
-sees both can explain part of the spring, also with a flat minimum. A network that sees only the
-velocity cannot.
+A Duffing oscillator is a spring with a linear and a cubic stiffness; here nothing has a unit. It
+also has damping, which the physics leaves out. On decaying orbits the velocity correlates with the
+position. A network that sees both can explain part of the spring, also with a flat minimum. A
+network that sees only the velocity cannot.
 """
 
 # %%

@@ -150,38 +150,45 @@ for name, model in models.items():
 table.sort_values(["subject", "date"]).head(8)
 
 # %%
-# Another dose is another table of events. Here each subject gets half the dose, at times for which
-# there are no samples. Without ``outputs`` there is no ``y``.
+# Another dose is another table of events, and other times are another long table. Without
+# ``outputs`` there is no ``y``. Each subject gets the same dose as before, and half of it.
 
 hours = pd.timedelta_range("0h", "14h", freq="10min")
 planned = pd.concat(
     samples[["subject", "weight"]].drop_duplicates().assign(date=START + hour) for hour in hours
 )
-new = trajectories_from_frame(
-    planned,
-    run="subject",
-    time="date",
-    inputs="rate",
-    features="weight",
-    initial_states={"drug": 0.0},
-    events=doses.assign(rate=doses["rate"] / 2),
-    time_unit="h",
-    time_origin=data.time_origin,
-)
-curves = new.to_frame(models["hybrid"].predict(new.X), names="half")
 
+
+def predict_dose(model, part):
+    """Return the concentrations every ten minutes, after a part of all doses."""
+    new = trajectories_from_frame(
+        planned,
+        run="subject",
+        time="date",
+        inputs="rate",
+        features="weight",
+        initial_states={"drug": 0.0},
+        events=doses.assign(rate=part * doses["rate"]),
+        time_unit="h",
+        time_origin=data.time_origin,
+    )
+    return new.to_frame(model.predict(new.X), names="concentration")
+
+
+curves = {
+    "physics alone": (predict_dose(models["physics alone"], 1.0), "-", "#999999"),
+    "hybrid": (predict_dose(models["hybrid"], 1.0), "-", "#0072B2"),
+    "hybrid, half the dose": (predict_dose(models["hybrid"], 0.5), "--", "#D55E00"),
+}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True)
 for subject, axis in zip(["S00", "S03"], axes, strict=True):
     own = table[table["subject"] == subject].sort_values("date")
     elapsed = (own["date"] - START) / pd.Timedelta("1h")
     axis.plot(elapsed, own["concentration"], "o", color="black", label="measured")
-    for name, colour in COLOURS.items():
-        axis.plot(elapsed, own[name], color=colour, label=name)
-    other = curves[curves["subject"] == subject]
-    axis.plot(
-        hours / pd.Timedelta("1h"), other["half"], "--", color="#D55E00", label="half the dose"
-    )
-    axis.set(title=subject, xlabel="time (h)")
+    for name, (curve, line, colour) in curves.items():
+        predicted = curve.loc[curve["subject"] == subject, "concentration"]
+        axis.plot(hours / pd.Timedelta("1h"), predicted, line, color=colour, label=name)
+    axis.set(title=f"subject {subject}", xlabel="time (h)")
 axes[0].set_ylabel("concentration (mg/L)")
-axes[1].legend()
+axes[1].legend(fontsize="small")
 figure.tight_layout()

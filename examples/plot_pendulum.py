@@ -82,14 +82,14 @@ left.plot(times, truth, "o", color="black", markersize=4, label="truth")
 for name, (colour, line) in styles.items():
     angle = np.concatenate([new.data[:1], models[name].predict(new.data[:1])[0]])[:, 0]
     left.plot(times, angle, line, color=colour, label=name)
-left.set(xlabel="time / s", ylabel="angle / rad", title="A new trajectory")
+left.set(xlabel="time (s)", ylabel="angle (rad)", title="A new trajectory")
 left.set_ylim(-1.6, 2.2)
 left.legend(fontsize="small", ncols=2, loc="upper right")
 right.plot(velocity, -0.2 * velocity, "--", color="black", label="truth (friction)")
 right.plot(velocity, learned[:, 1], color="#0072B2", label="network")
 right.set(
-    xlabel="velocity / (rad/s)",
-    ylabel="missing acceleration / (rad/s²)",
+    xlabel="velocity (rad/s)",
+    ylabel="missing acceleration (rad/s²)",
     title="What the physics left out",
 )
 right.legend(fontsize="small")

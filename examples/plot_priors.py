@@ -70,7 +70,7 @@ for ax, parameter, unit in zip(axes, truth, ("mM/s", "mM"), strict=True):
         ax.semilogx(stds, column[stds], "o-", color=colour, label=name)
         ax.axhline(column["no prior"], color=colour, linestyle=":", linewidth=1)
     ax.axhline(truth[parameter], color="black", linestyle="--", linewidth=1, label="truth")
-    ax.set(xlabel="standard deviation of the prior of km, mM", ylabel=f"{parameter}, {unit}")
+    ax.set(xlabel="standard deviation of the prior of km (mM)", ylabel=f"{parameter} ({unit})")
     ax.spines[["top", "right"]].set_visible(False)
 axes[0].legend(frameon=False, loc="lower left")
 figure.suptitle("Dotted: without a prior")

@@ -11,7 +11,7 @@ separately cannot imitate a diffusion, but a convolution of width three can.
 # %%
 # Data
 # ----
-# States have shape (n, 2, 32, 32): two channels on a grid.
+# States have shape (n, 2, 32, 32): two channels on a grid. Nothing has a unit.
 
 import matplotlib.pyplot as plt
 import numpy as np

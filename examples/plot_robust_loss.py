@@ -73,7 +73,7 @@ for loss, model in fits.items():
     known, _ = model.predict_parts(pd.DataFrame({"hours": grid, "wind": 0.0}))
     style = ":" if loss == "absolute_error" else "-"  # it lies on the other one
     axes.plot(grid, known, style, color=colours[loss], label=f"physics, {loss}")
-axes.set(xlabel="hours", ylabel="temperature, K", ylim=(-15, 120))
+axes.set(xlabel="time (h)", ylabel="temperature above the room's (K)", ylim=(-15, 120))
 axes.legend(frameon=False)
 axes.spines[["top", "right"]].set_visible(False)
 plt.show()

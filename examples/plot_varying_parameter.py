@@ -11,7 +11,7 @@ the base as a function, and q10 stays a number.
 # Data
 # ----
 # The data are simulated, so the truth is known. Temperature and moisture are correlated (0.6), and
-# noise is 5 % of the standard deviation of the flux.
+# noise is 5 % of the standard deviation of the flux. Radiation is a part of its largest value.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -87,8 +87,8 @@ for radiation, colour in zip((0.1, 0.5, 0.9), ("#0072B2", "#D55E00", "#009E73"),
     ax.plot(grid, true_base(grid, radiation), color=colour, linewidth=1)
     ax.plot(grid[::5], learned[::5], "o", color=colour, label=f"radiation {radiation}")
 ax.set(
-    xlabel="Moisture (m³ m⁻³)",
-    ylabel="Respiration at 15 °C (µmol m⁻² s⁻¹)",
+    xlabel="moisture (m³ m⁻³)",
+    ylabel="respiration at 15 °C (µmol m⁻² s⁻¹)",
     title="Learned base (points) and truth (lines)",
 )
 ax.legend(frameon=False)

@@ -72,8 +72,8 @@ figure, axes = plt.subplots(2, 1, figsize=(9, 5.5), sharex=True, layout="constra
 seconds = new.dt * np.arange(new.data.shape[1])
 styles = {"physics alone": ("#999999", "--"), "hybrid": ("#0072B2", "-")}
 for axis, output, label in (
-    (axes[0], 0, "intake fan speed / (rad/s)"),
-    (axes[1], 2, "pressure / Pa"),
+    (axes[0], 0, "intake fan speed (rad/s)"),
+    (axes[1], 2, "pressure (Pa)"),
 ):
     axis.plot(seconds, new.noise_free[0, :, output], color="black", linewidth=2.5, label="truth")
     for name, (colour, line) in styles.items():
@@ -82,5 +82,5 @@ for axis, output, label in (
     axis.set_ylabel(label)
 axes[0].legend(ncols=3, fontsize="small")
 axes[0].set_title("Impulses: a new record without noise")
-axes[1].set_xlabel("time / s")
+axes[1].set_xlabel("time (s)")
 plt.show()

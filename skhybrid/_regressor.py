@@ -1,4 +1,4 @@
-"""The estimator: settings and data in, a fitted model out."""
+"""The estimator: its parameters, and the fit. Its predictions are in prediction/methods.py."""
 
 from __future__ import annotations
 
@@ -17,22 +17,20 @@ from skhybrid.fitting.other_params import copied_with_params
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS
 from skhybrid.fitting.summary import summarise
 from skhybrid.model.physics import require_wrapped
-from skhybrid.prediction.evaluate import evaluate
-from skhybrid.prediction.outside import find_outside
-from skhybrid.prediction.rates import predict_rates
-from skhybrid.prediction.scores import score_table, score_trajectories
+from skhybrid.prediction.methods import PredictionMethods
 from skhybrid.runtime.interrupts import keeps_interrupted_fit
 from skhybrid.runtime.progress import showing
 from skhybrid.runtime.threads import threads
 
 
-class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
+class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, BaseEstimator):
     """Hybrid of a scientific model and a neural network, fitted end to end.
 
     The prediction joins the physics f_S(x; θ) and the network f_N(x; φ). A flexible network fits
     the data for any θ. Sharpness-aware minimisation [1]_ [2]_ therefore estimates θ: it prefers the
     flattest of all networks that fit, so that the physics explains as much as it can. Then θ is
-    held and the network is refined, so that predictions do not pay for the flatness.
+    held and the network is refined, so that predictions do not pay for the flatness. The
+    :doc:`glossary </user_guide/glossary>` explains the words.
 
     Parameters
     ----------
@@ -118,11 +116,12 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         times for a :class:`LatentODE`). With equal rates θ stays near its start for thousands of
         steps while the network explains the data.
     max_epochs : int or "auto", default="auto"
-        Epochs of each phase. "auto" makes 3,000 steps (1,000 through the windows of an ODE), and at
-        least 20 epochs. The first phase of a table makes only 1,500 steps, at one and a half times
-        the learning rates, which begin to fall in its last quarter: θ is then as accurate. Fits
-        with ``optimizer="adam"`` or early stopping do not. With ``batch_size="auto"``, more than
-        20,480 rows have fewer epochs, two at least, so that a phase makes 6,400 steps at most.
+        Epochs of each of the two phases: 40 are 80 in all. "auto" makes 3,000 steps (1,000 through
+        the windows of an ODE), and at least 20 epochs. The first phase of a table makes only 1,500
+        steps, at one and a half times the learning rates, which begin to fall in its last quarter:
+        θ is then as accurate. Fits with ``optimizer="adam"`` or early stopping do not. With
+        ``batch_size="auto"``, more than 20,480 rows have fewer epochs, two at least, so that a
+        phase makes 6,400 steps at most.
     batch_size : int, "auto" or None, default="auto"
         Largest number of rows in a minibatch. "auto" is 64, also for fields; from 204,800 rows on
         it grows with them, so that the number of steps is bounded. None is all rows.
@@ -210,7 +209,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ``loss="squared_error"`` it is the mean squared error. Penalties and priors are not in it.
     physics_share_ : float
         Part of the explained variance that the physics explains, between 0 and 1, at the end of the
-        first phase. NaN if the model explains nothing.
+        first phase. NaN if the model explains nothing. With parameters that are functions of
+        features, it is that of the parts that ``predict_parts`` returns, at the end of the fit.
     loss_curve_ : list of float
         Mean loss over the minibatches, penalties included, in every epoch of both phases. For
         ``nn=None`` the loss at every evaluation.
@@ -218,7 +218,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         Whether steps were compiled, in one phase at least. False with ``compile=True`` means that
         the model cannot be compiled, or that the compiler failed, which a warning tells.
     n_iter_ : int
-        Epochs of both phases. For ``nn=None`` evaluations of the physics.
+        Epochs of both phases together. For ``nn=None`` evaluations of the physics.
     restarts_ : list of dict
         "start" (where θ began: "least squares", "given", "drawn" or "last fit"), "loss",
         "validation_loss", "physics_params", "status" and "n_iter" of every restart, and of other
@@ -280,7 +280,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         one, or is a plain tensor of a module.
     PoorFitWarning
         If the fit is worse than the mean of y, y is constant, or it has fewer numbers than the
-        physics has free parameters.
+        physics has free parameters (beside a network, fewer than five for each).
     PhysicsInitWarning
         If the least-squares start failed and the given values are used.
     SolverWarning
@@ -314,7 +314,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
        Estimation", arXiv:2602.06837, 2026.
     .. [2] P. Foret, A. Kleiner, H. Mobahi, B. Neyshabur, "Sharpness-aware minimization for
        efficiently improving generalization", ICLR 2021.
-    .. [3] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization", ICLR 2015.
+    .. [3] D. P. Kingma, J. Ba, "Adam: a method for stochastic optimization",
+       ICLR 2015.
     .. [4] J. Kwon, J. Kim, H. Park, I. K. Choi, "ASAM: adaptive sharpness-aware minimization for
        scale-invariant learning of deep neural networks", ICML 2021.
     .. [5] Y. Yin et al., "Augmenting physical models with deep networks for complex dynamics
@@ -572,167 +573,6 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         """
         check_is_fitted(self)
         return summarise(self, self._fitted)
-
-    def predict(
-        self, X, *, times=None, initial_states=None, first_outputs=None, return_outside=False
-    ):
-        """Predict the target.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Features; for an :class:`~skhybrid.ODE`, initial states or inputs over time.
-        times : array-like of shape (n_times,) or list of array-like, default=None
-            For an ODE whose X holds initial states: times of the prediction, or a list with those
-            of each trajectory, as for :class:`ODE`. If training had the time of each initial state
-            in its lists, the lists here begin with it, too. None is the training
-            times; if these differ between trajectories, X must hold as many.
-        initial_states : array-like of shape (n_samples, n_states), default=None
-            For an ODE whose X holds inputs: initial states of the trajectories. They may leave out
-            free states, which then begin at their mean in training.
-        first_outputs : array-like of shape (n_samples, n_first, n_outputs), default=None
-            For an ODE: outputs at the first times, which give the initial states. If X holds inputs
-            and neither is given, trajectories begin at the columns of ``ODE(initial_state=[...])``
-            or, where these are unknown, at the mean initial state of the training trajectories.
-        return_outside : bool, default=False
-            Whether to tell which rows lie outside of the training range, and how far.
-
-        Returns
-        -------
-        y : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            In the target's units. For an ODE, whole rollouts in the shape of the training targets;
-            for trajectories of different lengths, a list of arrays.
-        outside : Outside
-            Only with ``return_outside=True``. ``outside.rows`` flags the rows with a feature
-            outside of its training range; there the physics extrapolates, and the network is held
-            at the edge (``nn_extrapolation="hold"``). ``outside.frame`` tells how far each feature
-            is outside, in its standard deviations in training, below zero on the lower side;
-            ``outside.beyond`` in its own unit. For an ODE, a trajectory is flagged if a state (or,
-            of hidden states, an output) or an input leaves the training range, widened by a tenth,
-            at any predicted time.
-        """
-        given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        (prediction,) = evaluate(
-            self, X, lambda model, x, z, hold: (model(x, z, hold=hold),), **given
-        )
-        if return_outside:
-            return prediction, find_outside(self, X, prediction, **given)
-        return prediction
-
-    def score(self, X, y, sample_weight=None):
-        """Return the coefficient of determination R² of the prediction.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_targets)
-            With ``missing_targets="mask"``, NaN does not count, target by target. For an
-            :class:`~skhybrid.ODE`, all times and all points of a field count as rows; missing
-            values do not. Unknown initial states are estimated from the first ``n_initial``
-            outputs, which do not count.
-        sample_weight : array-like of shape (n_samples,), default=None
-
-        Returns
-        -------
-        score : float
-            Mean of R² over the targets with two known values or more; NaN if there are none, with
-            an ``UndefinedMetricWarning``.
-
-        Raises
-        ------
-        ValueError
-            If the y of a table contains NaN without ``missing_targets="mask"``.
-        """
-        check_is_fitted(self)
-        if self._fitted.trajectory_info is None:
-            return score_table(self, X, y, sample_weight)
-        with threads(self.n_threads):
-            return score_trajectories(self, X, y, sample_weight)
-
-    def predict_parts(self, X, *, times=None, initial_states=None, first_outputs=None):
-        """Predict the contribution of each part of the model.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        times, initial_states, first_outputs
-            As for :meth:`predict`.
-
-        Returns
-        -------
-        physics : ndarray of shape (n_samples,) or (n_samples, n_targets)
-            Prediction of the physics alone. With ``physics=None``, the mean of the training target.
-        nn : ndarray of the same shape
-            The prediction minus the physics' part, for every structure. For an ODE, the rollout of
-            the whole model minus the rollout of the physics alone.
-        """
-        given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        physics, prediction = evaluate(
-            self,
-            X,
-            lambda model, x, z, hold: (model.physics_part(x, z), model(x, z, hold=hold)),
-            **given,
-        )
-        if isinstance(physics, list):
-            return physics, [whole - part for whole, part in zip(prediction, physics, strict=True)]
-        return physics, prediction - physics
-
-    def predict_params(self, X, *, times=None, initial_states=None, first_outputs=None):
-        """Return the value of every physics parameter for every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        times, initial_states, first_outputs
-            As for :meth:`predict`.
-
-        Returns
-        -------
-        params : dict of str to ndarray of shape (n_samples, ...)
-            In your units. Parameters with ``depends_on`` or ``per`` vary from row to row; the
-            others repeat their value. For an ODE, values along the rollout, with an axis for the
-            times of the prediction after that of the samples. In a field, parameters that vary have
-            the spatial axes last.
-        """
-        given = {"times": times, "initial_states": initial_states, "first_outputs": first_outputs}
-        check_is_fitted(self)
-        info = self._fitted.trajectory_info
-        scalar = info is not None and info.scalar
-
-        def values(model, x, z, hold):
-            found = model.parameters_of(x, z, hold=hold).values()
-            return tuple(each[..., None] if scalar else each for each in found)
-
-        names = self._fitted.hybrid.space.names
-        if not names:
-            return {}
-        return dict(zip(names, evaluate(self, X, values, **given), strict=True))
-
-    def predict_rates(self, states, *, times=0.0, inputs=None):
-        """Return the rates that each part of an ODE's right-hand side gives for states.
-
-        Parameters
-        ----------
-        states : array-like of shape (n, n_states) or (n, n_channels, ...)
-        times : float or array-like of shape (n,), default=0.0
-        inputs : array-like of shape (n, n_inputs), default=None
-            Needed if the model was fitted with inputs; without the column of times.
-
-        Returns
-        -------
-        physics : ndarray of the shape of states
-            f_S, in units of the states per unit of time.
-        nn : ndarray of the shape of states
-            What the network adds to it.
-        """
-        check_is_fitted(self)
-        if self._fitted.trajectory_info is None:
-            raise ValueError(
-                f"predict_rates is for models with structure=ODE(...); this one's is "
-                f"{self.structure!r}."
-            )
-        with threads(self.n_threads):
-            return predict_rates(self, states, times, inputs)
 
     def _has_own_fit(self) -> bool:
         """Whether a subclass overrides ``fit``, so that a search must call it."""

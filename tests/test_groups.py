@@ -27,6 +27,7 @@ def test_values_of_groups_and_the_common_value(fitted):
     assert fitted.physics_params_["km"] == pytest.approx(KM, rel=0.05)
     text = str(fitted.summary())
     assert "over 4 groups, per site" in text
+    assert "%, with vmax at its common value" in text
     assert "network" not in text.splitlines()[0]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import scipy.optimize
 import torch
@@ -99,23 +101,8 @@ def guess_states(
         unit = (change * following.var(dim=1, correction=0)).sqrt() + SMALL
         return (error / unit).mean(dim=1) + IN_PART * _shown_in_part(states, shown)
 
-    def total(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        vector_to_parameters(torch.tensor(flat), leaves)
-        loss = losses().sum()
-        gradients = torch.autograd.grad(loss, leaves)
-        return float(loss.detach()), parameters_to_vector(gradients).numpy()
-
     try:
-        # L-BFGS-B's small products are several times slower with more threads.
-        with threadpool_limits(limits=1, user_api="blas"):
-            scipy.optimize.minimize(
-                total,
-                parameters_to_vector(leaves).detach().numpy(),
-                jac=True,
-                method="L-BFGS-B",
-                options={"maxiter": GUESS_ITERATIONS},
-                callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
-            )
+        _minimise(losses, leaves)
         with torch.no_grad():
             guess, loss = _scaled(draws, before), losses()
     except Exception:  # the checks of the model report physics that fails
@@ -124,6 +111,27 @@ def guess_states(
         return nothing
     nothing[used] = guess[loss.argmin()]
     return nothing
+
+
+def _minimise(losses: Callable[[], Tensor], leaves: list[Tensor]) -> None:
+    """Change the leaves so that the sum of the losses falls."""
+
+    def total(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        vector_to_parameters(torch.tensor(flat), leaves)
+        loss = losses().sum()
+        gradients = torch.autograd.grad(loss, leaves)
+        return float(loss.detach()), parameters_to_vector(gradients).numpy()
+
+    # L-BFGS-B's small products are several times slower with more threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        scipy.optimize.minimize(
+            total,
+            parameters_to_vector(leaves).detach().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": GUESS_ITERATIONS},
+            callback=lambda flat: vector_to_parameters(torch.tensor(flat), leaves),
+        )
 
 
 def _smooth(before: Tensor, after: Tensor, n_states: int, n_features: int) -> Tensor:

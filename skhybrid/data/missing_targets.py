@@ -15,17 +15,35 @@ from skhybrid.model.batch import Windows, select_rows
 
 
 @contextlib.contextmanager
-def mask_suggested() -> Iterator[None]:
-    """Name the option for missing targets in the error about NaN in y."""
+def mask_suggested(y: Any = None) -> Iterator[None]:
+    """Name the option for missing targets, and the first of them, in the error about NaN in y."""
     try:
         yield
     except ValueError as error:
         text = str(error)
         if "contains NaN" in text and not text.startswith("Input X "):
             raise ValueError(
-                "y contains NaN. If these values are missing, set missing_targets='mask'."
+                f"y contains NaN{_first_missing(y)}. If these values are missing, set "
+                "missing_targets='mask'. Otherwise fill them in, or leave the rows out."
             ) from error
         raise
+
+
+def _first_missing(y: Any) -> str:
+    """Return how many rows of a table's target hold NaN, and the first; an empty text if unknown.
+
+    Parameters
+    ----------
+    y : array-like or None
+    """
+    try:
+        missing = np.isnan(np.asarray(y, dtype=np.float64))
+    except (TypeError, ValueError):  # lists of arrays, texts
+        return ""
+    if missing.ndim == 0:
+        return ""
+    rows = np.flatnonzero(missing.reshape(len(missing), -1).any(axis=1))
+    return f" in {len(rows)} of {len(missing)} rows; the first is row {rows[0]}" * (len(rows) > 0)
 
 
 def read_table_targets(y: Any) -> np.ndarray:

@@ -12,9 +12,11 @@ from sklearn.utils.validation import validate_data
 
 from skhybrid.data.corrected_rates import find_corrected_rates
 from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.given_x import component_names
 from skhybrid.data.latent_state_guesses import guess_states
-from skhybrid.data.read_trajectories import check_signature, component_names, trajectory_weights
+from skhybrid.data.read_trajectories import trajectory_weights
 from skhybrid.data.records import read_outputs
+from skhybrid.data.right_hand_side_signature import check_signature
 from skhybrid.data.rows import Rows
 from skhybrid.data.slow_features import slow_features
 from skhybrid.data.times import read_times, uniform_step

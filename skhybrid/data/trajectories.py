@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from skhybrid.data.missing_targets import mask_missing
 from skhybrid.data.rows import Rows
-from skhybrid.data.scaling import Moments, moments, robust_moments, robust_square
 from skhybrid.model.batch import Windows
 from skhybrid.model.layout import Layout
 from skhybrid.model.scales import RateScales
@@ -71,50 +69,6 @@ class Trajectories:
         """Steps of the longest trajectory."""
         return self.times.shape[1] - 1
 
-    def scales(self, *, robust: bool = False) -> RateScales:
-        """Return the scales of outputs, states and rates; the network's inputs stay unchanged.
-
-        For hidden states they are rough; the fitted physics gives better ones. With ``robust``,
-        outliers do not inflate them. The unit of free states is 1, and they change about as fast as
-        the other states, in their units.
-        """
-        n_free = self.layout.n_free_states
-        if n_free:
-            scales = self._without_free_states().scales(robust=robust)
-            unit = torch.ones(n_free, dtype=torch.float64)
-            speed = (scales.rate_scale / scales.state_scale).log().mean().exp()
-            return replace(
-                scales,
-                state_mean=torch.cat([scales.state_mean, 0.0 * unit]),
-                state_scale=torch.cat([scales.state_scale, unit]),
-                rate_scale=torch.cat([scales.rate_scale, speed * unit]),
-            )
-        find = robust_moments if robust else moments
-        output_mean, output_std = self._moments(self.outputs, self.layout.output_shape, find)
-        if self.layout.states_observed:
-            state_mean, state_std = output_mean, output_std
-            find = robust_square if robust else moments
-            square, _ = self._moments(self._rates() ** 2, self.layout.state_shape, find)
-            rate_scale = np.sqrt(np.where(square > 0, square, 1.0))
-        else:
-            typical = float(np.mean(np.sqrt(output_mean**2 + output_std**2)))
-            state_mean = self.states.mean(axis=(0, 1))
-            size = np.abs(state_mean)
-            guessed = self.states.std(axis=(0, 1))
-            state_std = np.where(guessed > 0, guessed, np.where(size > 0, size, typical))
-            duration = (self.times[:, -1] - self.times[:, 0]).mean()
-            rate_scale = state_std * 10.0 / duration
-        zero, one = torch.zeros(()), torch.ones(())
-        values = (state_mean, state_std, rate_scale)
-        state_values = [torch.tensor(np.ascontiguousarray(value)) for value in values]
-        output_values = [torch.tensor(output_mean), torch.tensor(output_std)]
-        return RateScales(zero, one, zero, one, *output_values, *state_values).to(torch.float64)
-
-    def _without_free_states(self) -> Trajectories:
-        """Return the same trajectories with the states of the physics alone."""
-        known = replace(self.layout, state_shape=(self.layout.n_known_states,), n_free_states=0)
-        return replace(self, states=self.layout.known_states(self.states), layout=known)
-
     def windows(self, window: int | str | None, scales: RateScales) -> Rows:
         """Cut the trajectories into windows.
 
@@ -164,19 +118,6 @@ class Trajectories:
         rows = mask_missing(x, y, self.weight[trajectory], keep_empty=learned)
         groups = self._groups(trajectory, at)
         return replace(rows, groups=groups[rows.kept])
-
-    def _rates(self) -> np.ndarray:
-        """Return rates of change since the previous observed value, NaN where there is none."""
-        outputs = self.outputs
-        times = self.times.reshape(*self.times.shape, *[1] * (outputs.ndim - 2))
-        times = np.broadcast_to(times, outputs.shape)
-        index = np.arange(outputs.shape[1]).reshape(1, -1, *[1] * (outputs.ndim - 2))
-        last = np.maximum.accumulate(np.where(np.isnan(outputs), -1, index), axis=1)[:, :-1]
-        before = np.maximum(last, 0)
-        change = outputs[:, 1:] - np.take_along_axis(outputs, before, axis=1)
-        elapsed = times[:, 1:] - np.take_along_axis(times, before, axis=1)
-        known = (last >= 0) & (elapsed > 0)
-        return np.where(known, change / np.where(known, elapsed, 1.0), np.nan)
 
     def n_window_steps(self, window: int) -> int:
         """Return the number of steps of all windows of a length together."""
@@ -263,23 +204,6 @@ class Trajectories:
             return AUTO_LEARNED_WINDOW if knows_states else AUTO_NETWORK_WINDOW
         return AUTO_WINDOW
 
-    def _moments(
-        self, values: np.ndarray, shape: tuple[int, ...], find: Moments
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return weighted means and standard deviations of components without missing values."""
-        columns = np.moveaxis(values, 2, -1)
-        weight = self.weight.reshape(-1, *[1] * (columns.ndim - 2))
-        weight = np.broadcast_to(weight, columns.shape[:-1]).reshape(-1)
-        columns = columns.reshape(-1, columns.shape[-1])
-        mean, std = np.empty(columns.shape[1]), np.empty(columns.shape[1])
-        for component, column in enumerate(columns.T):
-            known = ~np.isnan(column) & (weight > 0)
-            if not known.any():
-                raise ValueError(f"Output {component} of y is missing everywhere; leave it out.")
-            mean[component], std[component] = find(column[known], weight[known])
-        per_channel = (-1, *[1] * (len(shape) - 1))
-        return mean.reshape(per_channel), std.reshape(per_channel)
-
     def _window_starts(self, window: int, every: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the trajectory of each window and the index of its first time."""
         trajectory, at = [], []
@@ -321,47 +245,3 @@ class Trajectories:
         if len(np.unique(trajectory)) >= MIN_GROUPS:
             return trajectory
         return np.minimum(np.arange(len(trajectory)) * N_BLOCKS // len(trajectory), N_BLOCKS - 1)
-
-
-def initial_states(rows: Rows, learned: np.ndarray, first_indices: np.ndarray) -> np.ndarray:
-    """Return the learned initial states of trajectories, NaN for those without rows.
-
-    Parameters
-    ----------
-    rows : Rows
-        Windows with learned first states.
-    learned : array of shape (n_first_states, *state_shape)
-        Coordinates of the first states.
-    first_indices : array of int, shape (n,)
-        Indices of the windows that begin trajectories.
-    """
-    x = rows.x
-    # The last trajectories may have no rows, and then no learned states either.
-    n_states = max(len(learned), int(first_indices.max()) + 1)
-    states = np.full((n_states, *x.first_state.shape[1:]), np.nan)
-    states[x.index] = x.first_state + x.unit * learned[x.index]
-    return states[first_indices]
-
-
-def windows_at_learned_states(rows: Rows, learned: np.ndarray, std: np.ndarray | None) -> Rows:
-    """Return windows whose first states are the learned ones, for further training.
-
-    Parameters
-    ----------
-    rows : Rows
-        Windows with learned first states.
-    learned : array of shape (n_first_states, *state_shape)
-        Coordinates of the first states.
-    std : array of shape (n_states,) or None
-        New standard deviation of the states; None keeps the current one.
-    """
-    x = rows.x
-    first_state = x.first_state + x.unit * learned[x.index]
-    next_state = x.next_state + x.next_unit * learned[np.maximum(x.next_index, 0)]
-    unit, next_unit = x.unit, x.next_unit
-    if std is not None:
-        unit, next_unit = ((each != 0) * std for each in (unit, next_unit))
-    moved = x._replace(
-        first_state=first_state, next_state=next_state, unit=unit, next_unit=next_unit
-    )
-    return replace(rows, x=moved)

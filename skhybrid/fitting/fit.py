@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import torch
 
 from skhybrid.exceptions import TrainingError
@@ -19,6 +20,7 @@ from skhybrid.fitting.fitted import (
     feature_range,
     group_values,
     learned_states,
+    means_of_functions,
     user_values,
     varying_ranges,
     window_length,
@@ -45,6 +47,7 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.runtime.fingerprint import Fingerprints
 from skhybrid.runtime.progress import open_display
 from skhybrid.training.checkpoint import Checkpoint
+from skhybrid.training.explained_variance import measure_explained_variance
 from skhybrid.training.multistart import train_together
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.random_numbers import random_numbers
@@ -188,6 +191,7 @@ def finish_fit(
             ),
         ):
             tell(finding)
+    ranges = varying_ranges(hybrid, rows_to_check(prepared.data), result.coordinates)
     return Fitted(
         hybrid=hybrid,
         coordinates=result.coordinates,
@@ -197,7 +201,7 @@ def finish_fit(
         n_iter=len(result.loss_curve),
         restarts=_restarts(hybrid, result, prepared.starts),
         trajectory_info=prepared.trajectory_info,
-        physics_share=result.explained.physics_share,
+        physics_share=_physics_share(hybrid, result, prepared, ranges),
         n_rows=len(rows),
         learned_states=learned,
         window_states=window_states(result.coordinates, rows),
@@ -205,11 +209,24 @@ def finish_fit(
         free_run_losses=losses,
         window=window_length(rows),
         n_iter_first=result.n_first,
-        varying_ranges=varying_ranges(hybrid, rows_to_check(prepared.data), result.coordinates),
+        varying_ranges=ranges,
         feature_range=feature_range(rows),
         groups=group_values(hybrid, result.coordinates, prepared.group_labels),
         group_labels=prepared.group_labels,
     )
+
+
+def _physics_share(
+    hybrid: Hybrid, result: FitResult, prepared: Prepared, ranges: Mapping[str, np.ndarray]
+) -> float:
+    """Return the physics' share of the explained variance, with functions at their means."""
+    if not hybrid.functions:
+        return result.explained.physics_share
+    x, y, weight = prepared.data
+    means = means_of_functions(hybrid, ranges)
+    return measure_explained_variance(
+        hybrid, x, y, result.coordinates, target_weight=weight, constants=means
+    ).physics_share
 
 
 def _restarts(hybrid: Hybrid, result: FitResult, starts: list[Start]) -> list[dict]:

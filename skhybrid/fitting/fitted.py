@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skhybrid.data.learned_states import initial_states
 from skhybrid.data.rows import Rows
 from skhybrid.data.scaling import record_network_inputs
 from skhybrid.data.training_range import TrainingRange
-from skhybrid.data.trajectories import initial_states
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
 from skhybrid.model.batch import Windows
@@ -120,6 +120,11 @@ class Fitted:
         return list(self.hybrid.free_names)
 
     @property
+    def function_means(self) -> dict[str, np.ndarray]:
+        """Means of parameters that are functions of features; empty while training runs."""
+        return means_of_functions(self.hybrid, self.varying_ranges)
+
+    @property
     def physics_params(self) -> dict[str, float | np.ndarray]:
         """Physics parameters in the user's units, in the order of the signature."""
         given = {  # without the rounding of the training dtype
@@ -163,6 +168,15 @@ class Fitted:
         if self.free_run_losses is not None:
             attributes["free_run_losses_"] = self.free_run_losses
         return attributes
+
+
+def means_of_functions(hybrid: Hybrid, ranges: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the mean over the training rows of each parameter that is a function.
+
+    A function is a constant and what the network adds to it, and the data fix only their sum: the
+    constant differs between fits of the same function, and its mean does not.
+    """
+    return {name: ranges[name][1] for name in hybrid.functions if name in ranges}
 
 
 def user_values(hybrid: Hybrid, coordinates: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skhybrid.data.learned_states import initial_states
 from skhybrid.data.rows import Rows, as_tensors, evenly_spaced
-from skhybrid.data.trajectories import initial_states
 from skhybrid.exceptions import FreeRunWarning
 from skhybrid.fitting.findings import Finding
 from skhybrid.fitting.inputs import FitInputs

@@ -19,6 +19,7 @@ from skhybrid.data.read_trajectories import read_trajectories
 from skhybrid.data.rows import Rows, require_range
 from skhybrid.data.trajectories import Trajectories
 from skhybrid.data.trajectory_info import TrajectoryInfo
+from skhybrid.data.trajectory_scales import trajectory_scales
 from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.ode import ODE
 from skhybrid.model.out_of_memory import memory_errors_named
@@ -161,7 +162,7 @@ def _validated_table(
         X, y = validate_data(estimator, X, y, validate_separately=(check_x, check_y), reset=reset)
         check_consistent_length(X, y)
     else:
-        with mask_suggested():
+        with mask_suggested(y):
             X, y = validate_data(
                 estimator, X, y, dtype=np.float64, multi_output=True, y_numeric=True, reset=reset
             )
@@ -191,7 +192,7 @@ def _trajectories(
         estimator, ode, settings.physics, X, y, sample_weight, masked=masked, reset=reset
     )
     if not (settings.cost.is_squared or ode.reads_images):  # half of the pixels may be constant
-        info = replace(info, scales=trajectories.scales(robust=True))
+        info = replace(info, scales=trajectory_scales(trajectories, robust=True))
     inputs = FitInputs(None, trajectory_info=info, trajectories=trajectories)
     *earlier, last = [inputs.at_window(each) for each in ode.windows()]
     return replace(last, earlier=tuple(each.rows for each in earlier))

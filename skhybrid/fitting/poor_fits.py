@@ -19,6 +19,8 @@ from skhybrid.training.losses import loss_of_centre
 MANY_DEVIATIONS = 1e3
 # A larger loss, in units of the target's variance, is worse than the mean.
 LOSS_OF_MEAN = 1.001
+# Beside a network, fewer known target values for each free parameter say little about it.
+VALUES_PER_PARAMETER = 5
 
 
 def findings_of_data(
@@ -48,6 +50,15 @@ def findings_of_data(
             f"The number of known target values, {n_known}, is {size} the number of free "
             f"physics parameters, {n_free}. The data do not determine them: other values fit as "
             "well. Give more rows, or fix parameters that are known with Param(..., fixed=True).",
+        )
+    elif settings.nn is not None and n_known < VALUES_PER_PARAMETER * n_free:
+        yield Finding(
+            PoorFitWarning,
+            "few rows",
+            f"There are {n_known} known target values for {n_free} free physics parameters. A "
+            f"network can fit so few values whatever the parameters are. Give more rows, at least "
+            f"{VALUES_PER_PARAMETER * n_free}, or fit the physics alone (nn=None) and read its "
+            "standard errors.",
         )
     if settings.dtype == torch.float32 and settings.nn is not None:
         yield from _large_offset(hybrid, rows)

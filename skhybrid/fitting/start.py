@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skhybrid.data.learned_states import windows_at_learned_states
 from skhybrid.data.rows import Rows
-from skhybrid.data.trajectories import windows_at_learned_states
 from skhybrid.fitting.few_rows import few_windows
 from skhybrid.fitting.least_squares import LOOSE_TOLERANCE, LeastSquaresFit, fit_least_squares
 from skhybrid.fitting.residuals import Residuals

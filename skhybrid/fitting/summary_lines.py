@@ -99,7 +99,9 @@ def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
     lines = [f"Training data: {rows}, {quality} in units of the target's variance)"]
     both = fitted.hybrid.physics is not None and fitted.hybrid.network is not None
     if both and np.isfinite(fitted.physics_share):
-        lines.append(f"Physics' share of what is explained: {100.0 * fitted.physics_share:.1f} %")
+        share = f"Physics' share of what is explained: {100.0 * fitted.physics_share:.1f} %"
+        constant = share_without(fitted)
+        lines.append(f"{share}, {constant}" if constant else share)
     if fitted.free_run_losses is not None:
         shown = [f"{part} {number_text(each, 4)}" for part, each in fitted.free_run_losses.items()]
         lines.append(f"Loss of whole rollouts: {', '.join(shown)}")
@@ -110,6 +112,16 @@ def fit_lines(estimator: Any, fitted: Fitted) -> list[str]:
     return lines
 
 
+def share_without(fitted: Fitted) -> str:
+    """Return which parameters do not vary in the physics' part; empty if none varies."""
+    said = []
+    for names, kind in ((fitted.hybrid.functions, "mean"), ([*fitted.groups], "common value")):
+        if names:
+            plural, their = ("s", "their") if len(names) > 1 else ("", "its")
+            said.append(f"{', '.join(names)} at {their} {kind}{plural}")
+    return f"with {' and '.join(said)}" if said else ""
+
+
 def _training_line(estimator: Any, fitted: Fitted) -> str:
     """Return the optimizer and its radii."""
     if fitted.hybrid.network is None:
@@ -118,9 +130,12 @@ def _training_line(estimator: Any, fitted: Fitted) -> str:
         return f"Trained by adam: {fitted.n_iter} epochs"
     radius = lambda name: getattr(estimator, f"{name}_", getattr(estimator, name))  # noqa: E731
     rho = f" with rho {number_text(radius('rho'), 4)}" if estimator.optimizer == "sam" else ""
-    refined = radius("refine_rho")
-    then = "" if refined is None else f", then the network with rho {number_text(refined, 4)}"
-    return f"Trained by {estimator.optimizer}{rho}{then}: {fitted.n_iter} epochs"
+    refined = fitted.n_iter - fitted.n_iter_first
+    first = f"Trained by {estimator.optimizer}{rho}: {fitted.n_iter_first} epochs"
+    if not refined:
+        return first
+    radius_then = number_text(radius("refine_rho"), 4)
+    return f"{first}, then the network alone with rho {radius_then}: {refined} epochs"
 
 
 def _rates_lines(fitted: Fitted) -> list[str]:

@@ -50,7 +50,8 @@ class Effects:
     prediction : array of shape (n_values,)
         In units of the target. Windows of a differential equation start where training starts them.
     network : array of shape (n_values,)
-        What the network adds: the prediction less the physics' part.
+        What the network corrects: the prediction less the physics' part, in which functions of
+        features and values of groups are as in the prediction.
     residuals : array of shape (n_values,)
         The target less the prediction; zero where a target is missing.
     weights : array of shape (n_values,)
@@ -170,13 +171,13 @@ def _of_chunk(
     hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor], hold: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the prediction, the physics' part and the derivatives, the last axis by element."""
+    network = hybrid.bind_network(hold=hold)
     with torch.no_grad():
         fixed = hybrid.space.values(coordinates)
-        physics = hybrid.physics_part(x, coordinates)
+        physics = _without_correction(hybrid, x, coordinates, network)
     names = _free(hybrid)
     shapes = [fixed[name].shape for name in names]
     sizes = [fixed[name].numel() for name in names]
-    network = hybrid.bind_network(hold=hold)
 
     def predict(flat: Tensor) -> Tensor:
         pieces = flat.split(sizes) if sizes else ()
@@ -196,6 +197,29 @@ def _of_chunk(
         slopes = _differences(predict, flat)
     slopes = np.stack(slopes, axis=-1) if slopes else np.zeros((*prediction.shape, 0))
     return _array(prediction), _array(physics), slopes.astype(np.float64)
+
+
+class _AnswersAlone:
+    """A bound network that gives values of parameters, and corrects nothing."""
+
+    def __init__(self, network: Callable, silent: Callable) -> None:
+        self._silent = silent
+        self.answers = network.answers
+
+    def __call__(self, *given: Tensor | None, **options: object) -> Tensor:
+        return self._silent(*given, **options)
+
+
+def _without_correction(
+    hybrid: Hybrid, x: Tensor | Windows, coordinates: Mapping[str, Tensor], network: Callable
+) -> Tensor:
+    """Return the prediction of the physics, whose parameters vary as in the whole model."""
+    if not hybrid.varying:
+        return hybrid.physics_part(x, coordinates)
+    values = hybrid.space.values(coordinates)
+    if isinstance(hybrid, Dynamics):
+        return hybrid.join(x, values, _AnswersAlone(network, hybrid.silent))
+    return hybrid.bind_physics(values, network)(x)
 
 
 def _differences(predict: Callable[[Tensor], Tensor], flat: Tensor) -> list[np.ndarray]:

@@ -239,9 +239,11 @@ class ConfidenceIntervals:
         Fitted to all rows; its θ is in the middle of the intervals.
     level : float
     rows : dict of str to dict
-        By element, such as "gain[0]": "estimate"; "sampling", the standard deviation s;
-        "radius", the range p over radii ("start": over networks; neither for the physics alone);
-        "low" and "high", which end at the bounds; "unit".
+        By element, such as "gain[0]". "estimate" is its value. "sampling" is its standard
+        deviation s over the replicates, which are fits to other rows. "radius" is the range p of
+        its value over fits with other radii of sharpness-aware minimisation ("start": over fits
+        from other networks, for a model without a radius; neither for the physics alone). "low"
+        and "high" are the ends of the interval, not beyond the bounds. "unit" is its unit.
     refits : list of dict
         Radius and elements of each refit to all rows.
     bootstrap : BootstrapResult or None

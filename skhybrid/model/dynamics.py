@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -224,9 +225,14 @@ class Dynamics(Rollouts):
         at = torch.tensor(list(corrected), device=outputs.device)
         return outputs.index_add(1, at, correction)
 
-    def physics_part(self, x: Windows, coordinates: Weights) -> Tensor:
+    def physics_part(
+        self, x: Windows, coordinates: Weights, constants: Mapping[str, np.ndarray] | None = None
+    ) -> Tensor:
         """Return the prediction of the physics alone from the same first states."""
-        values, learned = self.space.values(coordinates), coordinates.get(FIRST_STATES)
+        values, learned = (
+            self.constant_values(coordinates, constants),
+            coordinates.get(FIRST_STATES),
+        )
         return self.without_network(x, values, learned)[0]
 
     def without_network(

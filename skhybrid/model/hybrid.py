@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -241,9 +242,28 @@ class Hybrid(NetworkSide):
             "structure",
         )
 
-    def physics_part(self, x: Tensor, coordinates: Weights) -> Tensor:
-        """Return the prediction of the physics alone."""
-        return self.bind_physics(self.space.values(coordinates))(x)
+    def physics_part(
+        self, x: Tensor, coordinates: Weights, constants: Mapping[str, np.ndarray] | None = None
+    ) -> Tensor:
+        """Return the prediction of the physics alone, whose parameters do not vary.
+
+        Parameters
+        ----------
+        x : Tensor of shape (n, n_features)
+        coordinates : mapping of str to Tensor
+            Scaled physics parameters.
+        constants : mapping of str to array, default=None
+            Values of parameters that are functions; None is what a silent network gives.
+        """
+        return self.bind_physics(self.constant_values(coordinates, constants))(x)
+
+    def constant_values(
+        self, coordinates: Weights, constants: Mapping[str, np.ndarray] | None
+    ) -> dict[str, Tensor]:
+        """Return the physics parameters, with some of them replaced."""
+        values = self.space.values(coordinates)
+        given = {name: torch.as_tensor(each) for name, each in (constants or {}).items()}
+        return {**values, **{name: each.to(values[name]) for name, each in given.items()}}
 
     def bind_physics(
         self, values: Mapping[str, Tensor], network: Callable | None = None

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
+from sklearn.utils._param_validation import Interval, StrOptions
 
 from skhybrid.exceptions import PhysicsError
-from skhybrid.model.ode_checks import (
-    check_corrected,
-    check_corrects,
-    check_free_states,
-    check_initial_state,
-    check_windows,
-)
-from skhybrid.model.solvers import ADAPTIVE, FIXED_STEP, IMPLICIT, METHODS
+from skhybrid.model.ode_checks import check_ode
+from skhybrid.model.solvers import FIXED_STEP, METHODS
 
 # Steps of a rollout. So many take about half an hour, and some ten gigabytes for their states.
 MAX_STEPS = 10**7
-MAX_FLOAT = sys.float_info.max
 
 
 class ODE(BaseEstimator):
@@ -257,45 +249,7 @@ class ODE(BaseEstimator):
 
     def validate(self) -> None:
         """Raise a ValueError that names the first wrong parameter."""
-        validate_parameter_constraints(
-            self._parameter_constraints, self.get_params(deep=False), type(self).__name__
-        )
-        for name in ("dt", "continuity", "rtol", "atol"):
-            value = getattr(self, name, None)
-            if value is not None and not abs(value) < MAX_FLOAT:
-                raise ValueError(
-                    f"{name} of {type(self).__name__} is not finite, or too large for a "
-                    f"floating-point number: it must be below {MAX_FLOAT:.1e}."
-                )
-        if (self.dt is None) == (self.times is None):
-            given = "neither" if self.dt is None else "both"
-            raise ValueError(f"ODE needs dt or times, one of them; it was given {given}.")
-        if not isinstance(self.times, (str, Integral, type(None))) and len(self.times) == 0:
-            raise ValueError(
-                "times of ODE is empty. Give the time of each observation, or dt in place of times."
-            )
-        if isinstance(self.times, (str, Integral)) and self.inputs is None:
-            raise ValueError(
-                f"ODE: times={self.times!r} names a column of X for records over time, but with "
-                "inputs=None X holds initial states: give the times themselves, or set "
-                "inputs='hold' or 'linear'."
-            )
-        hidden = "observe" if self.observe is not None else "n_free_states"
-        check_windows(self.window, self.initial_state, hidden if self.has_hidden_states else None)
-        check_initial_state(self.initial_state, self.inputs)
-        if self.corrected is not None and self.correct != "output":
-            raise ValueError(
-                f"corrected={self.corrected!r} chooses outputs and is for correct='output'. For "
-                "rates, give corrects: names or numbers of states."
-            )
-        check_corrected(self.corrected)
-        check_corrects(self.corrects, self.correct, self.join)
-        check_free_states(self.n_free_states, self.correct, self.join, self.initial_state)
-        if self.adjoint and self.method not in (*ADAPTIVE, *IMPLICIT):
-            raise ValueError(
-                f"adjoint=True is for torchdiffeq's methods; method={self.method!r} takes fixed "
-                f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
-            )
+        check_ode(self)
 
     @property
     def has_hidden_states(self) -> bool:

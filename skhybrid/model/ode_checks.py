@@ -1,13 +1,68 @@
-"""Check parameters of an ODE that are lists: windows, columns, outputs, rates."""
+"""Check the parameters of an ODE: each alone, and those that belong together."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from numbers import Integral
 from types import NoneType
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import validate_parameter_constraints
+
+from skhybrid.model.solvers import ADAPTIVE, IMPLICIT
+
+MAX_FLOAT = sys.float_info.max
+
+
+def check_ode(ode: BaseEstimator) -> None:
+    """Raise a ValueError that names the first wrong parameter of an ODE."""
+    validate_parameter_constraints(
+        ode._parameter_constraints, ode.get_params(deep=False), type(ode).__name__
+    )
+    for name in ("dt", "continuity", "rtol", "atol"):
+        value = getattr(ode, name, None)
+        if value is not None and not abs(value) < MAX_FLOAT:
+            raise ValueError(
+                f"{name} of {type(ode).__name__} is not finite, or too large for a "
+                f"floating-point number: it must be below {MAX_FLOAT:.1e}."
+            )
+    check_times(ode.dt, ode.times, ode.inputs)
+    hidden = "observe" if ode.observe is not None else "n_free_states"
+    check_windows(ode.window, ode.initial_state, hidden if ode.has_hidden_states else None)
+    check_initial_state(ode.initial_state, ode.inputs)
+    if ode.corrected is not None and ode.correct != "output":
+        raise ValueError(
+            f"corrected={ode.corrected!r} chooses outputs and is for correct='output'. For "
+            "rates, give corrects: names or numbers of states."
+        )
+    check_corrected(ode.corrected)
+    check_corrects(ode.corrects, ode.correct, ode.join)
+    check_free_states(ode.n_free_states, ode.correct, ode.join, ode.initial_state)
+    if ode.adjoint and ode.method not in (*ADAPTIVE, *IMPLICIT):
+        raise ValueError(
+            f"adjoint=True is for torchdiffeq's methods; method={ode.method!r} takes fixed "
+            f"steps. Choose one of {', '.join((*ADAPTIVE, *IMPLICIT))}, or adjoint=False."
+        )
+
+
+def check_times(dt: float | None, times: Any, inputs: str | None) -> None:
+    """Raise a ValueError if it is not known when the observations were made."""
+    if (dt is None) == (times is None):
+        given = "neither" if dt is None else "both"
+        raise ValueError(f"ODE needs dt or times, one of them; it was given {given}.")
+    if not isinstance(times, (str, Integral, type(None))) and len(times) == 0:
+        raise ValueError(
+            "times of ODE is empty. Give the time of each observation, or dt in place of times."
+        )
+    if isinstance(times, (str, Integral)) and inputs is None:
+        raise ValueError(
+            f"ODE: times={times!r} names a column of X for records over time, but with "
+            "inputs=None X holds initial states: give the times themselves, or set "
+            "inputs='hold' or 'linear'."
+        )
 
 
 def check_windows(window: Any, initial_state: Any, hidden: str | None) -> None:

@@ -48,7 +48,7 @@ class Param:
     per : str or int, default=None
         Gives the parameter one value for each group of rows (subjects, sites, batches), around a
         common value: name or number of the column of X that holds the groups or, for an
-        :class:`~skhybrid.ODE`, of an input with their codes. Groups differ by a Gaussian prior, so
+        :class:`~skhybrid.ODE`, of an input with their codes. Their values have a Gaussian prior, so
         a group with few rows stays close to the common value, and a group that was not in training
         has it. It needs the training of ``nn``. ``HybridRegressor.group_params_`` has the values
         of the groups, ``physics_params_`` the common one (a random effect; Laird and Ware 1982).

@@ -16,6 +16,11 @@ from skhybrid.model.layout import Layout
 from skhybrid.model.networks import Pointwise, build_network
 from skhybrid.model.ode import ODE
 from skhybrid.model.parameter_values import replaced_values
+from skhybrid.model.rate_shapes import (
+    require_corrected_rates,
+    require_corrections,
+    wrong_rates,
+)
 from skhybrid.model.scales import RateScales
 from skhybrid.model.user_code import named, require_dense
 
@@ -214,11 +219,11 @@ class RightHandSide(Hybrid):
     ) -> Tensor:
         """Return rates or corrections of outputs, or raise a NetworkError."""
         if self.structure.correct == "output":
-            self._check_correction(output, state)
+            require_corrections(output, (len(state), *self._correction_shape))
             return output
         if self.layout.corrects is None:
             return self._shaped(output, state, NetworkError, "nn")
-        self._check_rates(output, state)
+        require_corrected_rates(output, state, self.layout.corrects)
         return self.as_rates(output, state)
 
     def as_rates(self, corrections: Tensor, state: Tensor) -> Tensor:
@@ -309,30 +314,6 @@ class RightHandSide(Hybrid):
             return tuple(self.target_shape)
         return (len(corrected), *self.target_shape[1:])
 
-    def _check_correction(self, output: Tensor, state: Tensor) -> None:
-        """Raise a NetworkError if the output is not a correction of each output.
-
-        The check comes before the multiplication by the unit, which may broadcast the output.
-        """
-        require_dense(output, NetworkError, "nn", many="The corrections of several outputs")
-        expected = (state.shape[0], *self._correction_shape)
-        if output.shape != expected:
-            raise NetworkError(
-                f"nn must return shape {expected}, a correction of each output; it returned "
-                f"{tuple(output.shape)}."
-            )
-
-    def _check_rates(self, output: Tensor, state: Tensor) -> None:
-        """Raise a NetworkError if the output is not a rate of each state in ``corrects``."""
-        require_dense(output, NetworkError, "nn", many="The rates of several states")
-        numbers = self.layout.corrects
-        expected = (len(state), len(numbers), *state.shape[2:])
-        if output.shape != expected:
-            raise NetworkError(
-                f"nn must return shape {expected}, the rate of each state in corrects (numbers "
-                f"{', '.join(map(str, numbers))}); it returned {tuple(output.shape)}."
-            )
-
     def _as_channels(self, values: Tensor, state: Tensor) -> Tensor:
         """Return numbers of shape (n, k) as k components that are constant over a field."""
         if not self.layout.is_field:
@@ -343,25 +324,6 @@ class RightHandSide(Hybrid):
     def _shaped(self, output: Tensor, state: Tensor, error: type[Exception], who: str) -> Tensor:
         """Return the output if it has the shape of the state; otherwise raise an error."""
         require_dense(output, error, who, many="The rates of several states")
-        if output.shape == state.shape:
-            return output
-        hint = ""
-        if error is PhysicsError and output.shape == (len(state), len(state)):
-            hint = " A column [:, 0] has shape (n,); write [:, :1] for one of shape (n, 1)."
-        if error is PhysicsError and output.shape == state.shape[:1]:
-            hint = (
-                f" The time has shape ({len(state)},) and is the first argument; the state is the "
-                "second one."
-            )
-        square = output.shape[:2] == 2 * state.shape[:1]
-        if error is PhysicsError and self.varying and square:
-            first = self.varying[0]
-            hint = (
-                f" {first!r} has a value for each row, of shape ({len(state)},): multiply it by "
-                "components of the state, such as state[:, 0], and stack the rates, or write "
-                f"{first}[..., None] beside state[:, :1]."
-            )
-        raise error(
-            f"{who} must return the rate of change of every state, of shape {tuple(state.shape)}; "
-            f"it returned {tuple(output.shape)}.{hint}"
-        )
+        if output.shape != state.shape:
+            raise wrong_rates(output, state, error, who, self.varying)
+        return output

@@ -158,7 +158,8 @@ class stable:
        Computational and Graphical Statistics 25, 2016.
     .. [2] A. Gelman, D. B. Rubin, "Inference from iterative simulation using multiple sequences",
        Statistical Science 7, 1992.
-    .. [3] B. Efron, C. Stein, "The jackknife estimate of variance", Annals of Statistics 9, 1981.
+    .. [3] B. Efron, C. Stein, "The jackknife estimate of variance",
+       Annals of Statistics 9, 1981.
 
     Examples
     --------

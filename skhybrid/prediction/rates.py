@@ -29,7 +29,8 @@ def predict_rates(
     Returns
     -------
     physics, network : arrays of shape (n, *state_shape)
-        In units of the states per unit of time.
+        In units of the states per unit of time. In the physics' rates, parameters that are
+        functions have their mean over the training rows.
     """
     fitted = estimator._fitted
     model: Dynamics = fitted.hybrid
@@ -63,7 +64,8 @@ def predict_rates(
     t, x, *rest = (as_tensor(each, scale.dtype, scale.device) for each in arguments)
     u = rest[0] if rest else None
     with torch.no_grad():
-        physics = model.bind_physics(model.space.values(fitted.coordinates))
+        constant = model.constant_values(fitted.coordinates, fitted.function_means)
+        physics = model.bind_physics(constant)
         network = model.bind_network(hold=estimator.nn_extrapolation == "hold")
         physics_rate = physics(t, x, u)
         varied = model.bind_physics(model.space.values(fitted.coordinates), network)

@@ -45,7 +45,7 @@ def score_table(estimator: Any, X: Any, y: Any, sample_weight: Any) -> float:
     if not np.isnan(observed).any():
         return r2_score(*_moderate(observed, prediction), sample_weight=sample_weight)
     if estimator.missing_targets != "mask":
-        with mask_suggested():
+        with mask_suggested(observed):
             raise ValueError("Input y contains NaN.")
     check_consistent_length(observed, prediction, sample_weight)
     if sample_weight is not None:

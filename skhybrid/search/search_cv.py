@@ -20,11 +20,10 @@ from sklearn.utils.validation import _check_method_params
 from skhybrid.batching.cross_validation import CrossValidation, cross_validate
 from skhybrid.batching.trial_callbacks import TrialCallbacks
 from skhybrid.data.given_arrays import columns_named
-from skhybrid.exceptions import SearchInterruptedWarning
 from skhybrid.fitting.checkpoints import Checkpoints, checkpoints_in
 from skhybrid.runtime.progress import open_display, showing
-from skhybrid.runtime.user_warnings import warn
 from skhybrid.search.inner_models import is_verbose, seeded
+from skhybrid.search.missing_fits import warn_of_missing_fits
 
 
 class HybridSearchCV(BaseSearchCV):
@@ -248,7 +247,7 @@ class HybridSearchCV(BaseSearchCV):
         if validation.interrupt is not None:
             for name in [name for name in vars(self) if name.startswith("best_")]:
                 delattr(self, name)  # from an earlier search
-            self._warn_of_missing(validation)
+            warn_of_missing_fits(validation)
             raise validation.interrupt
         self._choose(results, refit_metric)
         if self.refit:
@@ -334,19 +333,6 @@ class HybridSearchCV(BaseSearchCV):
     def _run_search(self, evaluate_candidates, *, callback_ctx=None):
         """Search all candidates of the grid one by one, as scikit-learn's own searches do."""
         evaluate_candidates(ParameterGrid(self.param_grid), callback_ctx=callback_ctx)
-
-    def _warn_of_missing(self, validation: CrossValidation) -> None:
-        """Say which candidates lack fits after an interrupt."""
-        trials = validation.trials
-        missing = [trial for trial in trials if not trial.finished]
-        candidates = sorted({trial.number // self.n_splits_ for trial in missing})
-        shown = ", ".join(map(str, candidates[:20])) + (", ..." if len(candidates) > 20 else "")
-        warn(
-            f"The search was interrupted: {len(trials) - len(missing)} of {len(trials)} fits are "
-            "finished, and their scores are in cv_results_. There are NaNs in the scores of "
-            f"candidates {shown}, which lack {len(missing)} fits. Nothing was refitted.",
-            SearchInterruptedWarning,
-        )
 
 
 def _weight_of(params: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,6 +51,7 @@ def measure_explained_variance(
     coordinates: Mapping[str, Tensor],
     weights: Mapping[str, Tensor] | None = None,
     target_weight: Tensor | None = None,
+    constants: Mapping[str, np.ndarray] | None = None,
 ) -> ExplainedVariance:
     """Measure the explained variance on at most :data:`MAX_ROWS` evenly spaced rows.
 
@@ -64,6 +66,9 @@ def measure_explained_variance(
         The network's parameters; None uses those in the module.
     target_weight : Tensor, default=None
         Weights of the shape of y, for the residual; a missing target has a weight of zero.
+    constants : mapping of str to array, default=None
+        Values of parameters that are functions of features, for the physics' prediction; None is
+        what a silent network gives.
 
     Returns
     -------
@@ -75,7 +80,7 @@ def measure_explained_variance(
     importance = importance / importance.mean()
     unit = 1.0 / hybrid.scales.target_scale
     with drawing(0):  # dropout here does not change the random numbers of training
-        physics = hybrid.physics_part(x, coordinates)
+        physics = hybrid.physics_part(x, coordinates, constants)
         prediction = hybrid(x, coordinates, weights)
     baseline = hybrid.baseline(x, coordinates)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from small_rows import make_rows
 
-from skhybrid.data.missing_targets import mask_missing
+from skhybrid.data.missing_targets import mask_missing, mask_suggested
 
 NAN = np.nan
 
@@ -67,3 +69,18 @@ def test_data_without_anything_to_fit_raises_an_error(y, weight, message):
     weight = None if weight is None else np.array(weight)
     with pytest.raises(ValueError, match=message):
         mask_missing(np.eye(2), np.array(y), weight)
+
+
+@pytest.mark.parametrize(
+    ("y", "where"),
+    [
+        ([1.0, np.nan, np.nan], " in 2 of 3 rows; the first is row 1"),
+        ([[1.0, 2.0], [3.0, np.nan]], " in 1 of 2 rows; the first is row 1"),
+        ([[1.0], [2.0, np.nan]], ""),
+        (None, ""),
+    ],
+)
+def test_error_about_missing_targets_says_where_they_are(y, where):
+    message = f"y contains NaN{where}. If these values are missing, set missing_targets='mask'."
+    with pytest.raises(ValueError, match=re.escape(message)), mask_suggested(y):
+        raise ValueError("Input y contains NaN.")

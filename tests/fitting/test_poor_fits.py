@@ -103,4 +103,15 @@ def test_fewer_rows_than_parameters(network):
     # As many values as parameters determine the physics alone, not the physics beside a network.
     said = fit(three, x=X[:3], y=Y[:3], nn=network)[1]
     assert any("target values, 3, is not larger" in m for m in said) == (network is not None)
-    assert not [m for m in fit(three, x=X[:4], y=Y[:4], nn=network)[1] if "known target" in m]
+    assert not [m for m in fit(three, x=X[:4], y=Y[:4], nn=None)[1] if "known target" in m]
+
+
+def test_few_rows_beside_a_network():
+    def line(flow, heat, *, a=1.0, b=0.5):
+        return a * flow + b * heat
+
+    for n_rows, few in ((5, True), (9, True), (10, False)):
+        said = fit(line, x=X[:n_rows], y=Y[:n_rows], nn=(4,))[1]
+        message = f"There are {n_rows} known target values for 2 free physics parameters."
+        assert any(message in m and "at least 10" in m for m in said) == few
+        assert not [m for m in fit(line, x=X[:n_rows], y=Y[:n_rows])[1] if "known target" in m]

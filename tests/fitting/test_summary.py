@@ -95,7 +95,8 @@ def test_a_hybrid_says_how_to_get_errors():
     assert "±  " not in text
     assert "Physics' share" in text
     assert "network (4,)" in text
-    assert "Trained by sam with rho 0.05, then the network with rho 0: 4 epochs" in text
+    both = "sam with rho 0.05: 2 epochs, then the network alone with rho 0: 2 epochs"
+    assert f"Trained by {both}" in text
     text = str(summary(nn=(4,), optimizer="adam", refine_rho=None))
     assert "Trained by adam: 2 epochs" in text
 

@@ -30,13 +30,16 @@ def test_values_outside_the_training_range_are_held():
     np.testing.assert_allclose(held, model.predict_params(edge)["base"], rtol=1e-6)
 
 
-def test_parts_are_the_constant_parameter_and_the_rest():
+def test_parts_are_the_mean_parameter_and_the_rest():
     X, y, _ = make_flux(60)
     model = flux_model(max_epochs=2).fit(X, y)
     physics, network = model.predict_parts(X)
     np.testing.assert_allclose(physics + network, model.predict(X), rtol=1e-6)
     growth = model.physics_params_["q10"] ** ((X["temperature"] - 15.0) / 10.0)
-    assert np.std(physics / growth) < 1e-5 * np.mean(physics / growth)
+    mean = model.predict_params(X)["base"].mean()
+    np.testing.assert_allclose(physics / growth, mean, rtol=1e-5)
+    share = np.var(physics) / (np.var(physics) + np.var(network))
+    assert model.physics_share_ == pytest.approx(share, rel=1e-4)
 
 
 def test_without_a_network_it_is_a_number():
@@ -136,6 +139,7 @@ def test_the_summary_shows_mean_and_range():
     model = flux_model(max_epochs=2).fit(X, y)
     text, values = str(model.summary()), model.predict_params(X)["base"]
     assert "structure none" in text and "by moisture" in text
+    assert "%, with base at its mean" in text
     assert model.summary().frame.loc["base", "value"] == pytest.approx(values.mean(), rel=1e-5)
 
 
@@ -174,6 +178,8 @@ def test_a_rate_that_depends_on_time_or_a_state():
     assert np.ptp(values["beta"]) > 0.0 and np.ptp(values["gamma"]) == 0.0
     physics_rate, network_rate = model.predict_rates(first)
     assert np.abs(network_rate).max() > 0.0
+    mean = model.summary().frame.loc["beta", "value"]
+    np.testing.assert_allclose(physics_rate[:, 0], -mean * first.prod(axis=1), rtol=1e-5)
     np.testing.assert_allclose(
         (physics_rate + network_rate).sum(axis=1), -values["gamma"][0, 0] * first[:, 1], rtol=1e-5
     )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from small_flux import flux_model, make_flux
 from small_models import drive_two, make_model
 from small_trajectories import make_oscillations, position, spring
 
@@ -35,6 +36,17 @@ def test_they_are_those_of_the_fitted_model(fitted, table):
     assert found.sensitivities[:, 1] == pytest.approx(np.ones(len(X)))
     assert found.inputs == pytest.approx(X.to_numpy())
     assert found.rows.tolist() == [*range(len(X))]
+
+
+@pytest.mark.parametrize("structure", ["none", "additive"])
+def test_what_functions_add_is_no_correction(structure):
+    X, y, _ = make_flux(40)
+    model = flux_model(nn=(4,), max_epochs=2, structure=structure).fit(X, y)
+    growth = model.physics_params_["q10"] ** ((X["temperature"] - 15.0) / 10.0)
+    physics = model.predict_params(X)["base"] * growth
+    found = effects(model, X, y)
+    assert found.network == pytest.approx(model.predict(X) - physics, abs=1e-5)
+    assert np.any(found.network) == (structure == "additive")
 
 
 @pytest.mark.parametrize("structure", ["additive", "multiplicative", "serial"])

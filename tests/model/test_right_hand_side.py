@@ -25,7 +25,6 @@ from small_dynamics import (
 from torch import nn
 from torch.testing import assert_close
 
-from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.networks import MultilayerPerceptron, Pointwise
 from skhybrid.model.ode import ODE
@@ -186,38 +185,6 @@ def test_the_physics_and_observe_see_their_own_states():
     whole = make_dynamics(ODE(**EULER), n_seen=3, **{**layout, "n_outputs": 2})
     assert_close(predict(whole, x)[..., :1], expected)
     assert predict(whole, x).shape == (3, 1, 2)
-
-
-# Errors
-
-
-def test_a_join_that_returns_another_shape_is_an_error():
-    model = make_dynamics(ODE(**EULER, join=lambda t, state, physics, nn: state[:, :1]))
-    with pytest.raises(ValueError, match="join must return the rate of change of every state"):
-        predict(model, make_windows())
-
-
-@pytest.mark.parametrize(
-    ("physics", "message"),
-    [
-        (lambda t, state, *, a=1.0: state[:, 0], r"of shape \(3, 2\); it returned \(3,\)"),
-        (lambda t, state, *, a=1.0: None, "it returned None. Is a return statement missing"),
-        (lambda t, state, *, a=1.0: (state, state), "several states go into one torch.stack"),
-    ],
-)
-def test_physics_that_returns_something_else_is_an_error(physics, message):
-    model = make_dynamics(physics=physics)
-    with pytest.raises(PhysicsError, match=f"(?i){message}"):
-        predict(model, make_windows())
-
-
-def test_a_network_that_returns_another_shape_is_an_error():
-    model = make_dynamics(network=make_network(2, 1))
-    with pytest.raises(NetworkError, match=r"nn must return the rate of change of every state"):
-        predict(model, make_windows())
-    model = make_dynamics(network=make_network(2, 2), corrects=(1,))
-    with pytest.raises(NetworkError, match=r"shape \(3, 1\), the rate .* corrects \(numbers 1\)"):
-        predict(model, make_windows())
 
 
 # The network's inputs

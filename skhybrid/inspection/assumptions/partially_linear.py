@@ -83,6 +83,9 @@ def partially_linear(
         return "Trajectories: a differential equation is not linear in what the network adds."
     if model._fitted.hybrid.structure is not STRUCTURES["additive"]:
         return "The structure is not additive."
+    if model._fitted.hybrid.varying:
+        names = " and ".join(model._fitted.hybrid.varying)
+        return f"Learners predict a correction alone, and {names} may vary."
     at = effects(estimator, X, y, sample_weight, max_values=MAX_VALUES)
     if at.inputs is None or not at.names:
         return "There are no physics parameters beside a network."

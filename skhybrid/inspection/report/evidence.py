@@ -24,8 +24,13 @@ class Evidence:
         known.
     predictable : float
         R² of the effect from what the network sees, on rows held out; NaN if it is not known.
+        Beside parameters that are functions or have values for groups, the part of the effect that
+        they can make up for.
     unknown : str
         Why ``predictable`` is not known.
+    beside : str
+        Functions of features, values of groups and a correction that are learned beside the
+        element, in words; empty for a correction alone.
     partners : tuple of str
         Other elements that make up for a change of this one.
     on_bound : bool
@@ -53,6 +58,7 @@ class Evidence:
     error_beside_network: float = math.nan
     predictable: float = math.nan
     unknown: str = ""
+    beside: str = ""
     partners: tuple[str, ...] = ()
     on_bound: bool = False
     misfit: str = ""

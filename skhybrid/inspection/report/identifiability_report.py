@@ -64,7 +64,8 @@ def identifiability_report(
     verdict for each element of a parameter:
 
     - *identified*: from what the network sees, the effect of the parameter cannot be predicted on
-      rows held out, and the data fix the parameter;
+      rows held out (functions of features and values of groups cannot make up for it), and the data
+      fix the parameter;
     - *supported*: the network could imitate the effect, but rows, starts, ρ and other assumptions
       agree;
     - *assumption-dependent*: they disagree, or the residuals still contain a trend;
@@ -111,7 +112,8 @@ def identifiability_report(
     Notes
     -----
     The thresholds of the verdicts were chosen on some of the random tasks of
-    ``benchmarks/bench_trust.py``, and judged on the others.
+    ``benchmarks/bench_trust.py`` and ``benchmarks/bench_trust_varying.py``, and judged on the
+    others.
 
     Examples
     --------
@@ -155,7 +157,8 @@ def identifiability_report(
         warn_of_other_data(hybrid_of(estimator), rows)
         found = effects(estimator, X, y, sample_weight)
         residuals = check_residuals_of(estimator, rows)
-        if hybrid_of(estimator).nn is not None:
+        # Without a correction nothing missing is learned that could overlap an effect.
+        if rows.hybrid.network is not None and rows.hybrid.has_correction:
             details["overlap"] = overlap_within_bounds(estimator, found)
         evidence = quick_evidence(estimator, rows, found, residuals, _n_observed(y, sample_weight))
         seconds["quick"] = time.perf_counter() - began

@@ -49,8 +49,8 @@ def quick_evidence(
     """
     model = hybrid_of(estimator)
     local = local_effects(rows)
-    if isinstance(local, LocalEffects) and len(local.seen) < MIN_POINTS:
-        local = f"{len(local.seen)} points are too few to tell what it could predict."
+    if isinstance(local, LocalEffects) and len(local.effects) < MIN_POINTS:
+        local = f"{len(local.effects)} points are too few to tell what it could predict."
     absorbed = absorption(local) if isinstance(local, LocalEffects) else {}
     unknown = local if isinstance(local, str) and model.nn is not None else ""
     errors, partners = standard_errors(effects, n_observed)
@@ -66,6 +66,7 @@ def quick_evidence(
             error_beside_network=_beside_network(effects, name, seen.left, n_observed),
             predictable=seen.predictable,
             unknown=unknown,
+            beside=_beside(model),
             partners=partners[name],
             on_bound=_on_bound(model, name, value),
             misfit=_misfit(residuals, model),
@@ -153,6 +154,17 @@ def _beside_network(effects: Effects, name: str, left: float, n_observed: int) -
     if np.isnan(squares):
         return np.nan
     return float(_noise(effects, n_observed) / np.sqrt(squares)) if squares > 0.0 else np.inf
+
+
+def _beside(model: Any) -> str:
+    """Return what is learned beside the numbers, in words; empty for a correction alone."""
+    hybrid = model._fitted.hybrid
+    grouped = () if hybrid.parts is None else hybrid.parts.grouped
+    said = [f"the function {name}" for name in hybrid.functions]
+    said += [f"the values of {name} for groups" for name in grouped]
+    if said and hybrid.has_correction:
+        said.append("the network's correction")
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
 
 def _unit(model: Any, element: str) -> str | None:

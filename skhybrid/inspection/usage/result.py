@@ -60,6 +60,9 @@ class PhysicsUsage:
         Why something is missing.
     estimator : HybridRegressor or Pipeline
         The fit to all rows, of the first phase.
+    constant : str
+        Parameters that do not vary in the physics' part, such as "with base at its mean"; empty if
+        none varies.
     """
 
     share: dict[str, np.ndarray]
@@ -68,6 +71,7 @@ class PhysicsUsage:
     moves: dict[str, list[Move]]
     reasons: dict[str, str] = field(default_factory=dict)
     estimator: Any = field(default=None, repr=False)
+    constant: str = ""
 
     def difference(self, model: str, region: str = "all") -> tuple[float, float]:
         """Return how much larger the loss of a model is than the hybrid's, and its standard error.
@@ -135,7 +139,8 @@ class PhysicsUsage:
     def sentences(self) -> list[str]:
         """Return what was found, in plain sentences."""
         training, held_out = (_mean(self.share[key]) for key in ("training", "held out"))
-        found = [f"The physics explains {training:.0%} of what the hybrid explains."]
+        who = f"The physics, {self.constant}," if self.constant else "The physics"
+        found = [f"{who} explains {training:.0%} of what the hybrid explains."]
         if np.isfinite(held_out):
             found[0] = f"{found[0][:-1]}, and {held_out:.0%} on rows held out."
         found += [self._compared(model, "all", "on rows held out") for model in MODELS[1:]]

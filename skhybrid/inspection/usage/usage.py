@@ -12,6 +12,7 @@ from sklearn.model_selection import GroupKFold, KFold, check_cv
 from sklearn.utils import indexable
 from sklearn.utils.validation import _num_samples
 
+from skhybrid.fitting.summary_lines import share_without
 from skhybrid.inspection.flat_parameters import hybrid_of
 from skhybrid.inspection.refits import Refit, refit
 from skhybrid.inspection.training_rows import training_rows
@@ -49,12 +50,13 @@ def physics_usage(
     """Measure how much a hybrid uses its physics, and whether it needs both parts.
 
     Three things are measured. The physics' share of the explained variance, on training rows and on
-    rows held out. The loss of hybrid, physics alone and network alone on the same folds; rows held
-    out are also split into those inside the range of the training rows and those at its edge, where
-    a network that replaces the physics shows first. And the training loss when each parameter is
-    moved: with all else held, and with the network and the other parameters trained again. If the
-    second is zero while the first is not, the network makes up for the parameter: the data then do
-    not determine it.
+    rows held out: parameters that are functions of features have their mean over the training rows
+    there, and how they vary counts as the network's part. The loss of hybrid, physics alone and
+    network alone on the same folds; rows held out are also split into those inside the range of the
+    training rows and those at its edge, where a network that replaces the physics shows first. And
+    the training loss when each parameter is moved: with all else held, and with the network and the
+    other parameters trained again. If the second is zero while the first is not, the network makes
+    up for the parameter: the data then do not determine it.
 
     Parameters
     ----------
@@ -131,7 +133,8 @@ def physics_usage(
         base = _first_phase(estimator)
         found, gaps = moves_of(base, whole, data, change, **options)
         reasons, loss = reasons | gaps, hybrid_of(whole).loss_
-    return PhysicsUsage(share, losses, loss, found, reasons, whole)
+    constant = share_without(hybrid_of(models[HYBRID][0])._fitted)
+    return PhysicsUsage(share, losses, loss, found, reasons, whole, constant)
 
 
 def _folds(cv: Any, n_rows: int, groups: Any) -> Any:
@@ -224,6 +227,11 @@ def _share(fit: Any, data: Data) -> float:
         return np.nan
     at = read.data
     found = measure_explained_variance(
-        read.hybrid, at.x, at.y, read.coordinates, target_weight=at.weight
+        read.hybrid,
+        at.x,
+        at.y,
+        read.coordinates,
+        target_weight=at.weight,
+        constants=hybrid_of(fit)._fitted.function_means,
     )
     return found.physics_share

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_flux import flux_model, make_flux
 from small_models import drive_two, make_model, make_table
 from small_trajectories import make_oscillations, spring
 
@@ -130,3 +131,11 @@ def test_rows_of_a_group_share_their_noise(table_of_three):
     naive = partially_linear(model, X, y).errors["gain"]
     assert naive < 0.9 * alone.errors["gain"]
     assert "Fewer than 8 groups" in partially_linear(model, X, y, groups=copies % 5)
+
+
+def test_a_parameter_that_varies_besides():
+    X, y, _ = make_flux(40)
+    model = flux_model(nn=(4,), max_epochs=2, structure="additive").fit(X, y)
+    assert (
+        partially_linear(model, X, y) == "Learners predict a correction alone, and base may vary."
+    )

@@ -73,6 +73,25 @@ def test_what_the_network_sees_is_undecided_without_refits():
     assert "parts='all'" in report.verdicts["gain"].advice
 
 
+@pytest.mark.parametrize(
+    ("depends_on", "verdict"), [(["angle"], "identified"), (["force"], "undecided")]
+)
+def test_a_number_beside_a_function_of_features(depends_on, verdict):
+    def growth(force, *, base=1.0, rate=0.5):
+        return base * torch.exp(rate * force)
+
+    y = (1.0 + 0.3 * X["angle"]) * np.exp(0.7 * X["force"]) + NOISE
+    base = Param(1.0, bounds=(0.0, None), depends_on=depends_on)
+    model = make_model(Physics(growth, base=base), max_epochs=120)
+    if depends_on == ["force"]:
+        y = np.exp(0.7 * X["force"]) + NOISE
+    report = identifiability_report(model, X, y)
+    assert [*report.verdicts] == ["rate"]
+    assert report.verdicts["rate"].name == verdict
+    assert "the function base can make up for" in report.verdicts["rate"].reason
+    assert "overlap" not in report.details  # there is no correction
+
+
 def test_the_physics_alone_is_identified_unless_it_misses_something():
     clean = 2.0 * np.sin(2.0 * X["force"]) + NOISE
     assert identifiability_report(make_model(nn=None), X, clean).verdicts["gain"].name == (

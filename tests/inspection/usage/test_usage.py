@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small_flux import flux_model, make_flux
 from small_models import drive, make_model, make_table
 from small_trajectories import make_oscillations, spring
 
@@ -33,6 +34,16 @@ def test_models_are_compared_on_the_same_folds(usage):
     assert usage.share["training"][0] == pytest.approx(model.physics_share_)
     physics, network = (part.var() for part in model.predict_parts(X.iloc[test]))
     assert usage.share["held out"][0] == pytest.approx(physics / (physics + network), rel=1e-3)
+
+
+def test_functions_of_features_have_their_mean_in_the_physics_part():
+    X, y, _ = make_flux(40)
+    options = {"nn": (4,), "max_epochs": 2, "nn_extrapolation": "free"}
+    found = physics_usage(flux_model(**options), X, y, cv=2, moves=False)
+    assert found.sentences()[0].startswith("The physics, with base at its mean, explains")
+    model = flux_model(**options).fit(X[20:], y[20:])
+    physics, network = (part.var() for part in model.predict_parts(X[:20]))
+    assert found.share["held out"][0] == pytest.approx(physics / (physics + network), rel=1e-3)
 
 
 def test_differences_are_paired(usage):
