@@ -119,9 +119,8 @@ def test_networks_that_read_the_time_and_some_states(monkeypatch):
 
 def test_physics_with_random_numbers_is_left_to_autograd(monkeypatch):
     """All stages together draw other numbers than one stage after the other."""
-    models, chosen = fit_both_ways(monkeypatch, noisy, make_ode())
+    _, chosen = fit_both_ways(monkeypatch, noisy, make_ode())
     assert not any(chosen)
-    assert_same_fits(models)
 
 
 def test_rollouts_beyond_the_bounds(monkeypatch):
