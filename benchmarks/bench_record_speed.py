@@ -68,7 +68,9 @@ def measure(size, seed, **settings):
     random = np.random.default_rng(seed)
     X, y = simulate(random, *SIZES[size])
     X_new, y_new = simulate(random, 10, 200)
-    noisy, noisy_new = (each + NOISE * y.std() * random.normal(size=each.shape) for each in (y, y_new))
+    noisy, noisy_new = (
+        each + NOISE * y.std() * random.normal(size=each.shape) for each in (y, y_new)
+    )
     starts = {"stiffness": 1.0, "gain": 1.0}
     model = HybridRegressor(
         Physics(oscillator, **{name: Param(at, POSITIVE) for name, at in starts.items()}),
@@ -93,7 +95,9 @@ def measure(size, seed, **settings):
     error = np.sqrt(np.mean((runs - y_new)[:, N_FIRST:] ** 2)) / y_new.std()
     row = {"segments": size, "seed": seed}
     for name, true in TRUTH.items():
-        row[f"error of {name}, %"] = round(100.0 * (float(model.physics_params_[name]) / true - 1), 3)
+        row[f"error of {name}, %"] = round(
+            100.0 * (float(model.physics_params_[name]) / true - 1), 3
+        )
     row["free runs, part of the spread"] = round(float(error), 5)
     row["substeps"] = model.substeps_
     row["epochs"] = model.n_iter_

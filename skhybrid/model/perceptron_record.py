@@ -26,9 +26,7 @@ class PerceptronRecord:
         Number of calls, and of rows in each.
     """
 
-    def __init__(
-        self, layers: Sequence[tuple[Tensor, Tensor]], n_calls: int, n_rows: int
-    ) -> None:
+    def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], n_calls: int, n_rows: int) -> None:
         weight = layers[0][0]
         self._of_members = weight.ndim == 3
         self._affine = torch.baddbmm if self._of_members else torch.addmm
@@ -54,7 +52,9 @@ class PerceptronRecord:
     def require(self, version: int) -> None:
         """Raise an error if the calls after this :meth:`begin` have been overwritten."""
         if version != self.version:
-            raise RuntimeError("A later rollout has overwritten this one, which has no gradient now.")
+            raise RuntimeError(
+                "A later rollout has overwritten this one, which has no gradient now."
+            )
 
     def call(self, number: int, inputs: Tensor) -> Tensor:
         """Return the outputs, of shape ([n_members,] n_rows, n_outputs), of one call.

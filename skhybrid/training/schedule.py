@@ -24,6 +24,13 @@ AUTO_MIN_EPOCHS = 20
 
 AUTO_BATCH_SIZE = 64
 
+# A learned first state is in one minibatch of an epoch. In this many epochs the network's rate
+# moves it by about a standard deviation. In fewer epochs its rate is larger, at most by the factor
+# for θ. With the network's rate, the first states of long records stay near their first guesses,
+# and θ and the network make up for it (benchmarks/bench_record_speed.py).
+STATE_EPOCHS = 400
+MAX_STATE_RATE_FACTOR = 10.0
+
 # The number of steps of a phase is bounded. First, from 20,480 rows on, the number of epochs falls:
 # at equal time, many steps with few rows give θ more accurately than few steps with many rows
 # (benchmarks/bench_rows.py). From 204,800 rows on, two epochs are left, and minibatches grow.
@@ -92,6 +99,11 @@ class Schedule:
         then, θ fluctuates at the full rate.
         """
         return max(self.n_epochs // 2, self.n_epochs - math.ceil(self.decay_part * self.n_epochs))
+
+    @property
+    def state_rate_factor(self) -> float:
+        """By how much the rate of learned first states is larger than that of the network."""
+        return min(max(1.0, STATE_EPOCHS / max(1, self.n_epochs)), MAX_STATE_RATE_FACTOR)
 
     def decay(self, step: int) -> float:
         """Return the factor of the learning rate at a step.

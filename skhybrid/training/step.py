@@ -33,13 +33,6 @@ from skhybrid.training.radius import Radius
 from skhybrid.training.sam import SAM
 from skhybrid.training.schedule import Schedule
 
-# A learned first state is in one minibatch of an epoch. In this many epochs the network's rate moves
-# it by about a standard deviation. In fewer epochs its rate is larger, at most by the factor for θ:
-# otherwise the first states of long records stay near their first guesses, and θ and the network
-# make up for it (benchmarks/bench_record_speed.py).
-STATE_EPOCHS = 400
-MAX_STATE_RATE_FACTOR = 10.0
-
 # Minibatches whose losses are gathered before they are added up.
 GATHERED = 256
 
@@ -53,8 +46,7 @@ class Step:
         rates = members.per_parameter(config.physics_learning_rate, [PHYSICS, GROUP])
         rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER])
         largest = torch.finfo(config.learning_rate.dtype).max
-        factor = min(max(1.0, STATE_EPOCHS / config.schedule.n_epochs), MAX_STATE_RATE_FACTOR)
-        of_states = (factor * config.learning_rate).clamp(max=largest)
+        of_states = (config.schedule.state_rate_factor * config.learning_rate).clamp(max=largest)
         rates += members.per_parameter(of_states, [FIRST_STATE])
         self.adam = Adam(members.flat, rates)
         self.norms = SquaredNorms(members, config.penalties.on_parameters)

@@ -71,9 +71,10 @@ def test_longer_windows_help_as_the_warning_says():
     x, y = make_oscillations(8, 40, seed=1)
     y = y + 0.2 * rng.normal(size=y.shape)
     settings = {"nn": (16,), "optimizer": "adam"}
-    short, said = fit(x, y, physics=drifting, max_epochs=40, settings=settings, window=2)
+    given = {"physics": drifting, "max_epochs": 40, "initial_state": "given"}
+    short, said = fit(x, y, **given, settings=settings, window=2)
     assert len(said) == 1 and "ODE(window=8)" in said[0]
-    longer, _ = fit(x, y, physics=drifting, max_epochs=40, settings=settings, window=8)
+    longer, _ = fit(x, y, **given, settings=settings, window=8)
     assert longer.free_run_losses_["hybrid"] < 0.7 * short.free_run_losses_["hybrid"]
 
 

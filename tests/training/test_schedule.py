@@ -99,3 +99,8 @@ def test_the_part_that_decays_does_not_change_the_number_of_steps():
 @pytest.mark.parametrize(("part", "midway"), [(1.0, 10), (0.6, 10), (0.5, 10), (0.25, 15)])
 def test_midway_is_the_half_or_the_begin_of_a_later_decay(part, midway):
     assert Schedule(n_epochs=20, n_batches=3, batch_size=2, decay_part=part).midway == midway
+
+
+@pytest.mark.parametrize(("n_epochs", "factor"), [(0, 10.0), (20, 10.0), (100, 4.0), (800, 1.0)])
+def test_first_states_that_are_rarely_seen_learn_faster(n_epochs, factor):
+    assert Schedule(n_epochs, 1, 10).state_rate_factor == factor
