@@ -6,12 +6,20 @@ lacks the damping: linear friction and drag. Records are cut into segments, whos
 learned: 40 segments of 200 samples, or 8 of 300. Test: free runs over new records without noise,
 from first states that are estimated from their first 20 noisy outputs, which do not count.
 
-Every fit has the defaults of the estimator and uses one thread; seconds are of the CPU.
+Every fit has the defaults of the estimator and uses one thread; seconds are of the CPU. The network
+reads the states and corrects the velocity's rate. An older version takes turns with this one. The
+rate of learned first states was chosen with seed 0.
 
-    python benchmarks/bench_record_speed.py --output benchmarks/results/record_speed.csv
+    git worktree add ../before f2e194e
+    python benchmarks/bench_record_speed.py --before ../before \\
+        --output benchmarks/results/record_speed.csv
 """
 
 import argparse
+import json
+import os
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -63,7 +71,7 @@ def simulate(random, n_records, n_times):
     return torque[..., None], np.stack(angles, axis=1)[..., None]
 
 
-def measure(size, seed, **settings):
+def measure(size, seed):
     """Return a row: times, errors of θ and of free runs, of one fit."""
     random = np.random.default_rng(seed)
     X, y = simulate(random, *SIZES[size])
@@ -85,7 +93,6 @@ def measure(size, seed, **settings):
         nn_features=["angle", "velocity"],
         n_threads=1,
         random_state=seed,
-        **settings,
     )
     began, wall = time.process_time(), time.perf_counter()
     model.fit(X, noisy)
@@ -104,21 +111,46 @@ def measure(size, seed, **settings):
     return row | {"CPU s": round(seconds, 1), "wall s": round(wall, 1)}
 
 
+def measure_elsewhere(size, seed, source):
+    """Return what :func:`measure` returns in another process, with another version if given."""
+    environment = dict(os.environ)
+    if source is not None:
+        environment["PYTHONPATH"] = str(source.resolve())
+    command = [sys.executable, __file__, "--answer", "--sizes", size, "--seeds", str(seed)]
+    answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    return json.loads(answer.stdout.splitlines()[-1])
+
+
 def main():
     """Run the comparison from the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--before", type=Path, help="source folder of an older version")
+    parser.add_argument("--output", type=Path)
+    parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    warnings.simplefilter("ignore")
-    torch.set_num_threads(1)
+    if arguments.answer:
+        warnings.simplefilter("ignore")
+        torch.set_num_threads(1)
+        print(json.dumps(measure(arguments.sizes[0], arguments.seeds[0])))
+        return
+    versions = {"now": None}
+    if arguments.before is not None:
+        versions = {"before": arguments.before, "now": None}
     rows = []
     for seed in arguments.seeds:
         for size in arguments.sizes:
-            rows.append(measure(size, seed))
-            print(rows[-1], flush=True)
-            pd.DataFrame(rows).to_csv(arguments.output, index=False)
+            for version, source in versions.items():
+                rows.append({"version": version} | measure_elsewhere(size, seed, source))
+                print(rows[-1], flush=True)
+                if arguments.output is not None:
+                    pd.DataFrame(rows).to_csv(arguments.output, index=False)
+    results = pd.DataFrame(rows)
+    figures = [c for c in results.select_dtypes("number") if c != "seed"]
+    print(
+        results.groupby(["segments", "version"])[figures].agg(lambda c: c.abs().mean()).round(3).T
+    )
 
 
 if __name__ == "__main__":
