@@ -52,9 +52,7 @@ class PerceptronRecord:
     def require(self, version: int) -> None:
         """Raise an error if the calls after this :meth:`begin` have been overwritten."""
         if version != self.version:
-            raise RuntimeError(
-                "A later rollout has overwritten this one, which has no gradient now."
-            )
+            raise RuntimeError("A later rollout has overwritten this one: its gradient is lost.")
 
     def call(self, number: int, inputs: Tensor) -> Tensor:
         """Return the outputs, of shape ([n_members,] n_rows, n_outputs), of one call.

@@ -1,5 +1,7 @@
 """Perceptrons that are differentiated for all calls at once."""
 
+import itertools
+
 import pytest
 import torch
 from torch.nn.functional import linear, silu
@@ -17,7 +19,7 @@ def make_layers(sizes, leading=()):
             torch.randn(*leading, outputs, inputs, dtype=torch.float64, requires_grad=True),
             torch.randn(*leading, outputs, dtype=torch.float64, requires_grad=True),
         )
-        for inputs, outputs in zip(sizes, sizes[1:], strict=False)
+        for inputs, outputs in itertools.pairwise(sizes)
     ]
 
 
