@@ -12,8 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from skhybrid.model.batch import Windows
 from skhybrid.model.layout import FIRST_STATES
-from skhybrid.model.networks import MultilayerPerceptron
-from skhybrid.model.perceptron_record import PerceptronRecord
+from skhybrid.model.network_record import Layer, NetworkRecord, layers_of, perceptrons_of
 from skhybrid.model.solver_adjoint import TABLEAUS, of_begins
 from skhybrid.model.solvers import moved
 
@@ -49,19 +48,18 @@ class RolloutGradient:
     ) -> None:
         self._n_members = n_members
         self._for_rows = for_rows
-        self._records: dict[tuple[int, int], PerceptronRecord] = {}
+        self._records: dict[tuple[int, int], NetworkRecord] = {}
 
     @staticmethod
     def possible(model: Any) -> bool:
-        """Whether a model of trajectories has few states, fixed steps and a trained perceptron."""
+        """Whether a model of trajectories has few states, fixed steps and trained perceptrons."""
         return (
             model.structure.method in TABLEAUS
             and model.structure.correct == "rate"
             and not model.layout.is_field
             and model.layout.state_shape[0] <= MOST_STATES
-            and model.parts is None
-            and type(model.network) is MultilayerPerceptron
-            and all(parameter.requires_grad for parameter in model.network.parameters())
+            and model.network is not None
+            and perceptrons_of(model.network) is not None
         )
 
     def __call__(
@@ -82,13 +80,12 @@ class RolloutGradient:
         coordinates, weights : mapping of str to Tensor
             Scaled physics parameters and network parameters; None is the network's own.
         """
-        network = model.network
-        if self._n_members is not None:
-            network = network.network
-        layers = [each for pair in network.layers(weights or {}) for each in pair]
+        layers = layers_of(self._network(model), weights)
+        flat = [each for own in layers for pair in own for each in pair]
+        numbers = tuple(len(own) for own in layers)
         names = tuple(name for name in coordinates if name != FIRST_STATES)
         own = [coordinates[name] for name in names]
-        return _Rollout.apply(self, model, x, names, first, *own, *layers)
+        return _Rollout.apply(self, model, x, (names, numbers), first, *own, *flat)
 
     def solve(
         self,
@@ -96,12 +93,12 @@ class RolloutGradient:
         x: Windows,
         first: Tensor,
         coordinates: Mapping[str, Tensor],
-        layers: Sequence[tuple[Tensor, Tensor]],
+        layers: Sequence[Sequence[Layer]],
     ) -> tuple[Tensor, _Course]:
         """Return the states of the windows, and all that their gradient needs."""
         tableau, lengths = TABLEAUS[model.structure.method], model.interval_lengths(x, first)
         counts = model.solver_steps.in_intervals(len(lengths))
-        record = self._record(layers, tableau.n_stages * sum(counts), len(first))
+        record = self._record(model, layers, tableau.n_stages * sum(counts), len(first))
         course = _Course(model, tuple(coordinates), list(coordinates.values()), counts, record)
         answers = _Answers(model)
         physics = model.bind_physics(model.space.values(coordinates), answers)
@@ -164,17 +161,21 @@ class RolloutGradient:
             return model
         return self._for_rows(n_rows // (self._n_members or 1))
 
+    def _network(self, model: Any) -> Any:
+        """Return the network of one member."""
+        return model.network if self._n_members is None else model.network.network
+
     def _record(
-        self, layers: Sequence[tuple[Tensor, Tensor]], n_calls: int, n_rows: int
-    ) -> PerceptronRecord:
+        self, model: Any, layers: Sequence[Sequence[Layer]], n_calls: int, n_rows: int
+    ) -> NetworkRecord:
         """Return a record of the network's calls; it keeps its memory for the next rollout."""
         key = n_calls, n_rows // (self._n_members or 1)
         if key not in self._records:
-            self._records[key] = PerceptronRecord(layers, *key)
+            self._records[key] = NetworkRecord(self._network(model), layers, *key)
         self._records[key].begin(layers)
         return self._records[key]
 
-    def _outputs(self, record: PerceptronRecord, number: int, model: Any, rows: tuple) -> Tensor:
+    def _outputs(self, record: NetworkRecord, number: int, model: Any, rows: tuple) -> Tensor:
         """Return the network's outputs at a stage, of shape (n, n_outputs)."""
         seen = model.network_inputs(*rows)
         if self._n_members is None:
@@ -209,7 +210,7 @@ class _Course:
         Scaled physics parameters.
     counts : sequence of int
         Number of steps in every interval.
-    record : PerceptronRecord
+    record : NetworkRecord
         The network's calls.
     rows : list of (time, state, inputs)
         Where the right-hand side was evaluated.
@@ -221,7 +222,7 @@ class _Course:
     names: Sequence[str]
     coordinates: Sequence[Tensor]
     counts: Sequence[int]
-    record: PerceptronRecord
+    record: NetworkRecord
     rows: list[tuple] = field(default_factory=list)
     ends: list[Tensor] = field(default_factory=list)
     lengths: list[float | Tensor] = field(default_factory=list)
@@ -283,28 +284,45 @@ class _Stages:
 
 
 class _Answers:
-    """Given outputs in place of a bound network."""
+    """Given outputs in place of a bound network: corrections, then answers for parameters."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self.given: Tensor | None = None
 
     def __call__(self, *rows: Tensor | None, scale: float | Tensor | None = None) -> Tensor:
-        """Return the outputs, in the network's unit or in that of ``scale``."""
-        output = self._model._checked_output(self.given, *rows)
-        return output * (self._model.network_unit if scale is None else scale)
+        """Return the corrections, in the network's unit or in that of ``scale``."""
+        model, given = self._model, self.given
+        if model.parts is not None:
+            given = given[:, : model.n_network_outputs]
+        output = model._checked_output(given, *rows)
+        return output * (model.network_unit if scale is None else scale)
+
+    def answers(self, *rows: Tensor | None) -> dict[str, Tensor]:
+        """Return the answers for varying parameters, of shape (*shape, n)."""
+        model, found = self._model, {}
+        shapes = dict(model.parts.shapes)
+        at = model.n_network_outputs if model.has_correction else 0
+        for _, names in model.parts.groups:
+            for name in names:
+                shape = torch.Size(shapes[name])
+                answer = self.given[:, at : at + shape.numel()]
+                found[name] = answer.movedim(1, 0).reshape(*shape, -1)
+                at += shape.numel()
+        return found
 
 
 class _Rollout(torch.autograd.Function):
     """The states of rollouts as a function of first states, θ and the network's parameters."""
 
     @staticmethod
-    def forward(ctx: Any, of: RolloutGradient, model, x, names, first, *tensors) -> Tensor:
+    def forward(ctx: Any, of: RolloutGradient, model, x, counted, first, *tensors) -> Tensor:
         """Return the states."""
+        names, numbers = counted
         coordinates = dict(zip(names, tensors, strict=False))
-        layers = tensors[len(names) :]
-        pairs = list(zip(layers[::2], layers[1::2], strict=True))
-        states, course = of.solve(model, x, first, coordinates, pairs)
+        left = iter(tensors[len(names) :])
+        layers = [[(next(left), next(left)) for _ in range(number)] for number in numbers]
+        states, course = of.solve(model, x, first, coordinates, layers)
         ctx.of, ctx.course = of, course
         return states
 

@@ -109,6 +109,20 @@ def test_physics_of_several_styles(physics, monkeypatch):
     assert_same_fits(models)
 
 
+@pytest.mark.parametrize("join", ["none", "add"])
+@pytest.mark.parametrize("n_restarts", [1, 2])
+def test_parameters_as_functions(join, n_restarts, monkeypatch):
+    physics = Physics(
+        driven,
+        stiffness=Param(1.0, bounds=(0.0, None), depends_on=["state_1", "time"]),
+        gain=Param(0.5, depends_on=["state_0"]),
+    )
+    models, chosen = fit_both_ways(monkeypatch, physics, make_ode(join=join), n_restarts=n_restarts)
+    assert chosen
+    assert all(chosen)
+    assert_same_fits(models)
+
+
 def test_networks_that_read_the_time_and_some_states(monkeypatch):
     models, chosen = fit_both_ways(
         monkeypatch, driven, make_ode(), nn_features=["time", "state_1"], n_restarts=1
@@ -138,7 +152,6 @@ def test_rollouts_beyond_the_bounds(monkeypatch):
         {"structure": make_ode(correct="output")},
         {"nn": torch.nn.Linear(3, 2)},
         {"functional_norm": 0.1},
-        {"physics": Physics(driven, gain=Param(0.5, depends_on=["state_0"]))},
     ],
     ids=str,
 )
