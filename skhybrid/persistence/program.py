@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skhybrid._regressor import HybridRegressor
 from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.group_columns import decode_groups, encode_groups
 from skhybrid.data.times import uniform_step
 from skhybrid.exceptions import ExportError
 from skhybrid.model.batch import Windows
@@ -31,7 +32,7 @@ N_EXAMPLES = 4
 
 
 class TableProgram(nn.Module):
-    """Predicts rows of a table.
+    """Predicts rows of a table; columns of groups hold codes.
 
     Parameters
     ----------
@@ -197,14 +198,16 @@ def _table_program(
     model: HybridRegressor, example: Any
 ) -> tuple[nn.Module, tuple[Tensor, ...], Any]:
     """Return the program of a table."""
-    hybrid = model._fitted.hybrid
+    hybrid, labels = model._fitted.hybrid, model._fitted.group_labels
+    names = getattr(model, "feature_names_in_", None)
     if example is None:
         x = test_inputs(model._fitted, model.n_features_in_, N_EXAMPLES)
-        example = x.double().cpu().numpy()
-        if hasattr(model, "feature_names_in_"):
-            example = data_frame(dict(zip(model.feature_names_in_, example.T, strict=True)))
-    with columns_named(X=example):
-        X = validate_data(model, example, dtype=np.float64, reset=False)
+        example = decode_groups(x.double().cpu().numpy(), labels)
+        if names is not None:
+            example = data_frame(dict(zip(names, example.T, strict=True)))
+    codes = encode_groups(example, labels, names, tell=False)  # predict tells
+    with columns_named(X=codes):
+        X = validate_data(model, codes, dtype=np.float64, reset=False)
     return TableProgram(model).eval(), (_rows(X, hybrid),), example
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from group_fits import kinetics, make_model, make_rates
 from small_models import drive, make_table
 from small_saved import fitted, kept, make_records, tank
 
 import skhybrid
 from skhybrid import ODE
 from skhybrid.datasets import pendulum
-from skhybrid.exceptions import ExportError
+from skhybrid.exceptions import ExportError, UnknownGroupWarning
 from skhybrid.persistence import exporting
 
 
@@ -46,6 +48,29 @@ def test_other_tables(kind, path):
     model, X, _ = kept(kind)
     skhybrid.export(model, path, example=X)
     assert_close(predicted(path, X), model.predict(X))
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_groups_with_texts(given, path):
+    X, y = make_rates(4)
+    model = make_model(max_epochs=5).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        skhybrid.export(model, path, example=X if given else None)
+    new = X.assign(site=X["site"].replace("a", "elsewhere"))
+    codes = model.group_params_["vmax"].index.get_indexer(new["site"])
+    assert set(codes) == {-1, 1, 2, 3}
+    with pytest.warns(UnknownGroupWarning):
+        assert_close(predicted(path, new.assign(site=codes)), model.predict(new))
+
+
+def test_groups_in_an_array_of_texts(path):
+    X, y = make_rates(4)
+    model = make_model(kinetics(per=1), max_epochs=5).fit(X.to_numpy(dtype=object), y)
+    skhybrid.export(model, path)
+    skhybrid.export(model, path, example=X.to_numpy(dtype=str))
+    codes = np.stack([X["substrate"], np.repeat(np.arange(4), 4)], axis=1)
+    assert_close(predicted(path, codes), model.predict(X.to_numpy(dtype=object)))
 
 
 def test_a_rollout_of_a_hundred_steps(path):
