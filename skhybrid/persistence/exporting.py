@@ -53,8 +53,8 @@ def export(
 
     A program reads numbers. In a column of groups (``per`` of :class:`Param`) it reads the position
     of the group in ``model.group_params_``, and -1 for a group that was not in training:
-    ``model.group_params_["vmax"].index.get_indexer(X["site"])``. An :class:`ODE` has codes of groups
-    already.
+    ``model.group_params_["vmax"].index.get_indexer(X["site"])``. The groups of an :class:`ODE` are
+    numbers already.
 
     Parameters
     ----------
@@ -67,9 +67,9 @@ def export(
         ``torch.export.load(path).module()``. "onnx" is for other languages and runtimes; it needs
         ``pip install skhybrid[onnx]``. Its input is named "X", its output "prediction".
     example : array-like, default=None
-        Rows of X, as for ``predict``, with which the program is recorded and compared. None draws inputs
-        that are random, in the training range as far as the model knows it. Needed for an ODE with
-        inputs over time: the program is for records of this length.
+        Rows of X, as for ``predict``, with which the program is recorded and compared. None draws
+        inputs that are random, in the training range as far as the model knows it. Needed for an
+        ODE with inputs over time: the program is for records of this length.
     times : array-like of shape (n_times,), default=None
         For an ODE whose X holds initial states: times of the prediction. None is the training
         times. The program predicts at these times only.
