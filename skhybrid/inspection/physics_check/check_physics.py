@@ -82,10 +82,10 @@ def check_physics(
 
     Notes
     -----
-    Nothing else is raised for a problem that can be described. Effects are derivatives at the start, by
-    forward-mode differentiation of the physics alone on 2,000 rows at most; for an :class:`ODE`,
-    on windows of training. A value without effect there, such as a factor that starts at zero, may
-    have one elsewhere.
+    Nothing else is raised for a problem that can be described. Effects are derivatives at the
+    start, by forward-mode differentiation of the physics alone on 2,000 rows at most; for an
+    :class:`ODE`, on windows of training. A value without effect there, such as a factor that starts
+    at zero, may have one elsewhere.
 
     See Also
     --------
