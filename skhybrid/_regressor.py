@@ -129,7 +129,7 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
     n_restarts : int, default=1
         Number of fits, trained in one batch, from different networks and different θ (drawn between
         two bounds, otherwise around the start by half its size). The fit with the lowest
-        validation or training loss is kept; ``restarts_`` lists all.
+        validation or training loss, priors included, is kept; ``restarts_`` lists all.
     early_stopping : bool, default=False
         Whether to hold out ``validation_fraction`` of the rows, stop when their loss stops
         improving, and keep the parameters with the lowest.
