@@ -152,7 +152,8 @@ class HybridRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator):
         ``predict(X, return_outside=True)`` tells which rows this concerns.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
-        at the given initial values. If that fit ends on a bound or explains less than 30 % of the
+        at the given initial values (with a prior, at most three of its standard deviations from its
+        centre). If that fit ends on a bound or explains less than 30 % of the
         variance, the given values are tried as well.
     missing_targets : {"error", "mask"}, default="error"
         Whether NaN in y is an error, or is left out of the loss and of ``score``, target by target.

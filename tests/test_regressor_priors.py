@@ -190,3 +190,13 @@ def test_outliers_do_not_make_a_prior_stronger(loss):
         before, after = (model.fit(X, each).physics_params_["k"] for each in (y, outlying))
         assert 1.05 < before < 1.9
         assert after == pytest.approx(before, abs=0.1)
+
+
+@pytest.mark.parametrize("prior", [(1.3, 0.01), ("lognormal", 1.3, 1.01)])
+def test_training_reaches_a_prior_from_far_initial_values(table, prior):
+    physics = Physics(wave, gain=Param(50.0, bounds=(0.0, None), prior=prior))
+    options = {**FEW, "physics_init": "given"}
+    found = HybridRegressor(physics, **options).fit(*table).physics_params_["gain"]
+    assert found == pytest.approx(1.3, abs=0.04)
+    held = HybridRegressor(physics, physics_learning_rate=0.0, **options).fit(*table)
+    assert held.physics_params_["gain"] == pytest.approx(50.0)
