@@ -97,6 +97,18 @@ def test_records(path):
         skhybrid.export(model, path, example=X)
 
 
+def test_records_of_different_lengths(path):
+    inputs, y = make_records(n_times=6)
+    X, y = [inputs[0], inputs[1, :4], inputs[2]], [y[0], y[1, :4], y[2]]
+    model = fitted(X, y, tank, structure=ODE(dt=0.1, inputs="hold", substeps=1)).model
+    with pytest.raises(ExportError, match=r"from 4 to 6 times.*filled up to 6 rows"):
+        skhybrid.export(model, path, example=X)
+    # The advice: a program of the longest, and shorter records filled up.
+    skhybrid.export(model, path, example=[X[0]])
+    filled = np.stack([np.concatenate([X[1], X[1][-1:], X[1][-1:]])])
+    assert_close(predicted(path, filled)[:, :4], model.predict([X[1]]))
+
+
 def test_records_with_columns_of_initial_states(path):
     inputs, y = make_records(n_times=6)
     times = np.broadcast_to(0.1 * np.arange(6)[None, :, None], inputs.shape)
