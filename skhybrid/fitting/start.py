@@ -100,7 +100,7 @@ def least_squares_start(
     model, chosen = rows_for_start(settings, physical, rows)
     tolerance = STATES_TOLERANCE if unknown else LOOSE_TOLERANCE
     try:
-        model, fit = fit_with_steps(
+        model, fit, later = fit_with_steps(
             model,
             last,
             lambda each: fit_least_squares(
@@ -118,8 +118,8 @@ def least_squares_start(
     too_large = _too_large(settings, fit)
     if too_large is not None:
         return replace(given_start(settings, physical, rows, last), failure=too_large)
-    # At the fitted θ, fewer steps may do.
-    physical = with_chosen_steps(physical, last, fit.values, fit.states)
+    if isinstance(later, Dynamics) and later.chosen_steps is not None:
+        physical = physical.with_steps(later.chosen_steps)
     if unknown:
         rows, physical = at_fitted_states(physical, fit, rows)
     return PhysicsStart(
