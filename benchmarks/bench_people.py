@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from people_tasks import drug_task, epidemic_task
+from rows_to_csv import rows_to_csv
 
 from skhybrid import HybridRegressor
 
@@ -81,13 +82,13 @@ def main():
         arguments.text.write_text(table(pd.read_csv(arguments.output)))
         return
     warnings.simplefilter("ignore")
-    rows = []
-    for seed in SEEDS:
-        for make in (drug_task, epidemic_task):
-            for name, options in MODELS.items():
-                rows.append(measure(make, name, options, seed))
-                print(rows[-1], flush=True)
-                pd.DataFrame(rows).to_csv(arguments.output, index=False)
+    rows = (
+        measure(make, name, options, seed)
+        for seed in SEEDS
+        for make in (drug_task, epidemic_task)
+        for name, options in MODELS.items()
+    )
+    rows_to_csv(rows, arguments.output)
 
 
 if __name__ == "__main__":

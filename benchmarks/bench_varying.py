@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from rows_to_csv import rows_to_csv
 from varying_tasks import DROP_DAY, tasks
 
 from skhybrid import HybridRegressor
@@ -68,13 +68,13 @@ def main():
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    rows = []
-    for seed in SEEDS:
-        for task in tasks(seed):
-            for name, options in MODELS.items():
-                rows.append(measure(task, name, options, seed))
-                print(rows[-1], flush=True)
-                pd.DataFrame(rows).to_csv(arguments.output, index=False)
+    rows = (
+        measure(task, name, options, seed)
+        for seed in SEEDS
+        for task in tasks(seed)
+        for name, options in MODELS.items()
+    )
+    rows_to_csv(rows, arguments.output)
 
 
 if __name__ == "__main__":

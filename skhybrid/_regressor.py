@@ -128,7 +128,7 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
     n_restarts : int, default=1
         Number of fits, trained in one batch, from different networks and different θ (drawn between
         two bounds, otherwise around the start by half its size). The fit with the lowest
-        validation or training loss is kept; ``restarts_`` lists all.
+        validation or training loss, priors included, is kept; ``restarts_`` lists all.
     early_stopping : bool, default=False
         Whether to hold out ``validation_fraction`` of the rows, stop when their loss stops
         improving, and keep the parameters with the lowest.
@@ -151,7 +151,8 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
         ``predict(X, return_outside=True)`` tells which rows this concerns.
     physics_init : {"least_squares", "given"}, default="least_squares"
         Where θ starts: at a quick least-squares fit of the physics alone (at most 2,000 rows), or
-        at the given initial values. If that fit ends on a bound or explains less than 30 % of the
+        at the given initial values (with a prior, at most three of its standard deviations from its
+        centre). If that fit ends on a bound or explains less than 30 % of the
         variance, the given values are tried as well.
     missing_targets : {"error", "mask"}, default="error"
         Whether NaN in y is an error, or is left out of the loss and of ``score``, target by target.

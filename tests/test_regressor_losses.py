@@ -7,24 +7,18 @@ import pytest
 import torch
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection import GridSearchCV
+from small_waves import FEW, make_waves, wave
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV
 from skhybrid.inspection import profile
 
 ROBUST = ["huber", "absolute_error"]
-FEW = {"nn": (8,), "max_epochs": 8, "random_state": 0}
-
-
-def wave(angle, wind, *, gain=1.0, level=0.1):
-    return gain * torch.sin(angle) + level
 
 
 @pytest.fixture(scope="module")
 def table():
     """Return X, y, and y with outliers in a tenth of the rows."""
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-2.0, 2.0, (120, 2))
-    y = 1.3 * np.sin(X[:, 0]) + 0.2 * X[:, 1] ** 2 + 0.05 * rng.normal(size=120)
+    X, y, rng = make_waves(120, 0.05)
     outlying = y.copy()
     outlying[np.argsort(-X[:, 0])[:12]] += rng.uniform(10, 20, 12)
     return X, y, outlying

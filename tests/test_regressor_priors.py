@@ -6,27 +6,20 @@ import numpy as np
 import pytest
 import torch
 from sklearn.model_selection import GridSearchCV
+from small_waves import FEW, make_waves, wave
 
 from skhybrid import ODE, HybridRegressor, HybridSearchCV, Param, Physics
 from skhybrid.inspection import profile
 from skhybrid.inspection.fixed_parameters import holding, start_at
-
-FEW = {"nn": (8,), "max_epochs": 8, "random_state": 0}
 
 
 def line(a, b, *, k=1.0, c=0.0):
     return k * a + c * b
 
 
-def wave(angle, wind, *, gain=1.0, level=0.1):
-    return gain * torch.sin(angle) + level
-
-
 @pytest.fixture(scope="module")
 def table():
-    rng = np.random.default_rng(0)
-    X = rng.uniform(-2.0, 2.0, (80, 2))
-    return X, 1.3 * np.sin(X[:, 0]) + 0.2 * X[:, 1] ** 2 + 0.1 * rng.normal(size=80)
+    return make_waves(80, 0.1)[:2]
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -190,3 +183,13 @@ def test_outliers_do_not_make_a_prior_stronger(loss):
         before, after = (model.fit(X, each).physics_params_["k"] for each in (y, outlying))
         assert 1.05 < before < 1.9
         assert after == pytest.approx(before, abs=0.1)
+
+
+@pytest.mark.parametrize("prior", [(1.3, 0.01), ("lognormal", 1.3, 1.01)])
+def test_training_reaches_a_prior_from_far_initial_values(table, prior):
+    physics = Physics(wave, gain=Param(50.0, bounds=(0.0, None), prior=prior))
+    options = {**FEW, "physics_init": "given"}
+    found = HybridRegressor(physics, **options).fit(*table).physics_params_["gain"]
+    assert found == pytest.approx(1.3, abs=0.04)
+    held = HybridRegressor(physics, physics_learning_rate=0.0, **options).fit(*table)
+    assert held.physics_params_["gain"] == pytest.approx(50.0)

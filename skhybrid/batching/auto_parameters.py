@@ -18,8 +18,8 @@ from skhybrid.data.columns import network_columns
 from skhybrid.data.missing_targets import read_table_targets
 from skhybrid.exceptions import FitInterruptedWarning
 from skhybrid.fitting.inputs import read_inputs
-from skhybrid.fitting.settings import FitSettings
-from skhybrid.fitting.varying_parameters import columns_of_parameters, corrects
+from skhybrid.fitting.settings import FitSettings, has_functions
+from skhybrid.fitting.varying_parameters import columns_of_parameters
 from skhybrid.model.ode import ODE
 from skhybrid.model_selection.fold_statistics import (
     held_out_losses,
@@ -326,7 +326,7 @@ def _network_inputs(comparison: Comparison, chosen: Mapping[str, Any]) -> list:
     texts = names if isinstance(names[0], str) else None
     always = () if info is None else info.layout.free_columns  # free states are always read
     # Without a correction, the network reads what the parameters depend on.
-    if settings.physics is not None and settings.physics.varying and not corrects(settings):
+    if has_functions(settings.physics) and not settings.corrects:
         read = columns_of_parameters(settings.physics, texts, len(names)).values()
         columns = {column for own in read for column in own}
     else:

@@ -108,6 +108,16 @@ def encode_groups(X: Any, labels: Labels, names: Sequence[str] | None, *, tell: 
     return X
 
 
+def decode_groups(X: np.ndarray, labels: Labels) -> np.ndarray:
+    """Return an array with the labels of groups in place of their codes."""
+    if not labels:
+        return X
+    X = X.astype(object)
+    for column, known in labels.items():
+        X[:, column] = [known[int(code)] for code in X[:, column]]
+    return X
+
+
 def _editable(X: Any) -> Any:
     """Return a pandas DataFrame as it is, and anything else as an array."""
     if hasattr(X, "iloc"):

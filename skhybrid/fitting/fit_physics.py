@@ -79,7 +79,9 @@ def fit_physics(
     check_coupled_rows(model, checked)
     limits = {} if inputs.trajectory_info is None else TRAJECTORY_LIMITS
     limits = limits | {"loss": settings.cost, "n_observed": inputs.n_observed(rows)}
-    model, fit = fit_with_steps(model, rows, lambda each: fit_least_squares(each, data, **limits))
+    model, fit, _ = fit_with_steps(
+        model, rows, lambda each: fit_least_squares(each, data, **limits)
+    )
     last = fit_growing_windows(settings, WindowFit(inputs, model, data, fit))
     inputs, model, data, fit = last.inputs, last.model, last.data, last.found
     rows, info = inputs.rows, inputs.trajectory_info

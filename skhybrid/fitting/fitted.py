@@ -18,7 +18,7 @@ from skhybrid.data.scaling import record_network_inputs
 from skhybrid.data.training_range import TrainingRange
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.fitting.standard_errors import HYBRID_ERRORS, StandardErrors
-from skhybrid.model.batch import Windows
+from skhybrid.model.batch import Batch, Windows
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.group_table import centred_values
 from skhybrid.model.hybrid import Hybrid
@@ -51,6 +51,8 @@ class Fitted:
         Learned initial states of the training trajectories.
     window_states : array of shape (n_first_states, *state_shape) or None
         Learned first states of all training windows; NaN for windows that are held out.
+    held_out_states : array of shape (n, *state_shape) or None
+        First states of windows held out for early stopping; NaN for the others.
     drift : dict of str to float or array, or None
         Change of the physics parameters in the second half of the first phase, in the user's
         units; None if training did not run for all of its epochs, and for least squares.
@@ -89,6 +91,7 @@ class Fitted:
     n_rows: int = 0
     learned_states: np.ndarray | None = None
     window_states: np.ndarray | None = None
+    held_out_states: np.ndarray | None = None
     drift: dict[str, float | np.ndarray] | None = None
     window: int | None = None
     free_run_losses: dict[str, float] | None = None
@@ -258,6 +261,17 @@ def window_states(coordinates: Mapping[str, Tensor], rows: Rows) -> np.ndarray |
         return None
     learned = coordinates[FIRST_STATES].double().cpu().numpy()
     return initial_states(rows, learned, np.arange(len(learned)))
+
+
+def held_out_states(validation: Batch | None) -> np.ndarray | None:
+    """Return the first states of held-out windows whose states are learned, by their number."""
+    if validation is None or not isinstance(validation.x, Windows) or validation.x.index is None:
+        return None
+    first = validation.x.first_state.double().cpu().numpy()
+    index = validation.x.index.cpu().numpy()
+    states = np.full((index.max() + 1, *first.shape[1:]), np.nan)
+    states[index] = first
+    return states
 
 
 def feature_range(rows: Rows) -> TrainingRange | None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from skhybrid.data.rows import Rows
+from skhybrid.fitting.earlier_states import at_first_states
 from skhybrid.fitting.start import PhysicsStart
 from skhybrid.model.dynamics import Dynamics
 from skhybrid.model.hybrid import Hybrid
@@ -17,8 +18,10 @@ from skhybrid.model.hybrid import Hybrid
 EXPLAINED = 1e-9
 
 
-def with_guessed_free_states(start: PhysicsStart) -> PhysicsStart:
-    """Return the start with first guesses of the free states of all windows.
+def with_guessed_free_states(
+    start: PhysicsStart, held_out: Rows | None = None
+) -> tuple[PhysicsStart, Rows | None]:
+    """Return the start and held-out windows with first guesses of the free states of all windows.
 
     The rate that the physics lacks in a window tells of a hidden state, but also of the observed
     ones: a wall heats a room by their difference in temperature. A hidden state changes slowly, so
@@ -32,21 +35,35 @@ def with_guessed_free_states(start: PhysicsStart) -> PhysicsStart:
     ----------
     start : PhysicsStart
         Windows that begin at states of the physics.
+    held_out : Rows or None
+        Windows for early stopping. The combination is that of the training windows.
     """
     if not _has_free_states(start.physical):
-        return start
-    missing, others = _missing_rates(start)
-    slow = _slowest(missing, others, start.rows)
-    slow = slow - slow.mean(axis=0)
+        return start, held_out
+    unit = _mean_length(start.rows)
+    missing, others = _missing_rates(start, start.rows, unit)
+    coefficients = _slowest(missing, others, start.rows)
+    slow = missing + others @ coefficients
+    mean = slow.mean(axis=0)
     if not np.isfinite(slow).all():
-        return start
-    guess = slow @ np.linalg.svd(slow, full_matrices=False)[2].T
-    std = guess.std(axis=0)
+        return start, held_out
+    directions = np.linalg.svd(slow - mean, full_matrices=False)[2].T
+    std = ((slow - mean) @ directions).std(axis=0)
     varies = std > EXPLAINED
     n_free = start.physical.layout.n_free_states
-    guess = (guess[:, varies] / std[varies])[:, :n_free]
-    missing_states = n_free - guess.shape[1]
-    return replace(start, rows=_at(start.rows, np.pad(guess, ((0, 0), (0, missing_states)))))
+
+    def guess(slow: np.ndarray) -> np.ndarray:
+        found = (((slow - mean) @ directions)[:, varies] / std[varies])[:, :n_free]
+        return np.pad(found, ((0, 0), (0, n_free - found.shape[1])))
+
+    windows, states = [start.rows], [_with_free(start.rows, guess(slow))]
+    if held_out is not None:
+        missing, others = _missing_rates(start, held_out, unit)
+        free = np.nan_to_num(guess(missing + others @ coefficients), posinf=0.0, neginf=0.0)
+        windows.append(held_out)
+        states.append(_with_free(held_out, free))
+    rows, *rest = at_first_states(windows, states)
+    return replace(start, rows=rows), rest[0] if rest else None
 
 
 def _has_free_states(physical: Hybrid) -> bool:
@@ -58,14 +75,19 @@ def _has_free_states(physical: Hybrid) -> bool:
     )
 
 
-def _missing_rates(start: PhysicsStart) -> tuple[np.ndarray, np.ndarray]:
+def _mean_length(rows: Rows) -> float:
+    """Return the mean time that a window takes."""
+    return float(rows.x.steps.sum(axis=1).mean())
+
+
+def _missing_rates(start: PhysicsStart, rows: Rows, unit: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the rates of the outputs that the physics lacks, and mean outputs and inputs.
 
-    Rates are slopes of the residuals over a window, in standard deviations of the outputs per mean
-    length of a window; an output that is not observed in a window has none.
+    Rates are slopes of the residuals over a window, in standard deviations of the outputs per
+    ``unit`` of time; an output that is not observed in a window has none.
     """
     physical = start.physical
-    x, y, weight = start.rows.tensors(torch.float64, physical.scales.target_scale.device)
+    x, y, weight = rows.tensors(torch.float64, physical.scales.target_scale.device)
     values = {name: torch.as_tensor(value).to(y) for name, value in start.values.items()}
     with torch.no_grad():
         prediction = physical.without_network(x, values, None)[0]
@@ -73,7 +95,7 @@ def _missing_rates(start: PhysicsStart) -> tuple[np.ndarray, np.ndarray]:
     scale = physical.scales.target_scale
     residual = ((y - prediction) / scale * known).flatten(2)
     elapsed = torch.cat([torch.zeros_like(x.steps[:, :1]), x.steps.cumsum(1)], dim=1)
-    elapsed = elapsed[:, -y.shape[1] :, None] / elapsed[:, -1].mean()
+    elapsed = elapsed[:, -y.shape[1] :, None] / unit
     square = (elapsed.square() * known.flatten(2)).sum(1)
     rates = (elapsed * residual).sum(1) / torch.where(square > 0, square, 1.0)
     parts = [(prediction / scale).flatten(2).mean(1) + residual.mean(1)]
@@ -83,27 +105,26 @@ def _missing_rates(start: PhysicsStart) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _slowest(missing: np.ndarray, others: np.ndarray, rows: Rows) -> np.ndarray:
-    """Return the missing rates plus the combinations of the others that change least together."""
+    """Return by which coefficients of the others the missing rates change least with them."""
+    coefficients = np.zeros((others.shape[1], missing.shape[1]))
     place = np.full(int(max(rows.x.index.max(), rows.x.next_index.max())) + 1, -1)
     place[rows.x.index] = np.arange(len(rows))
     following = np.where(rows.x.next_index >= 0, place[rows.x.next_index], -1)
     begin = np.flatnonzero(following >= 0)
     if len(begin) <= others.shape[1]:
-        return missing
+        return coefficients
     size = others.std(axis=0)
-    others = others[:, size > 0] / size[size > 0]  # in any unit
+    varies = size > 0
+    others = others[:, varies] / size[varies]  # in any unit
     change = others[following[begin]] - others[begin]
     change_of_missing = missing[following[begin]] - missing[begin]
-    coefficients = np.linalg.lstsq(change, change_of_missing, rcond=None)[0]
-    return missing - others @ coefficients
+    found = np.linalg.lstsq(change, change_of_missing, rcond=None)[0]
+    coefficients[varies] = -found / size[varies, None]
+    return coefficients
 
 
-def _at(rows: Rows, free: np.ndarray) -> Rows:
-    """Return windows whose first free states are these."""
-    x, n_free = rows.x, free.shape[1]
-    every = np.zeros((int(max(x.index.max(), x.next_index.max())) + 1, n_free))
-    every[x.index] = free
-    first, following = x.first_state.copy(), x.next_state.copy()
-    first[:, -n_free:] = free
-    following[:, -n_free:] = every[np.maximum(x.next_index, 0)]
-    return replace(rows, x=x._replace(first_state=first, next_state=following))
+def _with_free(rows: Rows, free: np.ndarray) -> np.ndarray:
+    """Return first states with these free ones."""
+    states = rows.x.first_state.copy()
+    states[:, -free.shape[1] :] = free
+    return states

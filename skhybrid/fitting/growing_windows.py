@@ -142,7 +142,7 @@ def _next_fit(settings: FitSettings, last: WindowFit, window: int) -> WindowFit 
     affordable = max(MIN_EVALUATIONS, BUDGET // (rollout_steps * (1 + JACOBIAN_ROLLOUTS)))
     tolerance = EARLY_TOLERANCE if window < n_steps else TOLERANCE
     try:
-        model, found = fit_with_steps(
+        model, found, _ = fit_with_steps(
             model,
             inputs.rows,
             lambda each: fit_least_squares(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from skhybrid.fitting.fitted import user_values
 from skhybrid.fitting.least_squares import LeastSquaresFit
 from skhybrid.fitting.sensitivities import sensitivities
 from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.units_of_y import other_units
 from skhybrid.model.batch import Batch, Windows, select_rows
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.physics import Physics
@@ -60,7 +62,8 @@ def findings_of_training(
     if not hybrid.space.shapes or held:
         return
     values = user_values(hybrid, coordinates)
-    yield from _on_bounds(hybrid.physics, values, hybrid.space.on_bounds(values))
+    units = partial(other_units, hybrid, hybrid.space.values(coordinates), data)
+    yield from _on_bounds(hybrid.physics, values, hybrid.space.on_bounds(values), units)
     sizes = _sizes(hybrid)
     eps = torch.finfo(hybrid.scales.target_scale.dtype).eps
     try:
@@ -101,7 +104,8 @@ def findings_of_least_squares(
     for name in hybrid.space.shapes:
         low, high = hybrid.physics.params[name].limits()
         reached[name] = fit.values[name] == low, fit.values[name] == high
-    yield from _on_bounds(hybrid.physics, fit.values, reached)
+    units = partial(other_units, hybrid, fit.values, data)
+    yield from _on_bounds(hybrid.physics, fit.values, reached, units)
     sizes = _sizes(hybrid)
     eps = torch.finfo(torch.float64).eps
     columns = _without_priors(hybrid, fit.sensitivities)
@@ -159,10 +163,12 @@ def _on_bounds(
     physics: Physics,
     values: Mapping[str, Any],
     reached: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    units: Callable[[], str],
 ) -> Iterator[Finding]:
     """Yield the free parameters that ended on a bound.
 
-    ``reached`` tells which elements are on their lower and upper bounds.
+    ``reached`` tells which elements are on their lower and upper bounds, ``units`` what is to say
+    of the units of y.
     """
     for name in physics.free:
         if name not in values:  # a function of features
@@ -184,7 +190,7 @@ def _on_bounds(
                 "a value beyond it, the other parts of the model make up for the difference. If "
                 "the bound is no physical limit, widen it: Param(..., bounds=...). If it is one, "
                 "the physics may lack an effect or have a wrong sign or unit. If the value is "
-                "known, set fixed=True.",
+                f"known, set fixed=True.{units()}",
             )
 
 

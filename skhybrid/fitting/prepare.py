@@ -14,14 +14,10 @@ from skhybrid.data.rows import Rows
 from skhybrid.data.trajectory_info import TrajectoryInfo
 from skhybrid.exceptions import PhysicsInitWarning
 from skhybrid.fitting.assemble import assemble_hybrid, assemble_physics
+from skhybrid.fitting.earlier_states import with_earlier_states
 from skhybrid.fitting.few_rows import rows_to_check
-from skhybrid.fitting.fitted import (
-    Fitted,
-)
-from skhybrid.fitting.free_runs import (
-    FreeRuns,
-    physics_free_runs,
-)
+from skhybrid.fitting.fitted import Fitted
+from skhybrid.fitting.free_runs import FreeRuns, physics_free_runs
 from skhybrid.fitting.free_state_guess import with_guessed_free_states
 from skhybrid.fitting.group_spreads import with_group_prior
 from skhybrid.fitting.inputs import FitInputs
@@ -120,7 +116,9 @@ def prepare(
     start, source = _physics_start(settings, physical, first, rows, previous, n_observed)
     start = with_group_prior(settings, start, rows, previous, moves=source == "least squares")
     if previous is None:
-        start = with_guessed_free_states(start)
+        start, held_out = with_guessed_free_states(start, held_out)
+    else:
+        start, held_out = with_earlier_states(start, held_out, previous)
     first, rows = start.rows, rows if earlier else start.rows
     network_seeds = _draw_seeds(random_state, settings.n_restarts)
     dtype, device = settings.dtype, settings.device

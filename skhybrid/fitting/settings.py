@@ -27,6 +27,11 @@ DEFAULT_LEARNING_RATE = 6e-3
 NetworkSpec = int | Sequence[int] | torch.nn.Module
 
 
+def has_functions(physics: Physics | None) -> bool:
+    """Whether parameters of a physics are functions of features."""
+    return physics is not None and len(physics.varying) > 0
+
+
 @dataclass(frozen=True)
 class FitSettings:
     """The parameters of :class:`~skhybrid.HybridRegressor` as plain values.
@@ -116,10 +121,18 @@ class FitSettings:
             if nn is None and structure.n_free_states:
                 given["structure"].n_free_states = 0
         else:
-            physics = given["physics"]
-            varies = nn is not None and physics is not None and len(physics.varying) > 0
+            varies = nn is not None and has_functions(given["physics"])
             given["structure"] = get_structure(structure, varies=varies)
         return cls(**given)
+
+    @property
+    def corrects(self) -> bool:
+        """Whether the structure has a correction, beside functions that the network gives."""
+        structure = self.structure
+        if isinstance(structure, ODE):
+            join = structure.chosen_join(varies=has_functions(self.physics))
+            return join != "none" or structure.correct == "output"
+        return structure is not STRUCTURES["none"]
 
     @property
     def cost(self) -> Loss:

@@ -16,7 +16,7 @@ from skhybrid.fitting.settings import FitSettings
 from skhybrid.model.batch import Batch
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.structures import multiplicative
-from skhybrid.training.shared_constant import find_shift, settle
+from skhybrid.training.shared_constant import find_shift, shifted
 
 # A smaller mean of the network, in standard deviations of the target or as a part of the physics,
 # hardly changes θ.
@@ -50,7 +50,7 @@ def findings_of_constants(
             "its bounds are in the way. Widen the bounds if they are no physical limit, or set "
             "fixed=True if the value is known."
         )
-    elif settle(hybrid, data, weights, coordinates)[1] is coordinates:
+    elif shifted(hybrid, data, weights, coordinates, shift)[1] is coordinates:
         left = shift.wanted
         why = (
             "the network cannot give its mean away. End nn in a torch.nn.Linear with a bias that "

@@ -40,7 +40,7 @@ MAX_ELEMENTS = 30
 
 def fit_with_steps(
     model: Hybrid, rows: Rows, fit: Callable[[Hybrid], LeastSquaresFit]
-) -> tuple[Hybrid, LeastSquaresFit]:
+) -> tuple[Hybrid, LeastSquaresFit, Hybrid]:
     """Fit, and fit once more if the solver needs shorter steps at the fitted θ.
 
     Parameters
@@ -57,12 +57,15 @@ def fit_with_steps(
     model : Hybrid
         With the steps of the fit.
     fit : LeastSquaresFit
+    later : Hybrid
+        With the steps that suit it at the fitted θ, which may be fewer.
     """
     result = fit(model)
-    again = with_chosen_steps(model, rows, result.values, result.states)
-    if isinstance(model, Dynamics) and again.solver_steps.most > model.solver_steps.most:
-        model, result = again, fit(again)
-    return model, result
+    later = with_chosen_steps(model, rows, result.values, result.states)
+    if isinstance(model, Dynamics) and later.solver_steps.most > model.solver_steps.most:
+        model, result = later, fit(later)
+        later = with_chosen_steps(model, rows, result.values, result.states)
+    return model, result, later
 
 
 def with_chosen_steps(

@@ -34,6 +34,8 @@ INIT_EVALUATIONS = 100
 CHEAP_STEPS, LEAST_EVALUATIONS = 16, 25
 # With unknown states an evaluation is slow, and more digits take many evaluations.
 STATES_TOLERANCE = 1e-4
+# An initial value is credible if it is no more standard deviations from the centre of its prior.
+CREDIBLE = 3.0
 # Physics that explains less leaves least squares without a direction.
 MIN_R2 = 0.3
 
@@ -98,7 +100,7 @@ def least_squares_start(
     model, chosen = rows_for_start(settings, physical, rows)
     tolerance = STATES_TOLERANCE if unknown else LOOSE_TOLERANCE
     try:
-        model, fit = fit_with_steps(
+        model, fit, later = fit_with_steps(
             model,
             last,
             lambda each: fit_least_squares(
@@ -116,8 +118,8 @@ def least_squares_start(
     too_large = _too_large(settings, fit)
     if too_large is not None:
         return replace(given_start(settings, physical, rows, last), failure=too_large)
-    # At the fitted θ, fewer steps may do.
-    physical = with_chosen_steps(physical, last, fit.values, fit.states)
+    if isinstance(later, Dynamics) and later.chosen_steps is not None:
+        physical = physical.with_steps(later.chosen_steps)
     if unknown:
         rows, physical = at_fitted_states(physical, fit, rows)
     return PhysicsStart(
@@ -156,8 +158,11 @@ def given_start(
     """Return the start at given values, by default the initial ones, with their effects.
 
     Effects are unknown if the physics cannot be evaluated at these values without the network. The
-    windows ``last`` are those of :func:`least_squares_start`.
+    windows ``last`` are those of :func:`least_squares_start`. Initial values far from their priors
+    are moved, unless θ is held.
     """
+    if values is None and settings.physics_learning_rate != 0:
+        values = _credible(physical)
     physical = with_chosen_steps(physical, rows if last is None else last, values)
     if values is not None:
         space = ParameterSpace(settings.physics, values, device=settings.device)
@@ -249,7 +254,7 @@ def restart_starts(
     """Return the start of every restart.
 
     All but the first draw another network and other θ. If there is doubt about the start, there is
-    one more, with the first network and the given θ; parameters with a prior begin at its centre.
+    one more, with the first network and the given θ, where that is credible.
 
     Parameters
     ----------
@@ -284,11 +289,26 @@ def restart_starts(
 
 
 def _given(param: Param) -> np.ndarray:
-    """Return the initial value; with a prior its centre, because steps are as short as its std."""
+    """Return the initial value; with a prior, not further from its centre than is credible.
+
+    Steps of training are as short as the prior's standard deviation, so that it could not go far.
+    """
+    value = param.value()
     if param.prior is None:
-        return param.value()
-    kind, centre, _ = param.prior_moments()
-    return np.exp(centre) if kind == LOGNORMAL else centre
+        return value
+    kind, centre, std = param.prior_moments()
+    low, high = centre - CREDIBLE * std, centre + CREDIBLE * std
+    if kind == LOGNORMAL:
+        low, high = np.exp(low), np.exp(high)
+    return np.clip(value, *(np.clip(each, *param.limits()) for each in (low, high)))
+
+
+def _credible(physical: Hybrid) -> Mapping[str, np.ndarray] | None:
+    """Return the values to start at if an initial one is not credible, or None."""
+    start = physical.space.start
+    moved = {name: _given(physical.physics.params[name]) for name in physical.space.shapes}
+    same = all(np.array_equal(start[name], value) for name, value in moved.items())
+    return None if same else {**start, **moved}
 
 
 def _weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:

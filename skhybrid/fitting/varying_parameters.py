@@ -16,7 +16,6 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.network_parts import NetworkParts
 from skhybrid.model.ode import ODE
 from skhybrid.model.physics import Physics
-from skhybrid.model.structures import STRUCTURES
 
 
 def uses_parts(settings: FitSettings, model: Hybrid) -> bool:
@@ -29,7 +28,7 @@ def uses_parts(settings: FitSettings, model: Hybrid) -> bool:
     """
     physics = settings.physics
     varies = physics is not None and bool(physics.varying or physics.grouped)
-    if not (varies or corrects(settings)):
+    if not (varies or settings.corrects):
         option = "join" if isinstance(settings.structure, ODE) else "structure"
         raise NetworkError(
             f"{option}='none' uses no network, and no parameter has depends_on. Name the features "
@@ -74,7 +73,7 @@ def with_parts(
     _check_allowed(settings, physics)
     found = group_codes(settings, inputs, names, n_columns)
     of_groups = {column for column, _, _ in found}
-    if corrects(settings):
+    if settings.corrects:
         # By default a correction reads all columns, but not the time, which is the last one.
         n_default = n_columns - 1 if isinstance(settings.structure, ODE) else n_columns
         default = [column for column in range(n_default) if column not in of_groups]
@@ -120,15 +119,6 @@ def columns_of_parameters(
         )
         for name in physics.varying
     }
-
-
-def corrects(settings: FitSettings) -> bool:
-    """Whether the structure has a correction."""
-    structure = settings.structure
-    if isinstance(structure, ODE):
-        varies = bool(settings.physics.varying) if settings.physics is not None else False
-        return structure.chosen_join(varies=varies) != "none" or structure.correct == "output"
-    return structure is not STRUCTURES["none"]
 
 
 def _check_allowed(settings: FitSettings, physics: Physics) -> None:

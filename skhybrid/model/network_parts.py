@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -195,11 +196,17 @@ class SplitFunction:
 
     def _selected(self, inputs: Tensor, columns: tuple[int, ...]) -> Tensor:
         """Return some of the inputs."""
-        if columns == tuple(range(inputs.shape[self._axis])):
+        runs = [[column, 1] for column in columns[:1]]
+        for before, column in itertools.pairwise(columns):
+            if column == before + 1:
+                runs[-1][1] += 1
+            else:
+                runs.append([column, 1])
+        if runs == [[0, inputs.shape[self._axis]]]:
             return inputs
-        if len(columns) == columns[-1] - columns[0] + 1 and list(columns) == sorted(columns):
-            return inputs.narrow(self._axis, columns[0], len(columns))
-        return inputs.index_select(self._axis, torch.tensor(columns, device=inputs.device))
+        # A tensor of indices would be copied to the device in every call.
+        pieces = [inputs.narrow(self._axis, *run) for run in runs]
+        return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=self._axis)
 
 
 def build_parts(

@@ -51,6 +51,11 @@ def export(
     maps raw features to predictions, in the ``dtype`` of the model, for any number of rows. Before
     it is written, its predictions are compared with those of ``model.predict``.
 
+    A program reads numbers. In a column of groups (``per`` of :class:`Param`) it reads the position
+    of the group in ``model.group_params_``, and -1 for a group that was not in training:
+    ``model.group_params_["vmax"].index.get_indexer(X["site"])``. The groups of an :class:`ODE` are
+    numbers already.
+
     Parameters
     ----------
     model : HybridRegressor
@@ -62,9 +67,9 @@ def export(
         ``torch.export.load(path).module()``. "onnx" is for other languages and runtimes; it needs
         ``pip install skhybrid[onnx]``. Its input is named "X", its output "prediction".
     example : array-like, default=None
-        Rows of X with which the program is recorded and compared; two or more. None draws inputs
-        that are random, in the training range as far as the model knows it. Needed for an ODE with
-        inputs over time: the program is for records of this length.
+        Rows of X, as for ``predict``, with which the program is recorded and compared. None draws
+        inputs that are random, in the training range as far as the model knows it. Needed for an
+        ODE with inputs over time: the program is for records of this length.
     times : array-like of shape (n_times,), default=None
         For an ODE whose X holds initial states: times of the prediction. None is the training
         times. The program predicts at these times only.

@@ -113,11 +113,14 @@ def test_inputs(fitted: Fitted, n_features: int, n_rows: int = N_ROWS) -> Tensor
 def _random_rows(
     fitted: Fitted, random_state: np.random.RandomState, n_rows: int, n_features: int
 ) -> np.ndarray:
-    """Return rows of a table: uniform in the range of columns that the network reads."""
+    """Return rows of a table: uniform in the range of columns that the network reads; groups."""
     low, high = np.full(n_features, 0.5), np.full(n_features, 1.5)
     columns, seen_low, seen_high = _network_range(fitted.hybrid, n_features)
     low[columns], high[columns] = seen_low, seen_high
-    return random_state.uniform(low, high, (n_rows, n_features))
+    rows = random_state.uniform(low, high, (n_rows, n_features))
+    for column, labels in fitted.group_labels.items():
+        rows[:, column] = np.arange(n_rows) % len(labels)
+    return rows
 
 
 def _network_range(hybrid: Hybrid, n_columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from skhybrid._regressor import HybridRegressor
 from skhybrid.data.given_arrays import columns_named
+from skhybrid.data.group_columns import decode_groups, encode_groups
 from skhybrid.data.times import uniform_step
 from skhybrid.exceptions import ExportError
 from skhybrid.model.batch import Windows
@@ -18,7 +19,7 @@ from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.solvers import FIXED_STEP
 from skhybrid.persistence.probe import test_inputs
 from skhybrid.prediction.initial_states import physics_coordinates
-from skhybrid.prediction.new_trajectories import read_new_trajectories
+from skhybrid.prediction.new_trajectories import NewTrajectories, read_new_trajectories
 from skhybrid.runtime.frames import data_frame
 
 try:  # torch has no public name for a loop that torch.export keeps as a loop
@@ -31,7 +32,7 @@ N_EXAMPLES = 4
 
 
 class TableProgram(nn.Module):
-    """Predicts rows of a table.
+    """Predicts rows of a table; columns of groups hold codes.
 
     Parameters
     ----------
@@ -77,12 +78,7 @@ class RolloutProgram(TableProgram):
         super().__init__(model)
         fitted = model._fitted
         new = read_new_trajectories(model, example, times=times, initial_states=initial_states)
-        one_row = isinstance(new.wanted, list) or np.ptp(new.lengths) or np.ptp(new.times, 0).any()
-        if one_row:
-            raise ExportError(
-                "A program predicts all trajectories at the same times, but those of the example "
-                "differ. Give an example whose trajectories have the same times (times=...)."
-            )
+        _require_same_times(new, reads_states=fitted.hybrid.structure.inputs is None)
         hybrid = fitted.hybrid.at_step(uniform_step(new.times, new.lengths))
         self._hybrid = hybrid.with_steps(hybrid.solver_steps.at(np.diff(new.times, axis=1)))
         self._layout, self._info = hybrid.layout, fitted.trajectory_info
@@ -197,14 +193,16 @@ def _table_program(
     model: HybridRegressor, example: Any
 ) -> tuple[nn.Module, tuple[Tensor, ...], Any]:
     """Return the program of a table."""
-    hybrid = model._fitted.hybrid
+    hybrid, labels = model._fitted.hybrid, model._fitted.group_labels
+    names = getattr(model, "feature_names_in_", None)
     if example is None:
         x = test_inputs(model._fitted, model.n_features_in_, N_EXAMPLES)
-        example = x.double().cpu().numpy()
-        if hasattr(model, "feature_names_in_"):
-            example = data_frame(dict(zip(model.feature_names_in_, example.T, strict=True)))
-    with columns_named(X=example):
-        X = validate_data(model, example, dtype=np.float64, reset=False)
+        example = decode_groups(x.double().cpu().numpy(), labels)
+        if names is not None:
+            example = data_frame(dict(zip(names, example.T, strict=True)))
+    codes = encode_groups(example, labels, names, tell=False)  # predict tells
+    with columns_named(X=codes):
+        X = validate_data(model, codes, dtype=np.float64, reset=False)
     return TableProgram(model).eval(), (_rows(X, hybrid),), example
 
 
@@ -213,10 +211,30 @@ def _own_example(hybrid: Hybrid, model: HybridRegressor) -> np.ndarray:
     if hybrid.structure.inputs is not None:
         raise ExportError(
             "This model reads records over time, and a program is for records of one length. Give "
-            "an example: export(model, path, example=X[:4])."
+            "an example: export(model, path, example=X[:1])."
         )
     windows = test_inputs(model._fitted, model.n_features_in_, N_EXAMPLES)
     return hybrid.layout.known_states(windows.first_state).double().cpu().numpy()
+
+
+def _require_same_times(new: NewTrajectories, *, reads_states: bool) -> None:
+    """Raise an ExportError if trajectories of the example differ in times or lengths."""
+    if np.ptp(new.lengths) and not reads_states:
+        shortest, longest = int(new.lengths.min()), int(new.lengths.max())
+        raise ExportError(
+            f"The records of the example have from {shortest} to {longest} times, and a program is "
+            "for records of one length. Give records of one length; example=[record] of the "
+            f"longest, for example. Its program also predicts shorter records, filled up to "
+            f"{longest} rows at the end (by repeating their last inputs): ignore the predictions "
+            "for the added rows. Or export a program for each length."
+        )
+    if isinstance(new.wanted, list) or np.ptp(new.lengths) or np.ptp(new.times, 0).any():
+        one = "times=[...], one list for all" if reads_states else "example=X[:1], for example"
+        raise ExportError(
+            "A program predicts all trajectories at the same times, but those of the example "
+            f"differ. Give an example whose trajectories have the same times ({one}), and export "
+            "a program for each other list of times."
+        )
 
 
 def _rows(example: Any, hybrid: Hybrid) -> Tensor:

@@ -6,8 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import scipy.optimize
-import scipy.sparse
 import torch
 from sklearn.utils import check_array
 from torch import Tensor
@@ -15,14 +13,23 @@ from torch import Tensor
 from skhybrid.data.given_arrays import columns_named
 from skhybrid.data.rows import as_tensors, require_range
 from skhybrid.fitting.fitted import Fitted
+from skhybrid.model.batch import select_rows
 from skhybrid.model.derivatives import directional
 from skhybrid.model.dynamics import Dynamics
+from skhybrid.prediction.many_least_squares import minimise_side_by_side
 from skhybrid.prediction.new_trajectories import NewTrajectories
 
 # A weak prior pulls an estimated initial state towards the mean initial state of training. It
 # counts as one observation whose standard deviation is this many times that of the states. It
 # determines the components that the outputs do not determine.
 PRIOR_STDS = 10.0
+# A trajectory is fitted if a step promises a change of the sum of squares by less than this part:
+# by far less than noise changes it.
+TOLERANCES = {torch.float32: 1e-5, torch.float64: 1e-10}
+# Residuals are exact up to so many units of rounding.
+ROUNDING = 10.0
+# Differences in place of derivatives, for solvers that have none, in standard deviations.
+DIFFERENCE = 1e-3
 
 
 def with_estimated_states(
@@ -30,8 +37,8 @@ def with_estimated_states(
 ) -> NewTrajectories:
     """Return the trajectories with initial states that fit their first outputs best.
 
-    The method is nonlinear least squares with a weak prior at the mean initial state of training.
-    Components that columns of X give stay as they are.
+    The method is nonlinear least squares with a weak prior at the mean initial state of training,
+    for each trajectory alone. Components that columns of X give stay as they are.
 
     Parameters
     ----------
@@ -61,13 +68,14 @@ def with_estimated_states(
             return new
         prior = np.where(known, part.first_state.reshape(prior.shape), prior)
     fit = _InitialStateFit(fitted, model, part, outputs, at, prior, known, hold=hold)
-    solution = scipy.optimize.least_squares(
+    states = minimise_side_by_side(
         fit.residuals,
-        part.first_state.ravel(),
-        jac=fit.jacobian if model.differentiable else "2-point",
-        x_scale=np.tile(fit.prior_std, len(outputs)),
+        fit.slopes,
+        fit.best_start(part.first_state.reshape(prior.shape)),
+        tolerance=TOLERANCES[fit.dtype],
+        rounding=ROUNDING * torch.finfo(fit.dtype).eps,
     )
-    states = solution.x.reshape(part.first_state.shape)
+    states = np.where(known, prior, states).reshape(part.first_state.shape)
     return replace(new, x=new.x._replace(first_state=states))
 
 
@@ -134,46 +142,77 @@ class _InitialStateFit:
         hold: bool,
     ) -> None:
         dtype, device = model.scales.target_scale.dtype, model.scales.target_scale.device
-        self.model, self.hold, self.at = model, hold, at
+        self.model, self.hold, self.at, self.dtype = model, hold, at, dtype
         self.prior, self.known = torch.tensor(prior), torch.tensor(known)
         self.coordinates = physics_coordinates(fitted)
         self.x = as_tensors(part, dtype, device)
         self.scale = model.scales.target_scale.cpu()
         std = model.scales.state_scale.cpu().double().expand(model.layout.state_shape)
-        self.prior_std = PRIOR_STDS * std.reshape(-1).numpy()
+        self.std = std.reshape(-1).numpy()
+        self.prior_std = PRIOR_STDS * self.std
         known = ~np.isnan(outputs)
         self.observed = torch.tensor(np.where(known, outputs, 0.0), dtype=dtype)
         self.weight = torch.tensor(known, dtype=dtype)
 
-    def errors(self, states: Tensor) -> Tensor:
-        """Return scaled errors of the observed outputs, of shape (n, n_observed)."""
-        states = torch.where(self.known, self.prior, states)
-        first = states.to(self.x.first_state).reshape(self.x.first_state.shape)
-        x = self.x._replace(first_state=first)
-        prediction = self.model(x, self.coordinates, hold=self.hold)
-        error = (prediction[:, self.at].cpu() - self.observed) / self.scale * self.weight
-        return error.double().flatten(1)
+    def errors(self, states: Tensor, rows: np.ndarray) -> Tensor:
+        """Return scaled errors of the observed outputs, of shape (n, n_observed), of some rows."""
+        states = torch.where(self.known[rows], self.prior[rows], states)
+        x = select_rows(self.x, rows)
+        first = states.to(x.first_state).reshape(x.first_state.shape)
+        prediction = self.model(x._replace(first_state=first), self.coordinates, hold=self.hold)
+        error = (prediction[:, self.at].cpu() - self.observed[rows]) / self.scale
+        return (error * self.weight[rows]).double().flatten(1)
 
-    def residuals(self, states: np.ndarray) -> np.ndarray:
-        """Return all residuals as one vector."""
-        states = states.reshape(self.prior.shape)
+    def residuals(self, states: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the errors, and the distances from the prior."""
         with torch.no_grad():
-            error = self.errors(torch.tensor(states)).numpy()
-        return np.concatenate(
-            [error, (states - self.prior.numpy()) / self.prior_std], axis=1
-        ).ravel()
+            error = self.errors(torch.tensor(states), rows).numpy()
+        return np.concatenate([error, (states - self.prior[rows].numpy()) / self.prior_std], axis=1)
 
-    def jacobian(self, states: np.ndarray) -> scipy.sparse.csr_array | np.ndarray:
-        """Return the Jacobian of the residuals; it is sparse for several trajectories."""
-        n_states = self.prior.shape[1]
-        states = torch.tensor(states.reshape(-1, n_states))
-        tangents = [own.expand_as(states) for own in torch.eye(n_states, dtype=states.dtype)]
-        columns = directional(self.errors, states, tangents, self.x.steps.numel() * n_states)
+    def slopes(self, states: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Return the derivatives of the residuals, of shape (n, n_residuals, n_states)."""
+        n_states = states.shape[1]
+        states = torch.tensor(states)
+        directions = torch.eye(n_states, dtype=states.dtype)
+        if self.model.differentiable:
+            tangents = [own.expand_as(states) for own in directions]
+            n_values = len(rows) * self.x.steps.shape[1] * n_states
+            columns = directional(lambda at: self.errors(at, rows), states, tangents, n_values)
+        else:
+            columns = [
+                self._difference(states, rows, own * std)
+                for own, std in zip(DIFFERENCE * directions, self.std, strict=True)
+            ]
         slopes = np.stack(columns, axis=2)
-        prior = np.broadcast_to(np.diag(1.0 / self.prior_std), (len(states), n_states, n_states))
-        blocks = np.concatenate([slopes, prior], axis=1)
-        jacobian = scipy.sparse.block_diag(list(blocks), format="csr")
-        return jacobian if len(states) > 1 else jacobian.toarray()
+        prior = np.broadcast_to(np.diag(1.0 / self.prior_std), (len(rows), n_states, n_states))
+        return np.concatenate([slopes, prior], axis=1)
+
+    def _difference(self, states: Tensor, rows: np.ndarray, step: Tensor) -> np.ndarray:
+        """Return the derivative in the direction of one component, by a central difference."""
+        with torch.no_grad():
+            above, below = (self.errors(states + each, rows) for each in (step, -step))
+        return ((above - below) / (2.0 * step.sum())).numpy()
+
+    def best_start(self, states: np.ndarray) -> np.ndarray:
+        """Return the best of several starts of each trajectory.
+
+        States that are observed begin where they were first observed. Free states, which nothing
+        but the network gives a meaning, begin at their mean, or one standard deviation from it.
+        """
+        layout, every = self.model.layout, np.arange(len(states))
+        candidates = [states]
+        if layout.states_observed and layout.with_first and not layout.is_field:
+            seen, n = states.copy(), layout.n_known_states
+            first = (self.weight[:, 0] > 0).numpy() & ~self.known[:, :n].numpy()
+            seen[:, :n] = np.where(first, self.observed[:, 0].numpy(), states[:, :n])
+            candidates.append(seen)
+        move = np.diag(self.std)[[*layout.free_columns]]
+        candidates += [candidates[-1] + each for each in (*move, *-move)]
+        if len(candidates) == 1:
+            return states
+        costs = [np.square(self.residuals(each, every)).sum(axis=1) for each in candidates]
+        best = np.argmin(np.nan_to_num(costs, nan=np.inf), axis=0)
+        return np.stack(candidates)[best, every]
 
 
 def physics_coordinates(fitted: Fitted) -> dict[str, Tensor]:

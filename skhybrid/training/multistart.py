@@ -26,12 +26,9 @@ from skhybrid.training.loop import OnEpoch, train
 from skhybrid.training.members import Members
 from skhybrid.training.problem import Fit, Problem, TrainingConfig
 from skhybrid.training.refinement import Refinement, can_refine, refine
-from skhybrid.training.result import FitResult, MemberResults, Start, Status
+from skhybrid.training.restart_choice import best_restart
+from skhybrid.training.result import FitResult, MemberResults, Status
 from skhybrid.training.shared_constant import settle
-
-# The loss of the start at the given values, relative to that of least squares, below which it is
-# kept.
-CLEARLY_BETTER = 0.9
 
 # (phase, epoch within the phase, members, losses per member, members of each fit that is still
 # trained) -> fits to stop
@@ -172,7 +169,7 @@ def _first_phase(fits: Sequence[Fit], watch: _Watch) -> list[FitResult]:
     stages = [(fit.problem, fit.config) for fit in fits]
     results = _train_stage(stages, counts, members, watch, held)
     return [
-        _best_restart(fit, part, members, results, earlier)
+        _result_of_best(fit, part, members, results, earlier)
         for fit, part in zip(fits, member_slices(counts), strict=True)
     ]
 
@@ -224,7 +221,7 @@ def _combined(
     return problem, combine_configs(configs)
 
 
-def _best_restart(
+def _result_of_best(
     fit: Fit, part: slice, members: Members, results: MemberResults, earlier: list[MemberResults]
 ) -> FitResult:
     """Return the first phase's result of a fit: the restart with the lowest loss.
@@ -232,16 +229,15 @@ def _best_restart(
     ``earlier`` are the results of the earlier stages.
     """
     results = results_of_fit(results, part)
-    best = _lowest(results, fit.starts)
+    found = [members.member_coordinates(member) for member in range(part.start, part.stop)]
+    best = best_restart(results, fit.starts, found, fit.config.prior)
     if best is None:
         return FitResult(Status.FAILED, results)
     curve = torch.cat([*(results_of_fit(each, part).curve for each in earlier), results.curve])
     indices = range(part.start, part.stop)
     coordinates = []
     for restart, member in enumerate(indices):
-        own, settled = _settled(
-            fit, restart, members.member_weights(member), members.member_coordinates(member)
-        )
+        own, settled = _settled(fit, restart, members.member_weights(member), found[restart])
         coordinates.append(settled)
         if restart == best:
             weights = own
@@ -279,29 +275,6 @@ def _midway(
     if coordinates is None or not status.complete:
         return None
     return _settled(fit, restart, members.member_midway_weights(member), coordinates)[1]
-
-
-def _lowest(results: MemberResults, starts: Sequence[Start]) -> int | None:
-    """Return the usable restart with the lowest validation loss, or else training loss.
-
-    A start at the given values, tried because least squares was doubtful, must be clearly better
-    than the others: a network can make up for wrong physics, and a warning about a bound on which
-    least squares ended would be lost.
-    """
-    losses = results.losses if results.validation_losses is None else results.validation_losses
-    usable = [
-        member
-        for member, status in enumerate(results.status)
-        if status.usable and bool(torch.isfinite(losses[member]))
-    ]
-    finished = [m for m in usable if results.status[m] is not Status.NON_FINITE]
-    is_extra = starts[0].source == "least squares"
-
-    def compared(member: int) -> float:
-        extra = is_extra and starts[member].source == "given"
-        return float(losses[member]) / (CLEARLY_BETTER if extra else 1.0)
-
-    return min(finished or usable, key=compared, default=None)
 
 
 def _second_phase(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -37,11 +38,19 @@ class PriorTerm:
 
     def slope(self, z: Tensor) -> Tensor:
         """Return the derivative of precision · (u - centre)² by z."""
-        value = self.start + self.factor * z
-        value = torch.where(self.log, value.clamp(min=torch.finfo(z.dtype).tiny), 1.0)
-        u = torch.where(self.log, value.log(), z)
+        value, u = self._u(z)
         inner = torch.where(self.log, self.factor / value, 1.0)
         return 2.0 * self.precision * (u - self.centre) * inner
+
+    def distance(self, z: Tensor) -> Tensor:
+        """Return the sums of precision · (u - centre)² of all members."""
+        return (self.precision * (self._u(z)[1] - self.centre).square()).sum(dim=1)
+
+    def _u(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the positive values of log-normal parameters, and u."""
+        value = self.start + self.factor * z
+        value = torch.where(self.log, value.clamp(min=torch.finfo(z.dtype).tiny), 1.0)
+        return value, torch.where(self.log, value.log(), z)
 
 
 @dataclass(frozen=True)
@@ -116,6 +125,30 @@ class Prior:
             like.new_full((n_members,), 1.0 / n_observed),
             like.new_full((n_members,), most_noise),
         )
+
+    def objective(self, member: int, loss: float, coordinates: Mapping[str, Tensor]) -> float:
+        """Return log ℓ + Σ ((θ - μ)/τ)²/N, of which training follows the gradient.
+
+        Where the loss ℓ is above ``most_noise``, it goes on as a line with the slope there.
+
+        Parameters
+        ----------
+        member : int
+        loss : float
+            Loss of the data without penalties.
+        coordinates : mapping of str to Tensor
+            Scaled physics parameters of this member.
+        """
+        most = float(self.most_noise[member])
+        if loss > most:
+            fit = math.log(most) + loss / most - 1.0
+        else:
+            fit = math.log(loss) if loss > 0.0 else -math.inf
+        distance = sum(
+            float(term.distance(coordinates[name].reshape(1, -1))[member])
+            for name, term in self.terms.items()
+        )
+        return fit + distance * float(self.per_value[member])
 
 
 def combine_priors(priors: Sequence[Prior]) -> Prior:

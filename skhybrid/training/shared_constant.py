@@ -80,7 +80,16 @@ def settle(
         linear layer with a bias, and the prediction stays the same up to rounding.
     """
     shift = find_shift(hybrid, data, weights, coordinates)
-    if shift is None or not bool(shift.amount.any()):
+    if shift is None:
+        return weights, coordinates
+    return shifted(hybrid, data, weights, coordinates, shift)
+
+
+def shifted(
+    hybrid: Hybrid, data: Batch, weights: Tensors, coordinates: Tensors, shift: Shift
+) -> tuple[Tensors, Tensors]:
+    """Return weights and coordinates after a shift, or the given ones, as :func:`settle` does."""
+    if not bool(shift.amount.any()):
         return weights, coordinates
     after = _without_mean(hybrid, weights, shift.amount)
     if after is None:

@@ -124,8 +124,8 @@ def test_a_start_beyond_the_dtype_warns_and_uses_the_given_values(monkeypatch):
     fit_with_steps = start_module.fit_with_steps
 
     def run_away(*arguments):
-        model, fit = fit_with_steps(*arguments)
-        return model, replace(fit, values={**fit.values, "gain": np.array(-1e39)})
+        model, fit, later = fit_with_steps(*arguments)
+        return model, replace(fit, values={**fit.values, "gain": np.array(-1e39)}), later
 
     monkeypatch.setattr(start_module, "fit_with_steps", run_away)
     with pytest.warns(PhysicsInitWarning, match=r"moved 'gain' to -1\.0e\+39.*Give it bounds"):

@@ -8,6 +8,8 @@ import pytest
 from skhybrid import ODE, HybridRegressor
 from skhybrid.fitting import prepare
 from skhybrid.fitting.free_state_guess import with_guessed_free_states
+from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.settings import FitSettings
 
 HOURS = 40
 
@@ -35,23 +37,21 @@ def heated(t, state, inputs, *, gain=0.5):
     return gain * inputs
 
 
-def start_of(monkeypatch, y=ROOMS, *, warm=False, **options):
-    """Return the start of a fit after its free states are guessed; None if they are not."""
+def start_of(monkeypatch, y=ROOMS, **options):
+    """Return the windows at the start of a fit after its free states are guessed."""
     found = []
 
-    def note(start):
-        found.append(with_guessed_free_states(start))
-        return found[-1]
+    def note(start, held_out):
+        start, held_out = with_guessed_free_states(start, held_out)
+        found.append(start)
+        return start, held_out
 
     monkeypatch.setattr(prepare, "with_guessed_free_states", note)
     structure = ODE(**{"dt": 1.0, "inputs": "hold", "n_free_states": 1, **options})
-    settings = {"refine_rho": None, "random_state": 0, "warm_start": warm}
+    settings = {"refine_rho": None, "random_state": 0}
     model = HybridRegressor(heated, nn=(2,), structure=structure, max_epochs=1, **settings)
     model.fit(HEATING, y)
-    if warm:
-        found.clear()
-        model.fit(HEATING, y)
-    return found[-1].rows.x if found else None
+    return found[-1].rows.x
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -89,8 +89,29 @@ def test_missing_outputs_do_not_count(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_a_warm_start_and_models_without_free_states_have_no_guess(monkeypatch):
-    assert start_of(monkeypatch, warm=True) is None
+def test_held_out_windows_have_the_guess_of_the_others():
+    structure = ODE(dt=1.0, inputs="hold", n_free_states=1)
+    X, y = np.tile(HEATING, (2, 1, 1)), np.concatenate([ROOMS, ROOMS + 3.0])
+    options = {"early_stopping": True, "validation_fraction": 0.3, "random_state": 0}
+    settings = FitSettings.of(HybridRegressor(heated, nn=(2,), structure=structure, **options))
+    prepared = prepare.prepare(settings, read_inputs(settings, HybridRegressor(), X, y, None))
+    train, held_out = prepared.data.x, prepared.validation.x
+    assert len(held_out.index) and not set(held_out.index.tolist()) & set(train.index.tolist())
+    walls = np.concatenate([WALLS, WALLS + 3.0])[:, :-1:5].ravel()
+    guess = np.full(len(walls), np.nan)
+    for x in (train, held_out):
+        guess[x.index] = x.first_state[:, 1]
+    own = held_out.index.numpy()
+    assert abs(np.corrcoef(guess[own], walls[own])[0, 1]) > 0.9
+    assert np.isfinite(guess).all()
+    for x in (train, held_out):  # the next window may be in the other part
+        follows = np.flatnonzero(x.next_index.numpy() >= 0)
+        following = guess[x.next_index.numpy()[follows]]
+        np.testing.assert_array_equal(x.next_state[follows, 1], following)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_models_without_free_states_have_no_guess(monkeypatch):
     learned = start_of(monkeypatch, n_free_states=0, initial_state="learned")
     np.testing.assert_allclose(learned.first_state, ROOMS[:, :-1:5].reshape(-1, 1))
 

@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
 )
 from small_models import ForceModule, drive, make_model, twice_corrected
 
-from skhybrid import ODE, HybridRegressor, Physics
+from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.exceptions import NetworkError, PhysicsError
 from skhybrid.fitting.settings import PARAMETER_CONSTRAINTS, FitSettings
 from skhybrid.model.structures import additive, serial
@@ -143,3 +143,24 @@ def test_values_outside_an_interval_or_a_list_are_refused(name, constraint):
     wrong = generate_invalid_param_val(constraint)
     with pytest.raises(InvalidParameterError, match=f"The {name!r} parameter of HybridRegressor"):
         validate_parameter_constraints(constraints, {name: wrong}, "HybridRegressor")
+
+
+@pytest.mark.parametrize(
+    "structure, corrects",
+    [
+        ("auto", False),
+        ("none", False),
+        ("additive", True),
+        (ODE(dt=1.0), False),
+        (ODE(dt=1.0, join="add"), True),
+        (ODE(dt=1.0, join="none", correct="output"), True),
+    ],
+)
+def test_functions_take_the_place_of_a_correction_by_default(structure, corrects):
+    def physics(x, *, rate=1.0):
+        return rate * x
+
+    varying = Physics(physics, rate=Param(1.0, depends_on=[0]))
+    assert FitSettings.of(HybridRegressor(varying, structure=structure)).corrects == corrects
+    if structure != "none" and getattr(structure, "join", None) != "none":
+        assert FitSettings.of(HybridRegressor(physics, structure=structure)).corrects

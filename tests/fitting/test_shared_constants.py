@@ -6,7 +6,9 @@ from small_findings import fit
 from torch import nn
 
 from skhybrid import HybridRegressor, Param, Physics
+from skhybrid.fitting import shared_constants
 from skhybrid.search import HybridSearchCV
+from skhybrid.training import shared_constant
 
 RNG = np.random.default_rng(5)
 N_ROWS = 80
@@ -42,6 +44,17 @@ def test_what_is_settled_is_no_finding(physics, y, structure):
     known, _ = model.predict_parts(X)
     mean = np.mean(network if structure == "additive" else network / known)
     assert abs(mean) < 1e-5
+
+
+def test_the_shift_is_found_once_for_a_finding(monkeypatch):
+    calls, find = [], shared_constant.find_shift
+    count = lambda *given: calls.append(1) or find(*given)  # noqa: E731
+    for module in (shared_constant, shared_constants):
+        monkeypatch.setattr(module, "find_shift", count)
+    _, messages = fit(line, x=X, y=OFFSET, nn=tanh_network(), max_epochs=3)
+    assert told(messages)
+    # At the end and halfway through the first phase, and for the finding.
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize(

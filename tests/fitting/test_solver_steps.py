@@ -11,6 +11,10 @@ from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.datasets import make_duffing, make_pendulum
 from skhybrid.exceptions import PhysicsError, SolverWarning
 from skhybrid.fitting import solver_steps
+from skhybrid.fitting.assemble import assemble_physics
+from skhybrid.fitting.inputs import read_inputs
+from skhybrid.fitting.settings import FitSettings
+from skhybrid.fitting.start import least_squares_start
 from skhybrid.model import solvers
 
 TIMES = np.array([0.0, 0.2, 0.5, 1.2, 3.0, 7.0])
@@ -191,3 +195,21 @@ def test_a_stiff_method_finds_rates_of_different_sizes():
     ).fit(X, y)
     for name, value in truth.items():
         assert model.physics_params_[name] == pytest.approx(value, rel=0.02)
+
+
+def test_a_start_chooses_its_steps_once_before_and_once_after_least_squares(monkeypatch):
+    calls, chosen = [], solver_steps._halved_until_short
+    count = lambda *given: calls.append(1) or chosen(*given)  # noqa: E731
+    monkeypatch.setattr(solver_steps, "_halved_until_short", count)
+    first = np.linspace(0.5, 1.5, 4)[:, None]
+    times = 0.1 * np.arange(1, 7)
+    y = first[:, None] * np.exp(-0.7 * times)[None, :, None]
+    model = HybridRegressor(
+        lambda t, state, *, rate=1.0: -rate * state, nn=(2,), structure=ODE(dt=0.1)
+    )
+    settings = FitSettings.of(model)
+    inputs = read_inputs(settings, model, first, y, None)
+    physical = assemble_physics(settings, inputs, inputs.rows)
+    start = least_squares_start(settings, physical, inputs.rows)
+    assert start.failure is None
+    assert len(calls) == 2

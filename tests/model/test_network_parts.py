@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from skhybrid.model.network_parts import NetworkParts, SplitNetwork, build_parts
+from skhybrid.model.network_parts import NetworkParts, SplitFunction, SplitNetwork, build_parts
 from skhybrid.model.networks import as_function, build_network, scale_output
 from skhybrid.model.stacked_networks import StackedNetworks
 
@@ -110,3 +110,15 @@ def test_parts_of_fields_have_their_own_axis(axis):
     answers = SplitNetwork(parts, None, [Twice()], axis).function(None, lambda n, w: n).answers(x)
     own = x.select(axis, 1)
     torch.testing.assert_close(answers["level"], torch.stack([own, 2.0 * own]))
+
+
+@pytest.mark.parametrize("columns", [(0, 1, 2, 3), (1, 2), (0, 2), (3, 0, 1), (2,)])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_columns_are_selected_without_a_tensor_of_indices(columns, axis, monkeypatch):
+    x = inputs() if axis == -1 else inputs().T.contiguous()
+    function = SplitFunction(PARTS, None, [], axis)
+    expected = x.index_select(axis, torch.tensor(columns))
+    monkeypatch.setattr(torch, "tensor", None)
+    found = function._selected(x, columns)
+    assert torch.equal(found, expected)
+    assert (found is x) == (columns == (0, 1, 2, 3))

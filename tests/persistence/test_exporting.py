@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from group_fits import kinetics, make_model, make_rates
 from small_models import drive, make_table
 from small_saved import fitted, kept, make_records, tank
 
 import skhybrid
 from skhybrid import ODE
 from skhybrid.datasets import pendulum
-from skhybrid.exceptions import ExportError
+from skhybrid.exceptions import ExportError, UnknownGroupWarning
 from skhybrid.persistence import exporting
 
 
@@ -48,6 +50,29 @@ def test_other_tables(kind, path):
     assert_close(predicted(path, X), model.predict(X))
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_groups_with_texts(given, path):
+    X, y = make_rates(4)
+    model = make_model(max_epochs=5).fit(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        skhybrid.export(model, path, example=X if given else None)
+    new = X.assign(site=X["site"].replace("a", "elsewhere"))
+    codes = model.group_params_["vmax"].index.get_indexer(new["site"])
+    assert set(codes) == {-1, 1, 2, 3}
+    with pytest.warns(UnknownGroupWarning):
+        assert_close(predicted(path, new.assign(site=codes)), model.predict(new))
+
+
+def test_groups_in_an_array_of_texts(path):
+    X, y = make_rates(4)
+    model = make_model(kinetics(per=1), max_epochs=5).fit(X.to_numpy(dtype=object), y)
+    skhybrid.export(model, path)
+    skhybrid.export(model, path, example=X.to_numpy(dtype=str))
+    codes = np.stack([X["substrate"], np.repeat(np.arange(4), 4)], axis=1)
+    assert_close(predicted(path, codes), model.predict(X.to_numpy(dtype=object)))
+
+
 def test_a_rollout_of_a_hundred_steps(path):
     model, X, _ = kept("states")
     times = 0.3 * np.arange(1, 101)
@@ -70,6 +95,18 @@ def test_records(path):
     X[1, :, 0] *= 2.0
     with pytest.raises(ExportError, match="same times"):
         skhybrid.export(model, path, example=X)
+
+
+def test_records_of_different_lengths(path):
+    inputs, y = make_records(n_times=6)
+    X, y = [inputs[0], inputs[1, :4], inputs[2]], [y[0], y[1, :4], y[2]]
+    model = fitted(X, y, tank, structure=ODE(dt=0.1, inputs="hold", substeps=1)).model
+    with pytest.raises(ExportError, match=r"from 4 to 6 times.*filled up to 6 rows"):
+        skhybrid.export(model, path, example=X)
+    # The advice: a program of the longest, and shorter records filled up.
+    skhybrid.export(model, path, example=[X[0]])
+    filled = np.stack([np.concatenate([X[1], X[1][-1:], X[1][-1:]])])
+    assert_close(predicted(path, filled)[:, :4], model.predict([X[1]]))
 
 
 def test_records_with_columns_of_initial_states(path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from small_fits import decay, make_data, make_hybrid, make_members, make_starts
@@ -94,3 +97,20 @@ def test_the_scale_of_a_parameter_is_at_most_the_width_of_its_prior():
     narrow = Physics(decay, rate=Param(0.8, prior=(0.8, 1e-3)))
     assert float(hybrid.space.scales["rate"]) <= 0.8 * float(torch.tensor(1.5).log()) + 1e-12
     assert float(make_hybrid(make_data(), narrow).space.scales["rate"]) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize("most_noise", [torch.inf, 0.2])
+def test_the_objective_has_the_gradient_of_training(most_noise):
+    hybrid, members, prior = make_prior(3)
+    prior = replace(prior, most_noise=torch.full((3,), most_noise, dtype=torch.float64))
+    for member in range(3):
+        here, loss = members.member_coordinates(member), 0.1 + 0.1 * member
+        distance = float(minus_log_prior(hybrid, here))
+        step = 1e-6
+        slope = [prior.objective(member, loss + each, here) for each in (step, -step)]
+        # Training adds the noise times the slope of the distance over N to that of the loss.
+        noise = min(loss, most_noise)
+        assert (slope[0] - slope[1]) / (2.0 * step) == pytest.approx(1.0 / noise, rel=1e-4)
+        base = prior.objective(member, 0.1, here)
+        assert base == pytest.approx(math.log(0.1) + distance / 10)
+    assert prior.objective(0, 0.0, here) == -math.inf

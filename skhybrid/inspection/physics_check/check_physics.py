@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from skhybrid._regressor import HybridRegressor
+from skhybrid.batching.auto_parameters import DEFAULTS, auto_parameters
 from skhybrid.data.rows import Rows
 from skhybrid.exceptions import PhysicsError
 from skhybrid.fitting import checks
@@ -30,13 +32,20 @@ from skhybrid.model.physics import as_physics
 from skhybrid.model.user_code import function_name
 from skhybrid.runtime.draws import drawing
 from skhybrid.runtime.seeds import seeded
+from skhybrid.runtime.suggestions import suggestion
 from skhybrid.runtime.threads import threads
 
 SIGNATURE, DATA, COLUMNS, OUTPUT, ROWS, NETWORK, START = STAGES
 
 
 def check_physics(
-    physics: Any, X: Any, y: Any, *, structure: Any = "auto", sample_weight: Any = None
+    physics: Any,
+    X: Any,
+    y: Any,
+    *,
+    structure: Any = "auto",
+    sample_weight: Any = None,
+    **regressor: Any,
 ) -> PhysicsCheck:
     """Tell whether a physics can be fitted to data, without a fit.
 
@@ -55,6 +64,10 @@ def check_physics(
         As for :class:`HybridRegressor`. The states of a :class:`LatentODE` are known only after
         training, so that its parameters have no effect here.
     sample_weight : array-like of shape (n_samples,), default=None
+    **regressor
+        Other arguments of :class:`HybridRegressor`, such as ``nn=None``, ``nn_features`` or
+        ``missing_targets="mask"``; ``**data.regressor`` of :func:`trajectories_from_frame`. What is
+        "auto" has its default. Arguments of the training have no effect.
 
     Returns
     -------
@@ -62,12 +75,17 @@ def check_physics(
         ``ok``; ``problems``, each with what is wrong and what to do; ``parameters`` with their
         effects; ``loss`` at the start; ``frame`` and ``to_dict()``. Shown as text and in notebooks.
 
+    Raises
+    ------
+    TypeError
+        If an argument is none of HybridRegressor.
+
     Notes
     -----
-    Nothing is raised for a problem that can be described. Effects are derivatives at the start, by
-    forward-mode differentiation of the physics alone on 2,000 rows at most; for an :class:`ODE`,
-    on windows of training. A value without effect there, such as a factor that starts at zero, may
-    have one elsewhere.
+    Nothing else is raised for a problem that can be described. Effects are derivatives at the
+    start, by forward-mode differentiation of the physics alone on 2,000 rows at most; for an
+    :class:`ODE`, on windows of training. A value without effect there, such as a factor that starts
+    at zero, may have one elsewhere.
 
     See Also
     --------
@@ -98,10 +116,12 @@ def check_physics(
     >>> check_physics(wrong, time, time[:, 0]).ok
     False
     """
+    _require_known(regressor)
     stages, found = Stages(), _Found()
+    given = {"physics": physics, "structure": structure, "random_state": 0, **regressor}
     try:
         with threads(None), seeded(0), drawing(0):
-            _run(stages, found, physics, X, y, structure, sample_weight)
+            _run(stages, found, HybridRegressor(**given), X, y, sample_weight)
     except Stopped:
         pass
     return PhysicsCheck(
@@ -125,15 +145,14 @@ class _Found:
 
 
 def _run(
-    stages: Stages, found: _Found, physics: Any, X: Any, y: Any, structure: Any, weight: Any
+    stages: Stages, found: _Found, estimator: HybridRegressor, X: Any, y: Any, weight: Any
 ) -> None:
     """Run all stages; stop at the first that fails."""
     with stages.stage(SIGNATURE):
-        _require_physics(physics)
-        estimator = HybridRegressor(physics, structure=structure, random_state=0)
+        _require_physics(estimator.physics)
         estimator._validate_params()
-        settings = FitSettings.of(estimator)
-        if isinstance(structure, str):
+        settings = _settings(estimator)
+        if isinstance(estimator.structure, str):
             found.structure = function_name(settings.structure)
         found.parameters = parameters_at_start(settings.physics, None)
     settings, inputs = _read(stages, estimator, settings, X, y, weight)
@@ -145,14 +164,24 @@ def _run(
     if not hidden:
         _check_alone(stages, physical, rows, settings)
         physical = with_chosen_steps(physical, rows)
-    with stages.stage(NETWORK):
-        checked = rows_to_check(first.tensors(settings.dtype, settings.device))
-        start = PhysicsStart(physical.space.start, first, physical)
-        assemble_hybrid(settings, first, checked, start, seed=0)
+    if settings.nn is None:
+        stages.outcomes[NETWORK] = NOT_NEEDED
+    else:
+        with stages.stage(NETWORK):
+            checked = rows_to_check(first.tensors(settings.dtype, settings.device))
+            start = PhysicsStart(physical.space.start, first, physical)
+            assemble_hybrid(settings, first, checked, start, seed=0)
     with stages.stage(START):
         _at_start(stages, found, settings, physical, first)
     if hidden:
         stages.outcomes.update({OUTPUT: NOT_NEEDED, ROWS: NOT_NEEDED, START: NOT_NEEDED})
+
+
+def _settings(estimator: HybridRegressor) -> FitSettings:
+    """Return the settings, with the defaults of parameters that are "auto"."""
+    return FitSettings.of(
+        estimator, **{name: DEFAULTS[name] for name in auto_parameters(estimator)}
+    )
 
 
 def _read(
@@ -168,7 +197,7 @@ def _read(
             said = "This check leaves them out; HybridRegressor needs the setting."
             stages.add(DATA, "warning", type(error).__name__, f"{error} {said}")
             estimator.set_params(missing_targets="mask")
-            settings = FitSettings.of(estimator)
+            settings = _settings(estimator)
             return settings, read_inputs(settings, estimator, X, y, weight)
 
 
@@ -198,6 +227,17 @@ def _at_start(
     found.parameters = parameters_at_start(settings.physics, start)
     for message in (*start.warnings(), *small_effects(found.parameters)):
         stages.add(START, "warning", "ParameterWarning", message)
+
+
+def _require_known(regressor: Mapping[str, Any]) -> None:
+    """Raise a TypeError for what is no argument of HybridRegressor."""
+    known = HybridRegressor._get_param_names()
+    for name in regressor:
+        if name not in known:
+            raise TypeError(
+                f"check_physics has no argument {name!r}, and HybridRegressor has none"
+                f"{suggestion(name, (*known, 'sample_weight'))}"
+            )
 
 
 def _require_physics(physics: Any) -> None:

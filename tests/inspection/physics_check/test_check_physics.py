@@ -6,12 +6,21 @@ import json
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from small_models import ForceModule, drive, make_model, make_table, twice_corrected
 from small_trajectories import DT, make_oscillations, position, spring
 
-from skhybrid import ODE, HybridRegressor, LatentODE, Param, Physics, check_physics
+from skhybrid import (
+    ODE,
+    HybridRegressor,
+    LatentODE,
+    Param,
+    Physics,
+    check_physics,
+    trajectories_from_frame,
+)
 
 CURVE = ODE(dt=DT, window=4)
 
@@ -124,6 +133,36 @@ def test_missing_targets_are_a_warning_whose_advice_works():
     assert "leaves them out" in found.warnings[0].message
     assert set(found.stages.values()) == {"passed"}
     HybridRegressor(drive, nn=None, missing_targets="mask").fit(X, y)
+
+
+def test_arguments_of_the_regressor():
+    X, y = make_table()
+    y = np.where(np.arange(len(y)) == 3, np.nan, y)
+    found = check_physics(drive, X, y, missing_targets="mask", rho="auto", nn_features="auto")
+    assert set(found.stages.values()) == {"passed"} and not found.problems
+    alone = check_physics(drive, X, y, missing_targets="mask", nn=None)
+    assert alone.ok and alone.stages["model with a network"] == "does not apply"
+    (problem,) = check_physics(drive, X, y, missing_targets="mask", nn_features=["frce"]).errors
+    assert "frce" in problem.message
+    (problem,) = check_physics(drive, X, y, missing_targets="leave").errors
+    assert problem.stage == "signature and settings" and "missing_targets" in problem.message
+    with pytest.raises(TypeError, match="Did you mean 'missing_targets'"):
+        check_physics(drive, X, y, missing_target="mask")
+    model = HybridRegressor(drive, missing_targets="mask")
+    assert check_physics(X=X, y=y, **model.get_params(deep=False)).ok
+
+
+def test_a_long_table():
+    table = pd.DataFrame({"run": np.repeat([*"ab"], 5), "time": np.tile(np.arange(5.0), 2)})
+    table["level"] = np.exp(-0.5 * table["time"]).where(table["time"] != 2.0)
+    data = trajectories_from_frame(table, run="run", time="time", states="level")
+    assert data.regressor
+
+    def decay(t, state, *, rate=1.0):
+        return -rate * state
+
+    found = check_physics(decay, data.X, data.y, structure=ODE(**data.ode), **data.regressor)
+    assert found.ok and not any("missing" in each.message for each in found.problems)
 
 
 def test_products_are_named_and_the_advice_works():
