@@ -12,7 +12,7 @@ rate of learned first states was chosen with seed 0.
 
     git worktree add ../before f2e194e
     python benchmarks/bench_record_speed.py --before ../before \\
-        --output benchmarks/results/record_speed.csv
+        --output benchmarks/results/record_speed.csv --text docs/reports/record_speed.txt
 """
 
 import argparse
@@ -128,6 +128,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--before", type=Path, help="source folder of an older version")
     parser.add_argument("--output", type=Path)
+    parser.add_argument("--text", type=Path, help="write a table of means to this file")
     parser.add_argument("--answer", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.answer:
@@ -146,11 +147,15 @@ def main():
                 print(rows[-1], flush=True)
                 if arguments.output is not None:
                     pd.DataFrame(rows).to_csv(arguments.output, index=False)
-    results = pd.DataFrame(rows)
-    figures = [c for c in results.select_dtypes("number") if c != "seed"]
-    print(
-        results.groupby(["segments", "version"])[figures].agg(lambda c: c.abs().mean()).round(3).T
-    )
+    if arguments.text is not None:
+        arguments.text.write_text(table(pd.DataFrame(rows)))
+
+
+def table(results):
+    """Return means over seeds as text; of errors, the mean size."""
+    figures = [c for c in results.select_dtypes("number") if c not in ("seed", "substeps")]
+    means = results[figures].abs().groupby([results["segments"], results["version"]]).mean()
+    return means.round(3).T.to_string() + "\n"
 
 
 if __name__ == "__main__":
