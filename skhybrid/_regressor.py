@@ -207,8 +207,8 @@ class HybridRegressor(CallbackSupportMixin, PredictionMethods, RegressorMixin, B
         The trained network, from standardised inputs to units of the target's standard deviation.
     loss_ : float
         Mean weighted loss over the training rows, in units of the target's variance. With
-        ``loss="squared_error"`` it is the mean squared error. Penalties and priors are not in it, but for gaps between
-        windows whose first states are learned (``continuity`` of :class:`ODE`).
+        ``loss="squared_error"`` it is the mean squared error. Penalties and priors are not in it,
+        but for gaps between windows with learned first states (``continuity`` of :class:`ODE`).
     physics_share_ : float
         Part of the explained variance that the physics explains, between 0 and 1, at the end of the
         first phase. NaN if the model explains nothing. With parameters that are functions of

@@ -136,6 +136,12 @@ class RightHandSide(Hybrid):
         time = self.layout.state_shape[0] + self.layout.n_inputs
         return replace(super().with_network_columns(columns), reads_time=time in columns)
 
+    @property
+    def adds_correction(self) -> bool:
+        """Whether the rate is that of the physics plus a correction, and nothing varies θ."""
+        adds = self.structure.join in ("auto", "add") and self.structure.correct == "rate"
+        return adds and self.parts is None and self.physics is not None
+
     def rate(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
         """Return the right-hand side as a function of time, state and inputs (or None)."""
         join = self.structure.join

@@ -100,21 +100,21 @@ class RolloutGradient:
         counts = model.solver_steps.in_intervals(len(lengths))
         record = self._record(model, layers, tableau.n_stages * sum(counts), len(first))
         course = _Course(model, tuple(coordinates), list(coordinates.values()), counts, record)
-        answers = _Answers(model)
-        physics = model.bind_physics(model.space.values(coordinates), answers)
-        rate, bounds = model.rate(physics, answers), model.state_bounds
-        inputs_at = model.inputs_in_interval(x)
+        side = _QuickSide(model, coordinates)
+        inputs_at, bounds = model.inputs_in_interval(x), model.state_bounds
         state, t, states = first, x.first_time, [first]
         for interval, (length, n_steps) in enumerate(zip(lengths, counts, strict=True)):
             h, inputs = length / n_steps, inputs_at(interval)
             later = h.flatten() if isinstance(h, Tensor) else h
+            side.enter_interval(t, state, inputs(0.0))
             for step in range(n_steps):
                 slope, end = None, state
+                times = {part: t + part * later if part else t for part in set(tableau.parts)}
                 for part, weight in zip(tableau.parts, tableau.weights, strict=True):
                     at = state if slope is None else moved(state, slope, part * h)
-                    rows = (t + part * later, at, inputs((step + part) / n_steps))
-                    answers.given = self._outputs(record, len(course.rows), model, rows)
-                    slope = rate(*rows)
+                    rows = (times[part], at, inputs((step + part) / n_steps))
+                    outputs = self._outputs(record, len(course.rows), side.network_inputs(rows))
+                    slope = side.rate(outputs, rows)
                     course.rows.append(rows)
                     if weight:
                         end = moved(end, slope, weight * h)
@@ -175,9 +175,8 @@ class RolloutGradient:
         self._records[key].begin(layers)
         return self._records[key]
 
-    def _outputs(self, record: NetworkRecord, number: int, model: Any, rows: tuple) -> Tensor:
+    def _outputs(self, record: NetworkRecord, number: int, seen: Tensor) -> Tensor:
         """Return the network's outputs at a stage, of shape (n, n_outputs)."""
-        seen = model.network_inputs(*rows)
         if self._n_members is None:
             return record.call(number, seen)
         return record.call(number, seen.unflatten(0, (self._n_members, -1))).flatten(0, 1)
@@ -281,6 +280,52 @@ class _Stages:
             return (), of_layers
         found = torch.autograd.grad(self._rates, self._leaves, of_rates, materialize_grads=True)
         return found, of_layers
+
+
+class _QuickSide:
+    """The right-hand side, with what is the same in all stages of an interval computed once.
+
+    Parameters
+    ----------
+    model : Dynamics
+    coordinates : mapping of str to Tensor
+        Scaled physics parameters.
+    """
+
+    def __init__(self, model: Any, coordinates: Mapping[str, Tensor]) -> None:
+        self._model, scales = model, model.scales
+        self._answers = _Answers(model)
+        self._physics = model.bind_physics(model.space.values(coordinates), self._answers)
+        self._rate = model.rate(self._physics, self._answers)
+        self._at_zero: Tensor | None = None
+        same_for_rows = scales.feature_factor.ndim == 1
+        varies = model.reads_time or (model.layout.n_inputs and model.structure.inputs == "linear")
+        self._factors = self._units = None
+        if same_for_rows and not varies:
+            self._factors = (model.read_states * scales.feature_factor[:, None]).T
+        if same_for_rows and model.adds_correction:
+            one = torch.eye(model.n_network_outputs, dtype=scales.rate_scale.dtype)
+            one = one.to(scales.rate_scale.device)
+            self._units = model.as_rates(one, one.new_empty(len(one), *model.layout.state_shape))
+            self._units = self._units * model.network_unit
+
+    def enter_interval(self, t: Tensor, state: Tensor, inputs: Tensor | None) -> None:
+        """Note what the network sees at a state of zero."""
+        if self._factors is not None:
+            self._at_zero = self._model.network_inputs(t, torch.zeros_like(state), inputs)
+
+    def network_inputs(self, rows: tuple) -> Tensor:
+        """Return the standardised inputs of the network."""
+        if self._factors is None:
+            return self._model.network_inputs(*rows)
+        return torch.addmm(self._at_zero, rows[1], self._factors)
+
+    def rate(self, outputs: Tensor, rows: tuple) -> Tensor:
+        """Return the rates of change, for these outputs of the network."""
+        if self._units is not None:
+            return torch.addmm(self._physics(*rows), outputs, self._units)
+        self._answers.given = outputs
+        return self._rate(*rows)
 
 
 class _Answers:
