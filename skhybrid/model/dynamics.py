@@ -45,10 +45,9 @@ class Dynamics(Rollouts):
         """Whether gaps between windows are penalised."""
         return bool(self.n_first_states and self.structure.continuity)
 
-    @property
-    def allows_rollout_gradient(self) -> bool:
-        """Whether a :class:`RolloutGradient` may solve the rollouts."""
-        return RolloutGradient.possible(self)
+    def gains_by_rollout_gradient(self, x: Windows, n_members: int) -> bool:
+        """Whether a :class:`RolloutGradient` can solve these windows, and is faster."""
+        return RolloutGradient.possible(self) and RolloutGradient.pays(self, x, n_members)
 
     def of_members(self, n_members: int) -> Dynamics:
         """Return the model of several members, whose windows follow each other."""

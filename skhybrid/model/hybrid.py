@@ -71,7 +71,6 @@ class Hybrid(NetworkSide):
 
     # Whether the loss has a further term.
     has_extra_loss = False
-    allows_rollout_gradient = False
 
     # Whether derivatives pass through the model; otherwise an adjoint equation gives them.
     differentiable = True
@@ -188,6 +187,10 @@ class Hybrid(NetworkSide):
     def allows_members_as_rows(self) -> bool:
         """Whether the rows of all members may be evaluated as one batch."""
         return self.allows_vmap and self.network is not None
+
+    def gains_by_rollout_gradient(self, x: Tensor, n_members: int) -> bool:
+        """Whether the gradients of rollouts pay: tables have none."""
+        return False
 
     @property
     def channel_axis(self) -> int:

@@ -80,7 +80,6 @@ class LatentDynamics(Dynamics):
     """
 
     has_hidden_encoder = True
-    allows_rollout_gradient = False
 
     def new_network(self, nn: Sequence[int] | int | nn.Module, *, seed: int) -> LatentNetwork:
         """Return newly initialised networks: right-hand side, encoder and decoder.
@@ -114,6 +113,10 @@ class LatentDynamics(Dynamics):
 
         The unit of gaps is computed from all windows of a batch.
         """
+        return False
+
+    def gains_by_rollout_gradient(self, x: Windows, n_members: int) -> bool:
+        """Whether a rollout gradient is faster: never, because the coders take most of the time."""
         return False
 
     def at_observed_states(self) -> Dynamics:

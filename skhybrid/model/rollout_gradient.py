@@ -18,6 +18,11 @@ from skhybrid.model.solvers import moved
 
 # The Jacobians take a backward pass for every state, and a product for every corrected rate.
 MOST_STATES = 6
+# With fewer stages, autograd is faster. It is also faster for many rows of several members, whose
+# tensors for all stages do not fit into the processor's cache, unless the network has one output,
+# whose Jacobian serves for the gradient, too (benchmarks/bench_rollout_gradient.py).
+LEAST_STAGES = 16
+MOST_ROWS_OF_MEMBERS = 512
 
 
 class RolloutGradient:
@@ -61,6 +66,27 @@ class RolloutGradient:
             and model.network is not None
             and perceptrons_of(model.network) is not None
         )
+
+    @staticmethod
+    def pays(model: Any, x: Windows, n_members: int) -> bool:
+        """Whether these windows of so many members take less time than with autograd.
+
+        Parameters
+        ----------
+        model : Dynamics
+        x : Windows
+            Of one member, or with a leading member axis.
+        n_members : int
+        """
+        n_intervals = x.steps.shape[-1]
+        n_steps = sum(model.solver_steps.in_intervals(n_intervals))
+        if n_steps * TABLEAUS[model.structure.method].n_stages < LEAST_STAGES:
+            return False
+        if n_members == 1:
+            return True
+        n_rows = x.steps.numel() // n_intervals * (n_members if x.steps.ndim == 2 else 1)
+        one_output = model.parts is None and model.n_network_outputs == 1
+        return one_output and n_rows <= MOST_ROWS_OF_MEMBERS
 
     def __call__(
         self,

@@ -212,7 +212,7 @@ class Objective:
         if self.members.n_members == 1:
             if self._constants is None and not self.rows_per_member:
                 self._use_direct_gradient(None)
-                if self._allows_rollout_gradient:
+                if self._gains_by_rollout_gradient(batch):
                     self._solve_together_if_same(batch)
             return
         if not self.hybrid.allows_vmap:
@@ -249,7 +249,7 @@ class Objective:
                 if self._agrees(as_rows, batch, expected):
                     self._training_loss = self._evaluation_loss = as_rows
                     self._use_direct_gradient(as_rows)
-                    if self._allows_rollout_gradient:
+                    if self._gains_by_rollout_gradient(batch):
                         together = self._as_rows(axes_after_rows, solves_together=True)
                         if self._agrees(together, batch, expected):
                             self._training_loss = together
@@ -270,19 +270,25 @@ class Objective:
             solves_together=solves_together,
         )
 
-    @property
-    def _allows_rollout_gradient(self) -> bool:
-        """Whether all stages of a rollout may be differentiated at once."""
-        return self.hybrid.allows_rollout_gradient and not self._penalties
+    def _gains_by_rollout_gradient(self, batch: Batch) -> bool:
+        """Whether it is faster to differentiate all stages of a rollout at once."""
+        if self._penalties:
+            return False
+        return self.hybrid.gains_by_rollout_gradient(batch.x, self.members.n_members)
 
-    def _solve_together_if_same(self, batch: Batch) -> None:
-        """Differentiate all stages of rollouts at once from now on, if that gives the same."""
+    def _solved_together(self) -> Callable[..., Tensor]:
+        """Return the loss of one member, with all stages of rollouts differentiated at once."""
         model = self.hybrid.with_rollout_gradient()
 
         def loss(coordinates, weights, x, y, weight, *_) -> Tensor:
             prediction, extra = model.evaluate(x, coordinates, weights, bounded=True)
             return self._mean_cost(prediction - y, self._inverse_scale, weight) + extra
 
+        return loss
+
+    def _solve_together_if_same(self, batch: Batch) -> None:
+        """Differentiate all stages of rollouts at once from now on, if that gives the same."""
+        loss = self._solved_together()
         with self.members.disturbed(), warnings_caught():
             expected = self._with_gradient(self(batch))
             if self._agrees(loss, batch, expected):

@@ -6,7 +6,13 @@ import torch
 
 from skhybrid import ODE, HybridRegressor, Param, Physics
 from skhybrid.datasets import make_pendulum
+from skhybrid.model.rollout_gradient import RolloutGradient
 from skhybrid.training.objective import Objective
+
+
+@pytest.fixture(autouse=True)
+def _small_rollouts_pay(monkeypatch):
+    monkeypatch.setattr(RolloutGradient, "pays", lambda *given: True)
 
 
 def driven(t, state, inputs, *, stiffness=1.0, gain=0.5):
@@ -55,7 +61,7 @@ def fit_both_ways(monkeypatch, physics, structure, **settings):
     for together in (False, True):
         with monkeypatch.context() as patch:
             if not together:
-                patch.setattr(Objective, "_allows_rollout_gradient", False)
+                patch.setattr(RolloutGradient, "possible", lambda model: False)
             models.append(HybridRegressor(physics, structure=structure, **settings).fit(X, y))
     assert not any(chosen[: len(chosen) // 2])
     return models, chosen[len(chosen) // 2 :]
@@ -156,3 +162,30 @@ def test_other_models_are_left_to_autograd(other, monkeypatch):
     HybridRegressor(**settings).fit(*make_records())
     assert chosen
     assert not any(chosen)
+
+
+@pytest.mark.parametrize(
+    ("n_times", "corrects", "n_members", "pays"),
+    [
+        (3, [1], 1, False),
+        (6, None, 1, True),
+        (6, None, 2, False),
+        (6, [1], 2, True),
+        (6, [1], 200, False),
+    ],
+)
+def test_when_it_pays(n_times, corrects, n_members, pays, monkeypatch):
+    """It depends on the number of stages, of members and of the network's outputs."""
+    monkeypatch.undo()
+    seen = []
+    choose = Objective.choose_evaluation
+
+    def watched(self, batch):
+        seen.append(self.hybrid.gains_by_rollout_gradient(batch.x, n_members))
+        choose(self, batch)
+
+    monkeypatch.setattr(Objective, "choose_evaluation", watched)
+    X, y = make_records()
+    structure = make_ode(corrects=corrects, window=n_times - 1)
+    HybridRegressor(driven, nn=(4,), structure=structure, max_epochs=1, refine_rho=None).fit(X, y)
+    assert seen == [pays]
