@@ -25,6 +25,10 @@ LEAST_STAGES = 16
 MOST_ROWS_OF_MEMBERS = 512
 
 
+class StagesDiffer(RuntimeError):
+    """The right-hand side cannot be evaluated for all stages of a rollout together."""
+
+
 class RolloutGradient:
     """Solves rollouts stage by stage, and differentiates all stages at once.
 
@@ -36,8 +40,9 @@ class RolloutGradient:
     equations I", 1993, section II.6), so the gradients are those of autograd up to rounding.
     Autograd takes dozens of small operations for each of the many stages.
 
-    Rows must not depend on each other: the physics sees the rows of all stages as one batch. The
-    caller must check that the gradients are right.
+    Rows must not depend on each other: the physics sees the rows of all stages as one batch. If the
+    rates that it gives then are not those of the rollout, or if the network is asked for outputs at
+    other rows, a :class:`StagesDiffer` is raised. The caller must check that gradients are right.
 
     Parameters
     ----------
@@ -142,6 +147,7 @@ class RolloutGradient:
                     outputs = self._outputs(record, len(course.rows), side.network_inputs(rows))
                     slope = side.rate(outputs, rows)
                     course.rows.append(rows)
+                    course.slopes.append(slope)
                     if weight:
                         end = moved(end, slope, weight * h)
                 course.ends.append(end)
@@ -239,6 +245,8 @@ class _Course:
         The network's calls.
     rows : list of (time, state, inputs)
         Where the right-hand side was evaluated.
+    slopes : list of Tensor
+        What it gave.
     ends, lengths : list
         Ends of the steps, before they were moved to the bounds, and lengths of the steps.
     """
@@ -249,6 +257,7 @@ class _Course:
     counts: Sequence[int]
     record: NetworkRecord
     rows: list[tuple] = field(default_factory=list)
+    slopes: list[Tensor] = field(default_factory=list)
     ends: list[Tensor] = field(default_factory=list)
     lengths: list[float | Tensor] = field(default_factory=list)
 
@@ -274,11 +283,12 @@ class _Stages:
         self._leaves = [each.detach().requires_grad_() for each in course.coordinates]
         given = None if inputs[0] is None else of.together(inputs)
         with torch.enable_grad():
-            answers = _Answers(model)
-            answers.given = outputs
+            answers, rows = _Answers(model), (of.together(times), at, given)
+            answers.give(outputs, rows)
             values = model.space.values(dict(zip(course.names, self._leaves, strict=True)))
             rate = model.rate(model.bind_physics(values, answers), answers)
-            self._rates = rate(of.together(times), at, given)
+            self._rates = rate(*rows)
+        _require_same(self._rates.detach(), of.together(course.slopes))
         one_rate = torch.eye(at.shape[1], dtype=at.dtype, device=at.device)
         by_state, by_output = zip(
             *(
@@ -350,37 +360,73 @@ class _QuickSide:
         """Return the rates of change, for these outputs of the network."""
         if self._units is not None:
             return torch.addmm(self._physics(*rows), outputs, self._units)
-        self._answers.given = outputs
+        self._answers.give(outputs, rows)
         return self._rate(*rows)
 
 
 class _Answers:
-    """Given outputs in place of a bound network: corrections, then answers for parameters."""
+    """Given outputs at given rows in place of a bound network.
+
+    Outputs are corrections, then answers for parameters.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self.given: Tensor | None = None
+
+    def give(self, outputs: Tensor, rows: tuple[Tensor | None, ...]) -> None:
+        """Answer these outputs from now on, if the network is asked at these rows."""
+        self._outputs, self._rows = outputs, rows
 
     def __call__(self, *rows: Tensor | None, scale: float | Tensor | None = None) -> Tensor:
-        """Return the corrections, in the network's unit or in that of ``scale``."""
-        model, given = self._model, self.given
+        """Return the corrections, in the network's unit or in that of ``scale``.
+
+        Raises
+        ------
+        StagesDiffer
+            If the rows are not the given tensors themselves: a ``join`` may change some of them
+            only now and then.
+        """
+        self._require_given(rows)
+        model, given = self._model, self._outputs
         if model.parts is not None:
             given = given[:, : model.n_network_outputs]
         output = model._checked_output(given, *rows)
         return output * (model.network_unit if scale is None else scale)
 
     def answers(self, *rows: Tensor | None) -> dict[str, Tensor]:
-        """Return the answers for varying parameters, of shape (*shape, n)."""
+        """Return the answers for varying parameters, of shape (*shape, n).
+
+        Raises
+        ------
+        StagesDiffer
+            If the rows are not the given ones.
+        """
+        self._require_given(rows)
         model, found = self._model, {}
         shapes = dict(model.parts.shapes)
         at = model.n_network_outputs if model.has_correction else 0
         for _, names in model.parts.groups:
             for name in names:
                 shape = torch.Size(shapes[name])
-                answer = self.given[:, at : at + shape.numel()]
+                answer = self._outputs[:, at : at + shape.numel()]
                 found[name] = answer.movedim(1, 0).reshape(*shape, -1)
                 at += shape.numel()
         return found
+
+    def _require_given(self, rows: tuple[Tensor | None, ...]) -> None:
+        """Raise a StagesDiffer if these are not the given rows themselves."""
+        same = (one is other for one, other in zip(rows, self._rows, strict=False))
+        if len(rows) != len(self._rows) or not all(same):
+            raise StagesDiffer("The network is asked for outputs at other rows than the physics.")
+
+
+def _require_same(found: Tensor, expected: Tensor) -> None:
+    """Raise a StagesDiffer if the rates of all stages are not those of the rollout."""
+    unit = expected.nan_to_num(0.0, 0.0, 0.0).abs().amax(dim=0)
+    unit = unit.clamp(min=torch.finfo(unit.dtype).tiny)
+    tolerance = torch.finfo(unit.dtype).eps ** 0.5
+    if not torch.allclose(found / unit, expected / unit, 0.0, tolerance, equal_nan=True):
+        raise StagesDiffer("The right-hand side of all stages together gives other rates.")
 
 
 class _Rollout(torch.autograd.Function):

@@ -250,10 +250,13 @@ def agree(
     Returns
     -------
     bool
-        False also if fewer than two expected losses are finite, or none of a single member: then
-        the comparison says nothing.
+        False also if losses and gradients of fewer than two members are finite, or those of a
+        single member are not: then the comparison says nothing.
     """
-    if int(torch.isfinite(expected[0]).sum()) < min(2, expected[0].numel()):
+    finite = torch.isfinite(expected[0]).reshape(-1)
+    for block in blocks:
+        finite = finite & torch.isfinite(block.view(expected[1])).all(dim=1)
+    if int(finite.sum()) < min(2, len(finite)):
         return False
     tolerance = torch.finfo(expected[0].dtype).eps ** 0.5
     pairs = [(found[0], expected[0])]
@@ -263,7 +266,7 @@ def agree(
             one,
             other,
             rtol=0.0,
-            atol=tolerance * float(other.nan_to_num().abs().max()),
+            atol=tolerance * float(other.nan_to_num(0.0, 0.0, 0.0).abs().max()),
             equal_nan=True,
         )
         for one, other in pairs

@@ -12,6 +12,7 @@ from skhybrid.exceptions import SerialMembersWarning
 from skhybrid.model.batch import Batch, select_rows
 from skhybrid.model.dropout import has_random_layers
 from skhybrid.model.hybrid import Hybrid
+from skhybrid.model.out_of_memory import is_out_of_memory
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.direct_gradient import DirectGradient
 from skhybrid.training.losses import SQUARED_ERROR, Loss
@@ -50,8 +51,6 @@ class Objective:
     ----------
     rows_per_member : bool
         Whether features and targets of a minibatch have a leading member axis.
-    solves_together : bool
-        Whether all stages of a rollout are differentiated at once.
     """
 
     def __init__(
@@ -81,7 +80,7 @@ class Objective:
         self._training_loss = self._over_members(self._loss)
         self._evaluation_loss = self._over_members(self._data_loss)
         self._is_serial = False
-        self.solves_together = False
+        self._together: Callable[..., Tensor] | None = None
         self._direct: DirectGradient | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
@@ -124,9 +123,26 @@ class Objective:
                 batch = batch._replace(weight=batch.weight[0])
             losses = self._direct(batch, roles, again=again, learns_physics=learns_physics)
             return losses, losses
-        losses, data_losses = self._with_data_losses(*self._arguments(batch))
+        if self._together is not None:
+            try:
+                return self._backward(self._together, batch, keep)
+            except Exception as error:  # the physics may take another branch than before
+                if is_out_of_memory(error):
+                    raise
+        return self._backward(self._training_loss, batch, keep)
+
+    def _backward(
+        self, loss: Callable[..., Tensor], batch: Batch, keep: str | None
+    ) -> tuple[Tensor, Tensor]:
+        """Write the gradients of a loss function into the members; return what it found."""
+        losses, data_losses = self._in_parts(loss(*self._arguments(batch)))
         self.members.backward(losses, keep=keep)
         return losses.detach(), data_losses.detach()
+
+    @property
+    def solves_together(self) -> bool:
+        """Whether all stages of a rollout are differentiated at once, wherever that is possible."""
+        return self._together is not None
 
     @property
     def is_direct(self) -> bool:
@@ -252,8 +268,7 @@ class Objective:
                     if self._gains_by_rollout_gradient(batch):
                         together = self._as_rows(axes_after_rows, solves_together=True)
                         if self._agrees(together, batch, expected):
-                            self._training_loss = together
-                            self.solves_together = True
+                            self._together = together
                     return
 
     def _as_rows(
@@ -292,8 +307,7 @@ class Objective:
         with self.members.disturbed(), warnings_caught():
             expected = self._with_gradient(self(batch))
             if self._agrees(loss, batch, expected):
-                self._training_loss = loss
-                self.solves_together = True
+                self._together = loss
 
     def _agrees(
         self, loss: Callable[..., Tensor], batch: Batch, expected: tuple[Tensor, Tensor]
