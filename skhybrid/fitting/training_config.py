@@ -64,77 +64,102 @@ def make_training_configs(
     most_noise : float, default=inf
         Largest variance of the noise in this weight.
     """
-    scale = hybrid.scales.target_scale
-
-    def per_member(name: str, value: float, n_members: int) -> Tensor:
-        _require_range(name, value, scale.dtype)
-        return torch.full((n_members,), float(value), dtype=scale.dtype, device=scale.device)
-
-    def penalties(n_members: int) -> Penalties:
-        given = {each.name: getattr(settings, each.name, 0.0) for each in fields(Penalties)}
-        given["groups"] = hybrid.group_penalty
-        strengths = {name: per_member(name, value, n_members) for name, value in given.items()}
-        return Penalties(**strengths)
-
+    of_members = _PerMember(settings, hybrid)
     estimate, refine, rate_factor = _schedules(settings, hybrid, n_rows)
-    largest = torch.finfo(scale.dtype).max
-    physics_rate = settings.physics_learning_rate
-    if physics_rate is None:
-        factor = LATENT_RATE_FACTOR if hybrid.has_hidden_encoder else PHYSICS_RATE_FACTOR
-        physics_rate = min(factor * settings.learning_rate, largest)
     patience = None
     if settings.early_stopping:
         patience = Patience(settings.n_iter_no_change, settings.tol)
-
-    def first_rate(name: str, rate: float) -> Tensor:
-        return (rate_factor * per_member(name, rate, n_members)).clamp(max=largest)
-
-    def follows_noise(n_members: int) -> Tensor:
-        follows = settings.rho_schedule == "noise"
-        return torch.full((n_members,), follows, device=scale.device)
-
     # Values of groups are not perturbed, and the second phase holds them, like θ.
     has_network = hybrid.parts is None or hybrid.parts.has_networks
     uses_sam = settings.uses_sam and has_network
+    common = {
+        "perturbation": settings.perturbation,
+        "patience": patience,
+        "loss": settings.cost,
+        "compile": settings.compile,
+        "seed": seed,
+    }
     first = TrainingConfig(
-        rho=per_member("rho", settings.rho, n_members) if uses_sam else None,
-        follows_noise=follows_noise(n_members) if uses_sam else None,
-        learning_rate=first_rate("learning_rate", settings.learning_rate),
-        physics_learning_rate=first_rate("physics_learning_rate", physics_rate),
-        penalties=penalties(n_members),
-        perturbation=settings.perturbation,
+        rho=of_members("rho", n_members) if uses_sam else None,
+        follows_noise=of_members.follow_noise(n_members) if uses_sam else None,
+        learning_rate=of_members("learning_rate", n_members, rate_factor),
+        physics_learning_rate=of_members.physics_rate(n_members, rate_factor),
+        penalties=of_members.penalties(n_members),
         perturb=settings.perturb,
-        patience=patience,
         keep_best="each" if validates else None,
-        loss=settings.cost,
         prior=Prior.of(
             hybrid.physics,
             hybrid.space,
             n_rows if n_observed is None else n_observed,
             n_members,
-            scale,
+            hybrid.scales.target_scale,
             most_noise,
         ),
         schedule=replace(estimate, n_epochs=math.ceil(estimate.n_epochs / n_stages)),
-        compile=settings.compile,
-        seed=seed,
+        **common,
     )
     if not uses_sam or settings.refine_rho is None:
         return first, None
     second = TrainingConfig(
-        rho=per_member("refine_rho", settings.refine_rho, 1) if settings.refine_rho > 0 else None,
-        follows_noise=follows_noise(1) if settings.refine_rho > 0 else None,
-        learning_rate=per_member("learning_rate", settings.learning_rate, 1),
-        physics_learning_rate=per_member("physics_learning_rate", 0.0, 1),
-        penalties=penalties(1),
-        loss=settings.cost,
-        perturbation=settings.perturbation,
-        patience=patience,
+        rho=of_members("refine_rho", 1) if settings.refine_rho > 0 else None,
+        follows_noise=of_members.follow_noise(1) if settings.refine_rho > 0 else None,
+        learning_rate=of_members("learning_rate", 1),
+        physics_learning_rate=torch.zeros_like(of_members("learning_rate", 1)),
+        penalties=of_members.penalties(1),
         schedule=refine,
-        compile=settings.compile,
-        seed=seed,
+        **common,
     )
     return first, second
+
+
+class _PerMember:
+    """Settings as tensors with a number for each member."""
+
+    def __init__(self, settings: FitSettings, hybrid: Hybrid) -> None:
+        self._settings = settings
+        self._hybrid = hybrid
+        self._like = hybrid.scales.target_scale
+        self._largest = torch.finfo(self._like.dtype).max
+
+    def __call__(self, name: str, n_members: int, factor: float = 1.0) -> Tensor:
+        """Return a setting times a factor for members that share it.
+
+        Raises
+        ------
+        ValueError
+            If the setting is too large for the training dtype.
+        """
+        return self._numbers(name, getattr(self._settings, name), n_members, factor)
+
+    def physics_rate(self, n_members: int, factor: float) -> Tensor:
+        """Return the learning rate of θ times a factor."""
+        rate, settings = self._settings.physics_learning_rate, self._settings
+        if rate is None:
+            hidden = self._hybrid.has_hidden_encoder
+            own = LATENT_RATE_FACTOR if hidden else PHYSICS_RATE_FACTOR
+            rate = min(own * settings.learning_rate, self._largest)
+        return self._numbers("physics_learning_rate", rate, n_members, factor)
+
+    def penalties(self, n_members: int) -> Penalties:
+        """Return the strengths of the penalties."""
+        given = {each.name: getattr(self._settings, each.name, 0.0) for each in fields(Penalties)}
+        given["groups"] = self._hybrid.group_penalty
+        return Penalties(**{k: self._numbers(k, each, n_members) for k, each in given.items()})
+
+    def follow_noise(self, n_members: int) -> Tensor:
+        """Return whether the radius follows the noise."""
+        follows = self._settings.rho_schedule == "noise"
+        return torch.full((n_members,), follows, device=self._like.device)
+
+    def _numbers(self, name: str, value: float, n_members: int, factor: float = 1.0) -> Tensor:
+        """Return a number times a factor for each member."""
+        if not value <= self._largest:
+            raise ValueError(
+                f"{name}={value!r} is beyond {self._largest:.1e}, the largest number of "
+                f"{self._like.dtype}. Choose a much smaller number."
+            )
+        each = self._like.new_full((n_members,), float(value))
+        return (factor * each).clamp(max=self._largest)
 
 
 def _schedules(
@@ -154,13 +179,3 @@ def _schedules(
         return schedule, schedule, 1.0
     short = Schedule.for_rows(*given, n_steps=AUTO_ESTIMATE_STEPS, decay_part=AUTO_DECAY_PART)
     return short, schedule, AUTO_RATE_FACTOR
-
-
-def _require_range(name: str, value: float, dtype: torch.dtype) -> None:
-    """Raise a ValueError for a setting that is too large for the training dtype."""
-    largest = torch.finfo(dtype).max
-    if not value <= largest:
-        raise ValueError(
-            f"{name}={value!r} is beyond {largest:.1e}, the largest number of {dtype}. "
-            "Choose a much smaller number."
-        )
