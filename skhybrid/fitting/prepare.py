@@ -135,13 +135,7 @@ def prepare(
             seed=network_seeds[0],
             scales=_earlier_scales(settings, previous),
         )
-    if start.failure is not None:  # not a fault of the model: the check above found none
-        warn(
-            "The least-squares start of the physics parameters failed, so training starts from "
-            f"the given values. The reason: {start.failure} To do so without this warning, set "
-            "physics_init='given'.",
-            PhysicsInitWarning,
-        )
+    _warn_of_failure(start)
     if previous is not None:
         require_same_groups(previous, inputs.group_labels)
         load_earlier_network(previous.hybrid, hybrid)
@@ -182,6 +176,17 @@ def _physics_start(
         return given_start(settings, physical, rows, last), "given"
     start = least_squares_start(settings, physical, rows, last, n_observed)
     return start, "given" if start.failure else "least squares"
+
+
+def _warn_of_failure(start: PhysicsStart) -> None:
+    """Warn if least squares failed, though the checks found no fault of the model."""
+    if start.failure is not None:
+        warn(
+            "The least-squares start of the physics parameters failed, so training starts from "
+            f"the given values. The reason: {start.failure} To do so without this warning, set "
+            "physics_init='given'.",
+            PhysicsInitWarning,
+        )
 
 
 def _most_noise(settings: FitSettings, hybrid: Hybrid, data: Batch) -> float:
