@@ -90,7 +90,7 @@ STRUCTURES = [
 ]
 
 
-@pytest.mark.parametrize("structure", STRUCTURES, ids=str)
+@pytest.mark.parametrize("structure", STRUCTURES, ids=lambda each: ", ".join(each) or "default")
 def test_fits_are_those_of_autograd(structure, monkeypatch):
     """The first phase has one member, the second six."""
     models, chosen = fit_both_ways(monkeypatch, driven, make_ode(**structure))
@@ -154,7 +154,7 @@ def test_rollouts_beyond_the_bounds(monkeypatch):
         {"nn": torch.nn.Linear(3, 2)},
         {"functional_norm": 0.1},
     ],
-    ids=str,
+    ids=["adaptive", "corrects outputs", "own module", "penalty"],
 )
 def test_other_models_are_left_to_autograd(other, monkeypatch):
     chosen = watch(monkeypatch)
