@@ -74,6 +74,12 @@ class Layout:
         """Return the states of the physics from arrays or tensors of shape (..., n_states)."""
         return states[..., : self.n_known_states] if self.n_free_states else states
 
+    def hidden_states(self, states: Tensor) -> Tensor:
+        """Return the states that are not observed, as a view of states (..., *state_shape)."""
+        if not self.states_observed:
+            return states
+        return states.narrow(self.channel_axis, self.n_known_states, self.n_free_states)
+
     def with_free_rates(self, rates: Tensor) -> Tensor:
         """Return rates of the physics, and zero for free states."""
         return pad(rates, (0, self.n_free_states)) if self.n_free_states else rates

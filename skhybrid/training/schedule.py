@@ -25,9 +25,11 @@ AUTO_MIN_EPOCHS = 20
 AUTO_BATCH_SIZE = 64
 
 # A learned first state is in one minibatch of an epoch. In this many epochs the network's rate
-# moves it by about a standard deviation. In fewer epochs its rate is larger, at most by the factor
-# for θ. With the network's rate, the first states of long records stay near their first guesses,
-# and θ and the network make up for it (benchmarks/bench_record_speed.py).
+# moves it by about a standard deviation. In fewer epochs the rate of hidden states is larger, at
+# most by the factor for θ. With the network's rate, the first states of long records stay near
+# their first guesses, and θ and the network make up for it (benchmarks/bench_record_speed.py).
+# First guesses of observed states are wrong by the noise only: in few epochs, a larger rate moves
+# them away, and free runs are worse.
 STATE_EPOCHS = 400
 MAX_STATE_RATE_FACTOR = 10.0
 
@@ -102,7 +104,7 @@ class Schedule:
 
     @property
     def state_rate_factor(self) -> float:
-        """By how much the rate of learned first states is larger than that of the network."""
+        """By how much the rate of hidden first states is larger than that of the network."""
         return min(max(1.0, STATE_EPOCHS / max(1, self.n_epochs)), MAX_STATE_RATE_FACTOR)
 
     def decay(self, step: int) -> float:

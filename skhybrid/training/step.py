@@ -44,10 +44,8 @@ class Step:
         self.objective = objective
         self.members = members
         rates = members.per_parameter(config.physics_learning_rate, [PHYSICS, GROUP])
-        rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER])
-        largest = torch.finfo(config.learning_rate.dtype).max
-        of_states = (config.schedule.state_rate_factor * config.learning_rate).clamp(max=largest)
-        rates += members.per_parameter(of_states, [FIRST_STATE])
+        rates += members.per_parameter(config.learning_rate, [WEIGHT, BIAS, CODER, FIRST_STATE])
+        self._speed_up_hidden_states(rates, config.schedule.state_rate_factor)
         self.adam = Adam(members.flat, rates)
         self.norms = SquaredNorms(members, config.penalties.on_parameters)
         n_steps = config.schedule.n_epochs * config.schedule.n_batches
@@ -116,6 +114,14 @@ class Step:
         self.adam.step(self.members.gradient, decay)
         self.members.project()
         return losses, finite
+
+    def _speed_up_hidden_states(self, rates: Tensor, factor: float) -> None:
+        """Multiply the rates of the learned first states that are not observed."""
+        for block in self.members.blocks:
+            if block.role == FIRST_STATE:
+                layout = self.objective.hybrid.layout
+                states = block.view(rates).unflatten(1, (-1, *layout.state_shape))
+                layout.hidden_states(states).mul_(factor).clamp_(max=torch.finfo(rates.dtype).max)
 
     def _go_on_without_compiler(self, error: Exception) -> None:
         """Make steps without compilation from now on; warn if the user asked for compilation."""

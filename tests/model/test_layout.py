@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from skhybrid.model.layout import FIRST_STATES, Layout
@@ -39,6 +41,16 @@ def test_free_states_are_the_last_ones():
     assert VECTOR.free_columns == ()
     assert VECTOR.known_states(states) is states
     assert VECTOR.with_free_rates(states) is states
+
+
+def test_hidden_states_are_the_free_ones_or_all():
+    states = torch.arange(6.0).reshape(2, 3)
+    free = Layout(state_shape=(3,), output_shape=(2,), n_free_states=1)
+    assert free.hidden_states(states).tolist() == [[2.0], [5.0]]
+    assert VECTOR.hidden_states(states).numel() == 0
+    assert replace(VECTOR, states_observed=False).hidden_states(states) is states
+    fields = torch.zeros(7, 2, 4, 5)
+    assert FIELD.hidden_states(fields).shape == (7, 0, 4, 5)
 
 
 def test_rates_that_the_network_changes():

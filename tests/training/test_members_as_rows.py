@@ -241,6 +241,22 @@ def test_a_difference_in_losses_or_gradients_is_noticed(change):
     assert not agree(other, (losses, gradient), blocks)
 
 
+def test_an_infinite_gradient_hides_no_difference():
+    losses = torch.tensor([1.0, 2.0, 3.0])
+    gradient = torch.tensor([1.0, 2.0, torch.inf])
+    blocks = [Block("only", "physics", 0, 3, 3)]
+    assert agree((losses, gradient.clone()), (losses, gradient), blocks)
+    assert not agree((losses, gradient * 1.01), (losses, gradient), blocks)
+
+
+@pytest.mark.parametrize("n_members", [1, 2])
+def test_gradients_that_are_not_finite_say_nothing(n_members):
+    losses = torch.ones(n_members)
+    gradient = torch.full((n_members,), torch.nan)
+    blocks = [Block("only", "physics", 0, n_members, n_members)]
+    assert not agree((losses, gradient), (losses, gradient), blocks)
+
+
 # Models of differential equations, fitted with the estimator
 
 
