@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,6 +13,8 @@ from torch.autograd.function import once_differentiable
 from skhybrid.model.batch import Windows
 from skhybrid.model.layout import FIRST_STATES
 from skhybrid.model.network_record import Layer, NetworkRecord, layers_of, perceptrons_of
+from skhybrid.model.quick_rates import QuickRates
+from skhybrid.model.rollout_course import Course, Stages
 from skhybrid.model.solver_adjoint import TABLEAUS, of_begins
 from skhybrid.model.solvers import moved
 
@@ -23,10 +25,6 @@ MOST_STATES = 6
 # whose Jacobian serves for the gradient, too (benchmarks/bench_rollout_gradient.py).
 LEAST_STAGES = 16
 MOST_ROWS_OF_MEMBERS = 512
-
-
-class StagesDiffer(RuntimeError):
-    """The right-hand side cannot be evaluated for all stages of a rollout together."""
 
 
 class RolloutGradient:
@@ -125,13 +123,13 @@ class RolloutGradient:
         first: Tensor,
         coordinates: Mapping[str, Tensor],
         layers: Sequence[Sequence[Layer]],
-    ) -> tuple[Tensor, _Course]:
+    ) -> tuple[Tensor, Course]:
         """Return the states of the windows, and all that their gradient needs."""
         tableau, lengths = TABLEAUS[model.structure.method], model.interval_lengths(x, first)
         counts = model.solver_steps.in_intervals(len(lengths))
         record = self._record(model, layers, tableau.n_stages * sum(counts), len(first))
-        course = _Course(model, tuple(coordinates), list(coordinates.values()), counts, record)
-        side = _QuickSide(model, coordinates)
+        course = Course(model, tuple(coordinates), list(coordinates.values()), counts, record)
+        side = QuickRates(model, coordinates)
         inputs_at, bounds = model.inputs_in_interval(x), model.state_bounds
         state, t, states = first, x.first_time, [first]
         for interval, (length, n_steps) in enumerate(zip(lengths, counts, strict=True)):
@@ -157,14 +155,14 @@ class RolloutGradient:
         return torch.stack(states, dim=1), course
 
     def gradients(
-        self, course: _Course, of_states: Tensor
+        self, course: Course, of_states: Tensor
     ) -> tuple[Tensor, Sequence[Tensor], list[Tensor]]:
         """Return the gradients of the first states, of the coordinates and of the layers."""
         course.record.require(course.version)
         n_members, d = self._n_members or 1, of_states.shape[-1]
         tableau = TABLEAUS[course.model.structure.method]
         n_steps, n = len(course.ends), len(of_states) // n_members
-        stages = _Stages(self, course)
+        stages = Stages(course, self._together, functools.partial(self._model_for, course.model))
         jacobian = stages.jacobian.view(n_members, n_steps, tableau.n_stages, n, d, d)
         h = self._step_lengths(course.lengths, of_states)
         given: list[Tensor | None] = [None] * (n_steps + 1)
@@ -180,14 +178,14 @@ class RolloutGradient:
         of_slopes = tableau.of_slopes(jacobian, torch.stack(of_ends, dim=1), h)
         return first.flatten(0, 1), *stages.gradients(of_slopes.reshape(-1, d))
 
-    def together(self, tensors: Sequence[Tensor]) -> Tensor:
+    def _together(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return the rows of several tensors, ordered by member, tensor and row."""
         stacked = torch.stack(tensors)
         if self._n_members is None:
             return stacked.flatten(0, 1)
         return stacked.unflatten(1, (self._n_members, -1)).transpose(0, 1).flatten(0, 2)
 
-    def model_for(self, model: Any, n_rows: int) -> Any:
+    def _model_for(self, model: Any, n_rows: int) -> Any:
         """Return the model for a number of rows of all members together."""
         if self._for_rows is None:
             return model
@@ -220,7 +218,7 @@ class RolloutGradient:
         stacked = torch.stack(list(lengths)).unflatten(1, (self._n_members or 1, -1))
         return stacked.transpose(0, 1)
 
-    def _inside(self, course: _Course) -> tuple[Tensor, ...] | None:
+    def _inside(self, course: Course) -> tuple[Tensor, ...] | None:
         """Return where the ends of the steps are inside the bounds; None if all are."""
         low, high = course.model.state_bounds
         ends = torch.stack(course.ends)
@@ -228,205 +226,6 @@ class RolloutGradient:
         if bool(inside.all()):
             return None
         return inside.unflatten(1, (self._n_members or 1, -1)).unbind(0)
-
-
-@dataclass
-class _Course:
-    """What a rollout has passed.
-
-    Attributes
-    ----------
-    model : Dynamics
-    names, coordinates : sequence
-        Scaled physics parameters.
-    counts : sequence of int
-        Number of steps in every interval.
-    record : NetworkRecord
-        The network's calls.
-    rows : list of (time, state, inputs)
-        Where the right-hand side was evaluated.
-    slopes : list of Tensor
-        What it gave.
-    ends, lengths : list
-        Ends of the steps, before they were moved to the bounds, and lengths of the steps.
-    """
-
-    model: Any
-    names: Sequence[str]
-    coordinates: Sequence[Tensor]
-    counts: Sequence[int]
-    record: NetworkRecord
-    rows: list[tuple] = field(default_factory=list)
-    slopes: list[Tensor] = field(default_factory=list)
-    ends: list[Tensor] = field(default_factory=list)
-    lengths: list[float | Tensor] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.version = self.record.version
-
-
-class _Stages:
-    """The right-hand side at all stages of a rollout together.
-
-    Attributes
-    ----------
-    jacobian : Tensor of shape (n, d, d)
-        Derivatives of the rates by the states, through physics and network.
-    """
-
-    def __init__(self, of: RolloutGradient, course: _Course) -> None:
-        times, states, inputs = zip(*course.rows, strict=True)
-        at = of.together(states).requires_grad_()
-        model = of.model_for(course.model, len(at))
-        self._record = course.record
-        outputs = self._record.outputs.flatten(0, -2).requires_grad_()
-        self._leaves = [each.detach().requires_grad_() for each in course.coordinates]
-        given = None if inputs[0] is None else of.together(inputs)
-        with torch.enable_grad():
-            answers, rows = _Answers(model), (of.together(times), at, given)
-            answers.give(outputs, rows)
-            values = model.space.values(dict(zip(course.names, self._leaves, strict=True)))
-            rate = model.rate(model.bind_physics(values, answers), answers)
-            self._rates = rate(*rows)
-        _require_same(self._rates.detach(), of.together(course.slopes))
-        one_rate = torch.eye(at.shape[1], dtype=at.dtype, device=at.device)
-        by_state, by_output = zip(
-            *(
-                torch.autograd.grad(
-                    self._rates,
-                    (at, outputs),
-                    one.expand_as(at),
-                    retain_graph=True,
-                    materialize_grads=True,
-                )
-                for one in one_rate
-            ),
-            strict=True,
-        )
-        self._by_output = torch.stack(by_output, dim=1)
-        network = self._record.jacobian().flatten(0, -3) * model.scales.feature_factor.unsqueeze(-2)
-        network = network @ model.read_states.to(network)
-        self.jacobian = torch.baddbmm(torch.stack(by_state, dim=1), self._by_output, network)
-
-    def gradients(self, of_rates: Tensor) -> tuple[Sequence[Tensor], list[Tensor]]:
-        """Return the gradients of coordinates and layers, from those of the rates."""
-        of_outputs = (self._by_output * of_rates.unsqueeze(-1)).sum(dim=1)
-        of_layers = self._record.gradients(of_outputs.view_as(self._record.outputs))
-        if not self._leaves:
-            return (), of_layers
-        found = torch.autograd.grad(self._rates, self._leaves, of_rates, materialize_grads=True)
-        return found, of_layers
-
-
-class _QuickSide:
-    """The right-hand side, with what is the same in all stages of an interval computed once.
-
-    Parameters
-    ----------
-    model : Dynamics
-    coordinates : mapping of str to Tensor
-        Scaled physics parameters.
-    """
-
-    def __init__(self, model: Any, coordinates: Mapping[str, Tensor]) -> None:
-        self._model, scales = model, model.scales
-        self._answers = _Answers(model)
-        self._physics = model.bind_physics(model.space.values(coordinates), self._answers)
-        self._rate = model.rate(self._physics, self._answers)
-        self._at_zero: Tensor | None = None
-        same_for_rows = scales.feature_factor.ndim == 1
-        varies = model.reads_time or (model.layout.n_inputs and model.structure.inputs == "linear")
-        self._factors = self._units = None
-        if same_for_rows and not varies:
-            self._factors = (model.read_states * scales.feature_factor[:, None]).T
-        if same_for_rows and model.adds_correction:
-            one = torch.eye(model.n_network_outputs, dtype=scales.rate_scale.dtype)
-            one = one.to(scales.rate_scale.device)
-            self._units = model.as_rates(one, one.new_empty(len(one), *model.layout.state_shape))
-            self._units = self._units * model.network_unit
-
-    def enter_interval(self, t: Tensor, state: Tensor, inputs: Tensor | None) -> None:
-        """Note what the network sees at a state of zero."""
-        if self._factors is not None:
-            self._at_zero = self._model.network_inputs(t, torch.zeros_like(state), inputs)
-
-    def network_inputs(self, rows: tuple) -> Tensor:
-        """Return the standardised inputs of the network."""
-        if self._factors is None:
-            return self._model.network_inputs(*rows)
-        return torch.addmm(self._at_zero, rows[1], self._factors)
-
-    def rate(self, outputs: Tensor, rows: tuple) -> Tensor:
-        """Return the rates of change, for these outputs of the network."""
-        if self._units is not None:
-            return torch.addmm(self._physics(*rows), outputs, self._units)
-        self._answers.give(outputs, rows)
-        return self._rate(*rows)
-
-
-class _Answers:
-    """Given outputs at given rows in place of a bound network.
-
-    Outputs are corrections, then answers for parameters.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def give(self, outputs: Tensor, rows: tuple[Tensor | None, ...]) -> None:
-        """Answer these outputs from now on, if the network is asked at these rows."""
-        self._outputs, self._rows = outputs, rows
-
-    def __call__(self, *rows: Tensor | None, scale: float | Tensor | None = None) -> Tensor:
-        """Return the corrections, in the network's unit or in that of ``scale``.
-
-        Raises
-        ------
-        StagesDiffer
-            If the rows are not the given tensors themselves: a ``join`` may change some of them
-            only now and then.
-        """
-        self._require_given(rows)
-        model, given = self._model, self._outputs
-        if model.parts is not None:
-            given = given[:, : model.n_network_outputs]
-        output = model._checked_output(given, *rows)
-        return output * (model.network_unit if scale is None else scale)
-
-    def answers(self, *rows: Tensor | None) -> dict[str, Tensor]:
-        """Return the answers for varying parameters, of shape (*shape, n).
-
-        Raises
-        ------
-        StagesDiffer
-            If the rows are not the given ones.
-        """
-        self._require_given(rows)
-        model, found = self._model, {}
-        shapes = dict(model.parts.shapes)
-        at = model.n_network_outputs if model.has_correction else 0
-        for _, names in model.parts.groups:
-            for name in names:
-                shape = torch.Size(shapes[name])
-                answer = self._outputs[:, at : at + shape.numel()]
-                found[name] = answer.movedim(1, 0).reshape(*shape, -1)
-                at += shape.numel()
-        return found
-
-    def _require_given(self, rows: tuple[Tensor | None, ...]) -> None:
-        """Raise a StagesDiffer if these are not the given rows themselves."""
-        same = (one is other for one, other in zip(rows, self._rows, strict=False))
-        if len(rows) != len(self._rows) or not all(same):
-            raise StagesDiffer("The network is asked for outputs at other rows than the physics.")
-
-
-def _require_same(found: Tensor, expected: Tensor) -> None:
-    """Raise a StagesDiffer if the rates of all stages are not those of the rollout."""
-    unit = expected.nan_to_num(0.0, 0.0, 0.0).abs().amax(dim=0)
-    unit = unit.clamp(min=torch.finfo(unit.dtype).tiny)
-    tolerance = torch.finfo(unit.dtype).eps ** 0.5
-    if not torch.allclose(found / unit, expected / unit, 0.0, tolerance, equal_nan=True):
-        raise StagesDiffer("The right-hand side of all stages together gives other rates.")
 
 
 class _Rollout(torch.autograd.Function):

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from skhybrid.exceptions import SerialMembersWarning
-from skhybrid.model.batch import Batch, select_rows
+from skhybrid.model.batch import Batch
 from skhybrid.model.dropout import has_random_layers
 from skhybrid.model.hybrid import Hybrid
 from skhybrid.model.out_of_memory import is_out_of_memory
 from skhybrid.runtime.user_warnings import warn, warnings_caught
 from skhybrid.training.direct_gradient import DirectGradient
 from skhybrid.training.losses import SQUARED_ERROR, Loss
+from skhybrid.training.member_loss import MemberLoss, one_by_one
 from skhybrid.training.members import ALL, Members
 from skhybrid.training.members_as_rows import MembersAsRows, agree
 from skhybrid.training.minibatches import PerMemberBatches, WeightedRows, rows_of
-from skhybrid.training.penalties import ON_CONTRIBUTION, Penalties
+from skhybrid.training.penalties import Penalties
 
 # Largest number of targets evaluated at once without a gradient.
 MAX_TARGETS_AT_ONCE = 2**17
@@ -71,12 +72,13 @@ class Objective:
         penalty_weights = [getattr(penalties, name) for name in self._penalties]
         single = members.n_members == 1
         self._penalty_weights = tuple(w[0] if single else w for w in penalty_weights)
-        self._inverse_scale = 1.0 / hybrid.scales.target_scale
         self._weight_per_member = weight_per_member
         self._row_axes = row_axes
         self.rows_per_member = row_axes is not None
         self._constants = member_constants
-        self._loss = self._penalised_loss if self._penalties else self._data_loss
+        member = MemberLoss(hybrid, loss, self._penalties)
+        self._data_loss = member.data
+        self._loss = member.penalised if self._penalties else member.data
         self._training_loss = self._over_members(self._loss)
         self._evaluation_loss = self._over_members(self._data_loss)
         self._is_serial = False
@@ -248,8 +250,7 @@ class Objective:
                 SerialMembersWarning,
             )
             return
-        penalised = self._loss != self._data_loss
-        if self.hybrid.allows_members_as_rows and not penalised:
+        if self.hybrid.allows_members_as_rows and not self._penalties:
             self._use_rows_if_same(batch, expected)
 
     def _use_rows_if_same(self, batch: Batch, expected: tuple[Tensor, Tensor]) -> None:
@@ -293,13 +294,7 @@ class Objective:
 
     def _solved_together(self) -> Callable[..., Tensor]:
         """Return the loss of one member, with all stages of rollouts differentiated at once."""
-        model = self.hybrid.with_rollout_gradient()
-
-        def loss(coordinates, weights, x, y, weight, *_) -> Tensor:
-            prediction, extra = model.evaluate(x, coordinates, weights, bounded=True)
-            return self._mean_cost(prediction - y, self._inverse_scale, weight) + extra
-
-        return loss
+        return MemberLoss(self.hybrid.with_rollout_gradient(), self._cost).data
 
     def _solve_together_if_same(self, batch: Batch) -> None:
         """Differentiate all stages of rollouts at once from now on, if that gives the same."""
@@ -332,8 +327,12 @@ class Objective:
     def _go_one_by_one(self) -> None:
         """Evaluate the members one by one from now on."""
         self._is_serial = True
-        self._training_loss = self._one_by_one(self._loss)
-        self._evaluation_loss = self._one_by_one(self._data_loss)
+        axes = {
+            "rows_per_member": self.rows_per_member,
+            "weight_per_member": self._weight_per_member,
+        }
+        self._training_loss = one_by_one(self._loss, self.members.n_members, **axes)
+        self._evaluation_loss = one_by_one(self._data_loss, self.members.n_members, **axes)
 
     def _arguments(self, batch: Batch) -> tuple:
         """Return the arguments of the loss functions."""
@@ -356,76 +355,3 @@ class Objective:
         shared = (0, 0, self._row_axes, target_axis, weight_axis, constants_axis)
         axes = (*shared, *(0 for _ in self._penalties))
         return torch.vmap(loss, in_dims=axes, randomness="different")
-
-    def _one_by_one(self, loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        """Return the loss function of all members, evaluated one by one."""
-
-        def losses(coordinates, weights, x, y, weight, member_constants, *penalty_weights):
-            return torch.stack(
-                [
-                    loss(
-                        {name: tensor[member] for name, tensor in coordinates.items()},
-                        {name: tensor[member] for name, tensor in weights.items()},
-                        select_rows(x, member) if self.rows_per_member else x,
-                        y[member] if self.rows_per_member else y,
-                        weight[member] if self._weight_per_member else weight,
-                        _constants_of(member_constants, member),
-                        *(values[member] for values in penalty_weights),
-                    )
-                    for member in range(self.members.n_members)
-                ]
-            )
-
-        return losses
-
-    def _model_of(self, member_constants: dict | None) -> tuple[Hybrid, Tensor]:
-        """Return the model of a member, and the inverse standard deviation of its target."""
-        if member_constants is None:
-            return self.hybrid, self._inverse_scale
-        hybrid = self.hybrid.with_member_constants(member_constants)
-        return hybrid, 1.0 / hybrid.scales.target_scale
-
-    def _data_loss(self, coordinates, weights, x, y, weight, member_constants, *_) -> Tensor:
-        """Return one member's mean loss, plus the model's extra loss."""
-        hybrid, inverse_scale = self._model_of(member_constants)
-        prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
-        return self._mean_cost(prediction - y, inverse_scale, weight) + extra
-
-    def _mean_cost(self, error: Tensor, inverse_scale: Tensor, weight: Tensor | None) -> Tensor:
-        """Return the mean weighted loss of errors in the target's units."""
-        return self._cost.mean(error * inverse_scale, weight, inverse_scale.shape)
-
-    def _penalised_loss(
-        self,
-        coordinates: Mapping[str, Tensor],
-        weights: Mapping[str, Tensor] | None,
-        x: Tensor,
-        y: Tensor,
-        weight: Tensor | None,
-        member_constants: dict | None,
-        *penalty_weights: Tensor,
-    ) -> Tensor:
-        """Return one member's loss with penalties, and without them."""
-        hybrid, inverse_scale = self._model_of(member_constants)
-        unit = inverse_scale if weight is None else inverse_scale * weight.sqrt()
-
-        def physics(at: Mapping[str, Tensor]) -> Tensor:
-            return hybrid.physics_part(x, at) * unit
-
-        prediction, extra = hybrid.evaluate(x, coordinates, weights, bounded=True)
-        contribution = prediction * unit - physics(coordinates)
-        data_loss = loss = self._mean_cost(prediction - y, inverse_scale, weight) + extra
-        for name, strength in zip(self._penalties, penalty_weights, strict=True):
-            penalty = ON_CONTRIBUTION[name](contribution, physics, coordinates)
-            loss = loss + strength * penalty
-        return torch.stack([loss, data_loss.detach()])
-
-
-def _constants_of(member_constants: dict | None, member: int) -> dict | None:
-    """Return the constants of one member."""
-    if member_constants is None:
-        return None
-    return {
-        name: _constants_of(part, member) if isinstance(part, dict) else part[member]
-        for name, part in member_constants.items()
-    }
