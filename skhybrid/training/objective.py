@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -127,10 +128,14 @@ class Objective:
             return losses, losses
         if self._together is not None:
             try:
-                return self._backward(self._together, batch, keep)
+                found = self._backward(self._together, batch, keep)
             except Exception as error:  # the physics may take another branch than before
                 if is_out_of_memory(error):
                     raise
+            else:
+                # Matrices of steps that diverge may overflow where the gradient is zero.
+                if math.isfinite(float(self.members.gradient.sum())):
+                    return found
         return self._backward(self._training_loss, batch, keep)
 
     def _backward(

@@ -31,6 +31,11 @@ def in_both_ways(t, state, inputs, *, stiffness=1.0, gain=0.5):
     return torch.cat([state[:, 1:], gain * inputs - torch.sin(angle[:, None])], dim=1)
 
 
+def softening(t, state, inputs, *, stiffness=1.0, gain=0.5):
+    angle, velocity = state.unbind(-1)
+    return torch.stack([velocity, gain * inputs[:, 0] - stiffness * angle + angle**3], dim=-1)
+
+
 def in_time(t, state, inputs, *, stiffness=1.0, gain=0.5):
     angle, velocity = state.unbind(-1)
     push = gain * inputs[:, 0] * torch.cos(t)
@@ -177,6 +182,33 @@ def test_rollouts_beyond_the_bounds(monkeypatch):
     models, chosen = fit_both_ways(monkeypatch, driven, make_ode(window=5))
     assert all(chosen)
     assert_same_fits(models)
+
+
+def test_steps_that_overflow_leave_the_gradient_to_autograd(monkeypatch):
+    """A step that diverges ends at a bound, without a gradient, and its matrix is infinite."""
+    found, choose = [], Objective.choose_evaluation
+
+    def watched(self, batch):
+        choose(self, batch)
+        before, random = self.members.flat.clone(), torch.Generator().manual_seed(0)
+        for _ in range(10):
+            with torch.no_grad():
+                self.members.flat.add_(30.0 * torch.randn(before.shape, generator=random))
+            gradients = []
+            for together in (self._together, None):
+                with monkeypatch.context() as patch:
+                    patch.setattr(self, "_together", together)
+                    self.gradient(batch)
+                gradients.append(self.members.gradient.clone())
+            found.append(gradients)
+            self.members.set_flat(before)
+
+    monkeypatch.setattr(Objective, "choose_evaluation", watched)
+    settings = {"structure": make_ode(window=2), "nn": (5, 4), "max_epochs": 1}
+    HybridRegressor(softening, **settings, random_state=0).fit(*make_records())
+    assert len(found) == 20
+    for gradient, expected in found:
+        torch.testing.assert_close(gradient, expected, equal_nan=True)
 
 
 @pytest.mark.parametrize(
