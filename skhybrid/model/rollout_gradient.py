@@ -16,13 +16,10 @@ from skhybrid.model.networks import MultilayerPerceptron
 from skhybrid.model.perceptron_record import PerceptronRecord
 from skhybrid.model.solver_adjoint import TABLEAUS, of_begins
 from skhybrid.model.solvers import moved
+from skhybrid.model.stages_differ import StagesDiffer, require_same_rates
 
 # The Jacobians take a backward pass for every state, and a product for every corrected rate.
 MOST_STATES = 6
-
-
-class StagesDiffer(RuntimeError):
-    """The right-hand side cannot be evaluated for all stages of a rollout together."""
 
 
 class RolloutGradient:
@@ -52,7 +49,7 @@ class RolloutGradient:
     def __init__(
         self, n_members: int | None = None, for_rows: Callable[[int], Any] | None = None
     ) -> None:
-        self._n_members = n_members
+        self.n_members = n_members
         self._for_rows = for_rows
         self._records: dict[tuple[int, int], PerceptronRecord] = {}
 
@@ -88,7 +85,7 @@ class RolloutGradient:
             Scaled physics parameters and network parameters; None is the network's own.
         """
         network = model.network
-        if self._n_members is not None:
+        if self.n_members is not None:
             network = network.network
         layers = [each for pair in network.layers(weights or {}) for each in pair]
         names = tuple(name for name in coordinates if name != FIRST_STATES)
@@ -138,7 +135,7 @@ class RolloutGradient:
     ) -> tuple[Tensor, Sequence[Tensor], list[Tensor]]:
         """Return the gradients of the first states, of the coordinates and of the layers."""
         course.record.require(course.version)
-        n_members, d = self._n_members or 1, of_states.shape[-1]
+        n_members, d = self.n_members or 1, of_states.shape[-1]
         tableau = TABLEAUS[course.model.structure.method]
         n_steps, n = len(course.ends), len(of_states) // n_members
         stages = _Stages(self, course)
@@ -160,21 +157,21 @@ class RolloutGradient:
     def together(self, tensors: Sequence[Tensor]) -> Tensor:
         """Return the rows of several tensors, ordered by member, tensor and row."""
         stacked = torch.stack(tensors)
-        if self._n_members is None:
+        if self.n_members is None:
             return stacked.flatten(0, 1)
-        return stacked.unflatten(1, (self._n_members, -1)).transpose(0, 1).flatten(0, 2)
+        return stacked.unflatten(1, (self.n_members, -1)).transpose(0, 1).flatten(0, 2)
 
     def model_for(self, model: Any, n_rows: int) -> Any:
         """Return the model for a number of rows of all members together."""
         if self._for_rows is None:
             return model
-        return self._for_rows(n_rows // (self._n_members or 1))
+        return self._for_rows(n_rows // (self.n_members or 1))
 
     def _record(
         self, layers: Sequence[tuple[Tensor, Tensor]], n_calls: int, n_rows: int
     ) -> PerceptronRecord:
         """Return a record of the network's calls; it keeps its memory for the next rollout."""
-        key = n_calls, n_rows // (self._n_members or 1)
+        key = n_calls, n_rows // (self.n_members or 1)
         if key not in self._records:
             self._records[key] = PerceptronRecord(layers, *key)
         self._records[key].begin(layers)
@@ -183,15 +180,15 @@ class RolloutGradient:
     def _outputs(self, record: PerceptronRecord, number: int, model: Any, rows: tuple) -> Tensor:
         """Return the network's outputs at a stage, of shape (n, n_outputs)."""
         seen = model.network_inputs(*rows)
-        if self._n_members is None:
+        if self.n_members is None:
             return record.call(number, seen)
-        return record.call(number, seen.unflatten(0, (self._n_members, -1))).flatten(0, 1)
+        return record.call(number, seen.unflatten(0, (self.n_members, -1))).flatten(0, 1)
 
     def _step_lengths(self, lengths: Sequence[float | Tensor], like: Tensor) -> Tensor:
         """Return the lengths of the steps: (n_members, n_steps, n, 1), with ones for equal ones."""
         if not isinstance(lengths[0], Tensor):
             return torch.tensor(lengths, dtype=like.dtype, device=like.device).view(1, -1, 1, 1)
-        stacked = torch.stack(list(lengths)).unflatten(1, (self._n_members or 1, -1))
+        stacked = torch.stack(list(lengths)).unflatten(1, (self.n_members or 1, -1))
         return stacked.transpose(0, 1)
 
     def _inside(self, course: _Course) -> tuple[Tensor, ...] | None:
@@ -201,7 +198,7 @@ class RolloutGradient:
         inside = (ends >= low) & (ends <= high)
         if bool(inside.all()):
             return None
-        return inside.unflatten(1, (self._n_members or 1, -1)).unbind(0)
+        return inside.unflatten(1, (self.n_members or 1, -1)).unbind(0)
 
 
 @dataclass
@@ -262,7 +259,8 @@ class _Stages:
             values = model.space.values(dict(zip(course.names, self._leaves, strict=True)))
             rate = model.rate(model.bind_physics(values, answers), answers)
             self._rates = rate(*rows)
-        _require_same(self._rates.detach(), of.together(course.slopes))
+        rates = self._rates.detach(), of.together(course.slopes)
+        require_same_rates(*(each.unflatten(0, (of.n_members or 1, -1)) for each in rates))
         one_rate = torch.eye(at.shape[1], dtype=at.dtype, device=at.device)
         by_state, by_output = zip(
             *(
@@ -316,15 +314,6 @@ class _Answers:
             raise StagesDiffer("The network is asked for outputs at other rows than the physics.")
         output = self._model._checked_output(self._outputs, *rows)
         return output * (self._model.network_unit if scale is None else scale)
-
-
-def _require_same(found: Tensor, expected: Tensor) -> None:
-    """Raise a StagesDiffer if the rates of all stages are not those of the rollout."""
-    unit = expected.nan_to_num(0.0, 0.0, 0.0).abs().amax(dim=0)
-    unit = unit.clamp(min=torch.finfo(unit.dtype).tiny)
-    tolerance = torch.finfo(unit.dtype).eps ** 0.5
-    if not torch.allclose(found / unit, expected / unit, 0.0, tolerance, equal_nan=True):
-        raise StagesDiffer("The right-hand side of all stages together gives other rates.")
 
 
 class _Rollout(torch.autograd.Function):
