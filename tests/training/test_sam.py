@@ -300,7 +300,6 @@ def test_first_states_get_the_gradient_of_the_unperturbed_loss():
         # The length of Adam's first step is the learning rate, against the sign of the gradient.
         moved = states.view(members.flat) - states.view(before)
         rates = torch.tensor([[0.01], [0.02]], dtype=torch.float64)
-        rates *= config.schedule.state_rate_factor
         clear = states.view(plain).abs() > 1e-5
         expected = -rates * states.view(plain).sign()
         assert_close(moved[clear], expected[clear], rtol=1e-3, atol=0.0)
