@@ -8,9 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-
-class StagesDiffer(RuntimeError):
-    """The right-hand side cannot be evaluated for all stages of a rollout together."""
+from skhybrid.model.stages_differ import StagesDiffer
 
 
 class QuickRates:
@@ -113,12 +111,3 @@ class GivenAnswers:
         same = (one is other for one, other in zip(rows, self._rows, strict=False))
         if len(rows) != len(self._rows) or not all(same):
             raise StagesDiffer("The network is asked for outputs at other rows than the physics.")
-
-
-def require_same(found: Tensor, expected: Tensor) -> None:
-    """Raise a StagesDiffer if the rates of all stages are not those of the rollout."""
-    unit = expected.nan_to_num(0.0, 0.0, 0.0).abs().amax(dim=0)
-    unit = unit.clamp(min=torch.finfo(unit.dtype).tiny)
-    tolerance = torch.finfo(unit.dtype).eps ** 0.5
-    if not torch.allclose(found / unit, expected / unit, 0.0, tolerance, equal_nan=True):
-        raise StagesDiffer("The right-hand side of all stages together gives other rates.")

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from skhybrid.model.network_record import NetworkRecord
-from skhybrid.model.quick_rates import GivenAnswers, require_same
+from skhybrid.model.quick_rates import GivenAnswers
+from skhybrid.model.stages_differ import require_same_rates
 
 
 @dataclass
@@ -58,6 +59,7 @@ class Stages:
         Returns the rows of the tensors of all stages as one tensor.
     model_for : callable
         Returns the model for a number of rows of all members together.
+    n_members : int
 
     Raises
     ------
@@ -75,6 +77,7 @@ class Stages:
         course: Course,
         together: Callable[[Sequence[Tensor]], Tensor],
         model_for: Callable[[int], Any],
+        n_members: int,
     ) -> None:
         times, states, inputs = zip(*course.rows, strict=True)
         at = together(states).requires_grad_()
@@ -89,7 +92,8 @@ class Stages:
             values = model.space.values(dict(zip(course.names, self._leaves, strict=True)))
             rate = model.rate(model.bind_physics(values, answers), answers)
             self._rates = rate(*rows)
-        require_same(self._rates.detach(), together(course.slopes))
+        rates = self._rates.detach(), together(course.slopes)
+        require_same_rates(*(each.unflatten(0, (n_members, -1)) for each in rates))
         one_rate = torch.eye(at.shape[1], dtype=at.dtype, device=at.device)
         by_state, by_output = zip(
             *(

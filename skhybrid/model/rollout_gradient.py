@@ -162,7 +162,12 @@ class RolloutGradient:
         n_members, d = self._n_members or 1, of_states.shape[-1]
         tableau = TABLEAUS[course.model.structure.method]
         n_steps, n = len(course.ends), len(of_states) // n_members
-        stages = Stages(course, self._together, functools.partial(self._model_for, course.model))
+        stages = Stages(
+            course,
+            self._together,
+            functools.partial(self._model_for, course.model),
+            n_members,
+        )
         jacobian = stages.jacobian.view(n_members, n_steps, tableau.n_stages, n, d, d)
         h = self._step_lengths(course.lengths, of_states)
         given: list[Tensor | None] = [None] * (n_steps + 1)

@@ -73,9 +73,9 @@ def make_records(n_outputs=2):
     return np.random.default_rng(0).normal(size=(4, 12, 1)), y
 
 
-def fit_both_ways(monkeypatch, physics, structure, **settings):
+def fit_both_ways(monkeypatch, physics, structure, records=None, **settings):
     """Fit with autograd, and with gradients at once; return both, and whether they were chosen."""
-    X, y = make_records(2 if structure.observe is None else 1)
+    X, y = records or make_records(2 if structure.observe is None else 1)
     chosen = watch(monkeypatch)
     settings = {"nn": (5, 4), "dtype": "float64", "max_epochs": 3, "random_state": 0} | settings
     models = []
@@ -149,6 +149,21 @@ def test_parameters_as_functions(join, monkeypatch):
 
 def test_networks_that_read_the_time_and_some_states(monkeypatch):
     models, chosen = fit_both_ways(monkeypatch, driven, make_ode(), nn_features=["time", "state_1"])
+    assert all(chosen)
+    assert_same_fits(models)
+
+
+@pytest.mark.parametrize("n_restarts", [1, 2])
+def test_irregular_times_and_records_of_different_lengths(n_restarts, monkeypatch):
+    X, y = make_records()
+    random, lengths = np.random.default_rng(0), [12, 5, 9, 7]
+    times = np.cumsum(random.uniform(0.1, 0.6, (4, 12)), axis=1)
+    X = np.concatenate([times[..., None], X], axis=2)
+    records = [[each[:n] for each, n in zip(given, lengths, strict=True)] for given in (X, y)]
+    ode = ODE(times=0, inputs="linear", window=4)
+    models, chosen = fit_both_ways(
+        monkeypatch, driven, ode, records, n_restarts=n_restarts, batch_size=8
+    )
     assert all(chosen)
     assert_same_fits(models)
 
