@@ -2,7 +2,8 @@
 
 Times of one loss with its gradient, for minibatches of about 64 windows of a pendulum, by autograd
 and by the gradients of all stages at once (skhybrid/model/rollout_gradient.py), for several numbers
-of solver stages, of members and of outputs of the network. Both take turns on one thread; CPU
+of solver stages, of members and of outputs of the network (one to four; two pendulums side by side
+have four). Both take turns on one thread; CPU
 milliseconds, medians of nine.
 
     python benchmarks/bench_rollout_gradient.py \\
@@ -26,17 +27,31 @@ from skhybrid.training.step import Step
 
 N_REPEATS = 9
 # Steps of a window, and of the solver in an interval; each RK4 step has four stages.
-LENGTHS = ((2, 1), (4, 1), (5, 1), (4, 2), (5, 2), (5, 4))
+LENGTHS = ((2, 1), (4, 1), (5, 1), (5, 2), (5, 4))
 MEMBERS = (1, 6, 32)
+OUTPUTS = (1, 2, 3, 4)
 
 
 class Measured(Exception):
     """Ends a fit after the measurement."""
 
 
-def measure(window, substeps, n_members, corrects):
+def two_pendulums(t, state, *, omega2=1.0):
+    """Return the rates of two pendulums that do not know of each other."""
+    first, second, v_first, v_second = state.unbind(-1)
+    pulls = [-omega2 * torch.sin(each) for each in (first, second)]
+    return torch.stack([v_first, v_second, *pulls], dim=-1)
+
+
+def measure(window, substeps, n_members, n_outputs):
     """Return a row: times of a loss and its gradient, both ways."""
     data, row, step = make_pendulum(30, random_state=0), {}, Step.__call__
+    physics, X, y, corrects = data.physics, data.data, data.target, [1]
+    if n_outputs > 1:
+        corrects = [*range(n_outputs)]
+    if n_outputs > 2:
+        physics = two_pendulums
+        X, y = (each[..., [0, 0, 1, 1]] for each in (X, y))
 
     def timed(self, batch, decay):
         objective, members = self.objective, self.members
@@ -60,18 +75,17 @@ def measure(window, substeps, n_members, corrects):
     Step.__call__ = timed
     try:
         model = HybridRegressor(
-            data.physics,
+            physics,
             structure=structure,
             n_restarts=n_members,
             n_threads=1,
             random_state=0,
         )
-        model.fit(data.data, data.target)
+        model.fit(X, y)
     except Measured:
         pass
     finally:
         Step.__call__ = step
-    n_outputs = 2 if corrects is None else len(corrects)
     known = {"stages": 4 * window * substeps, "members": n_members, "outputs": n_outputs}
     return known | row | {"ratio": row["at once, ms"] / row["autograd, ms"]}
 
@@ -83,8 +97,8 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    cases = itertools.product(MEMBERS, ([1], None), LENGTHS)
-    rows = [measure(*length, n_members, corrects) for n_members, corrects, length in cases]
+    cases = itertools.product(MEMBERS, OUTPUTS, LENGTHS)
+    rows = [measure(*length, n_members, n_outputs) for n_members, n_outputs, length in cases]
     results = pd.DataFrame(rows)
     print(results.to_string(index=False, float_format="%.2f"))
     if arguments.output is not None:

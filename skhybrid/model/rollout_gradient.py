@@ -20,10 +20,12 @@ from skhybrid.model.solvers import moved
 
 # The Jacobians take a backward pass for every state, and a product for every corrected rate.
 MOST_STATES = 6
-# With fewer stages, autograd is faster. It is also faster for many rows of several members, whose
-# tensors for all stages do not fit into the processor's cache, unless the network has one output,
-# whose Jacobian serves for the gradient, too (benchmarks/bench_rollout_gradient.py).
+# With fewer stages, or more outputs of the network, autograd is faster. It is also faster for many
+# rows of several members, whose tensors for all stages do not fit into the processor's cache,
+# unless the network has one output, whose Jacobian serves for the gradient, too
+# (benchmarks/bench_rollout_gradient.py).
 LEAST_STAGES = 16
+MOST_OUTPUTS = 3
 MOST_ROWS_OF_MEMBERS = 512
 
 
@@ -85,11 +87,11 @@ class RolloutGradient:
         n_steps = sum(model.solver_steps.in_intervals(n_intervals))
         if n_steps * TABLEAUS[model.structure.method].n_stages < LEAST_STAGES:
             return False
+        n_outputs = sum(own[-1].out_features for _, own, _ in perceptrons_of(model.network))
         if n_members == 1:
-            return True
+            return n_outputs <= MOST_OUTPUTS
         n_rows = x.steps.numel() // n_intervals * (n_members if x.steps.ndim == 2 else 1)
-        one_output = model.parts is None and model.n_network_outputs == 1
-        return one_output and n_rows <= MOST_ROWS_OF_MEMBERS
+        return n_outputs == 1 and n_rows <= MOST_ROWS_OF_MEMBERS
 
     def __call__(
         self,
