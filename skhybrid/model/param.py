@@ -244,7 +244,8 @@ class Param:
 
     def __repr__(self) -> str:
         parts = [f"{self.init!r}"]
-        if any(side is not None for side in self.bounds):
+        bounds = self.bounds  # not yet validated: may be anything
+        if not isinstance(bounds, tuple | list) or any(side is not None for side in bounds):
             parts.append(f"bounds={self.bounds!r}")
         if self.unit is not None:
             parts.append(f"unit={self.unit!r}")

@@ -80,7 +80,13 @@ def test_a_typo_is_an_error_with_a_suggestion():
 
 
 @pytest.mark.parametrize(
-    ("site", "message"), [("a", "one group only"), ([*"abcd"], "for each of the 4 rows")]
+    ("site", "message"),
+    [
+        ("a", "one group only"),
+        ([*"abcd"], r"for each of the 4 rows.*right column\?$"),
+        ([0.1, 0.2, 0.3, 0.4], r"for each of the 4 rows.*write depends_on=\['site'\]"),
+        ([0.5, 1.0, 1.0, 2.0], r"fractions, 3 different ones in 4 rows.*depends_on=\['site'\]"),
+    ],
 )
 def test_groups_that_say_nothing_are_a_warning(site, message):
     with pytest.warns(ParameterWarning, match=message):
