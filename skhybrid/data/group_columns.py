@@ -56,6 +56,8 @@ def encode_training_groups(X: Any, physics: Physics | None) -> tuple[Any, dict[i
         return X, {}
     X, labels = _editable(X), {}
     names = _names(X)
+    if X.ndim != 2:  # scikit-learn says what is wrong
+        return X, {}
     for name in physics.grouped:
         per, who = physics.params[name].per, f"per of {name!r}"
         (column,) = network_columns([per], names, X.shape[1], who=who)
@@ -133,7 +135,7 @@ def _editable(X: Any) -> Any:
 
 def _names(X: Any) -> list[str] | None:
     """Return the names of a DataFrame's columns; None for an array."""
-    if not hasattr(X, "iloc"):
+    if not hasattr(X, "columns"):  # an array, or a Series, which scikit-learn refuses
         return None
     return [*X.columns] if all(isinstance(each, str) for each in X.columns) else None
 

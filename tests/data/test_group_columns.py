@@ -93,6 +93,13 @@ def test_groups_that_say_nothing_are_a_warning(site, message):
         encode_training_groups(FRAME.assign(site=site), physics_per("site"))
 
 
+def test_a_series_in_place_of_a_table_is_left_to_scikit_learn():
+    series = FRAME["x"]
+    unchanged, labels = encode_training_groups(series, physics_per("site"))
+    assert unchanged is series and labels == {}
+    assert encode_groups(series, {1: ["a", "b", "c"]}, ["x", "site"]) is series
+
+
 def test_unknown_groups_are_a_warning_and_get_a_code_of_their_own():
     names = ["x", "site"]
     X = FRAME.assign(site=["a", "new", "c", "newer"])
