@@ -158,7 +158,7 @@ class Param:
         if np.any(value < low) or np.any(value > high):
             raise PhysicsError(
                 f"The initial value {self.init!r} of physics parameter {name!r} is outside its "
-                f"bounds {self.bounds!r}."
+                f"bounds {self.bounds!r}. Give another initial value or other bounds."
             )
         if self.prior is not None:
             require_prior(self.prior, name, value, (low, high))
