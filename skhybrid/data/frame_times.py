@@ -130,11 +130,15 @@ def _as_dates(column: Any, name: Hashable, table: str) -> Any:
         return pandas.to_datetime(column, utc=any(aware))
     if all(isinstance(each, (datetime.timedelta, np.timedelta64)) for each in column):
         return pandas.to_timedelta(column)
-    value = next(each for each in column if not isinstance(each, (int, float)))
+    value, row = next(
+        (each, row)
+        for each, row in zip(column, column.index, strict=True)
+        if not isinstance(each, (int, float))
+    )
     raise ValueError(
-        f"Column {name!r} of {table} holds {value!r}, which is no time. Read texts first: "
-        f"{table}[{name!r}] = pandas.to_datetime({table}[{name!r}]) for dates, pandas.to_numeric "
-        "for numbers."
+        f"Column {name!r} of {table} holds {value!r} in the row with the index {shown(row)}, which "
+        f"is no time. Read texts first: {table}[{name!r}] = "
+        f"pandas.to_datetime({table}[{name!r}]) for dates, pandas.to_numeric for numbers."
     )
 
 

@@ -146,9 +146,10 @@ def _fault(name: str, values: Any, error: str) -> str | None:
         return None
     names = _columns(values)
     for number, column in enumerate(array.T if array.ndim == 2 else [array]):
-        found = _first_not_finite(column) if not_finite else _first_text(column)
+        column_name = repr(names[number]) if names else str(number)
+        per = column_name if name == "X" and array.ndim == 2 else None
+        found = _first_not_finite(column) if not_finite else _first_text(column, per)
         if found is not None:
-            column_name = repr(names[number]) if names else number
             where = "" if array.ndim == 1 else f"column {column_name}, "
             return f"{name} contains {found[0]} in {where}{found[1]}"
     return None
@@ -167,8 +168,11 @@ def _first_not_finite(column: np.ndarray) -> tuple[str, str] | None:
     )
 
 
-def _first_text(column: np.ndarray) -> tuple[str, str] | None:
-    """Return the first value that is not a number, and where it is, or None."""
+def _first_text(column: np.ndarray, per: str | None) -> tuple[str, str] | None:
+    """Return the first value that is not a number, and where it is, or None.
+
+    ``per`` is how Param names the column if it may hold groups.
+    """
     if column.dtype.kind not in _OBJECTS:
         return None
     for row, value in enumerate(column):
@@ -180,9 +184,12 @@ def _first_text(column: np.ndarray) -> tuple[str, str] | None:
             if isinstance(value, _DATE_TYPES):
                 return f"the value {value!r}", f"row {row}. {_DATES_REMEDY}"
             shown = str(value) if isinstance(value, np.str_) else value
+            remedy = "with scikit-learn's OneHotEncoder, or leave them out."
+            if per is not None:
+                remedy += f" If they name groups, a parameter may have values for them: per={per}."
             return f"the value {shown!r}", (
                 f"row {row}, which is not a number. Turn such values into numbers, for example "
-                "with scikit-learn's OneHotEncoder, or leave them out."
+                f"{remedy}"
             )
     return None
 

@@ -16,6 +16,9 @@ from skhybrid.runtime.user_warnings import warn
 UNKNOWN = -1.0
 # So many unknown groups a warning names.
 MAX_NAMED = 5
+# Labels of groups are seldom numbers with fractions. With fewer rows than this for each such label,
+# the column rather holds measurements.
+MIN_ROWS_OF_FRACTIONS = 5
 
 Labels = Mapping[int, Sequence[Any]]
 
@@ -47,12 +50,14 @@ def encode_training_groups(X: Any, physics: Physics | None) -> tuple[Any, dict[i
     Warns
     -----
     ParameterWarning
-        If there is one group only, or one for each row.
+        If there is one group only, one for each row, or many that are numbers with fractions.
     """
     if physics is None or not physics.grouped:
         return X, {}
     X, labels = _editable(X), {}
     names = _names(X)
+    if X.ndim != 2:  # scikit-learn says what is wrong
+        return X, {}
     for name in physics.grouped:
         per, who = physics.params[name].per, f"per of {name!r}"
         (column,) = network_columns([per], names, X.shape[1], who=who)
@@ -130,7 +135,7 @@ def _editable(X: Any) -> Any:
 
 def _names(X: Any) -> list[str] | None:
     """Return the names of a DataFrame's columns; None for an array."""
-    if not hasattr(X, "iloc"):
+    if not hasattr(X, "columns"):  # an array, or a Series, which scikit-learn refuses
         return None
     return [*X.columns] if all(isinstance(each, str) for each in X.columns) else None
 
@@ -186,6 +191,19 @@ def _warn_of_few_groups(who: str, per: str | int, labels: Sequence[Any], n_rows:
             f"has a group for each of the {n_rows} rows, so values of groups cannot be told from "
             "noise"
         )
+    elif len(labels) * MIN_ROWS_OF_FRACTIONS > n_rows and any(map(_is_fraction, labels)):
+        what = (
+            f"holds numbers with fractions, {len(labels)} different ones in {n_rows} rows, and "
+            "only rows with the same number are a group"
+        )
     else:
         return
-    warn(f"{who}: column {per!r} of X {what}. Is this the right column?", ParameterWarning)
+    remedy = " Is this the right column?"
+    if any(map(_is_fraction, labels)):
+        remedy += f" For a parameter that changes with its numbers write depends_on=[{per!r}]."
+    warn(f"{who}: column {per!r} of X {what}.{remedy}", ParameterWarning)
+
+
+def _is_fraction(label: Any) -> bool:
+    """Whether a label is a number that is no integer, as measurements are."""
+    return isinstance(label, float | np.floating) and not float(label).is_integer()

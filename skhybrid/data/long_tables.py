@@ -279,7 +279,7 @@ def _require_different_times(table: LongTable, run: Hashable | None, time: Hasha
     if run is None:
         remedy += " If the table has several runs, name their column: run=..."
     raise ValueError(
-        f"{where} has the time {table.given_time.iloc[at]} more than once ({repeated.sum()} such "
-        f"rows in all; two of them have the index {shown(table.row.iloc[at - 1])} and "
+        f"{where} has the time {table.given_time.iloc[at]} more than once ({repeated.sum()} "
+        f"repeated in all; two of them have the index {shown(table.row.iloc[at - 1])} and "
         f"{shown(table.row.iloc[at])}). {remedy}"
     )

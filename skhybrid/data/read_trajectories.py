@@ -24,6 +24,7 @@ from skhybrid.data.trajectory_scales import trajectory_scales
 from skhybrid.model.layout import Layout
 from skhybrid.model.ode import ODE
 from skhybrid.model.physics import Physics
+from skhybrid.runtime.user_warnings import warn
 
 
 def read_trajectories(
@@ -63,6 +64,11 @@ def read_trajectories(
         If the physics is not a right-hand side for these data.
     ValueError
         If X, y and the options of the ODE do not agree.
+
+    Warns
+    -----
+    UserWarning
+        If y begins with the initial states of X.
     """
     ode.validate()
     check_signature(physics, ode)
@@ -71,6 +77,8 @@ def read_trajectories(
     given = read_x(estimator, ode, X, outputs, reset)
     _check_outputs(ode, given, outputs)
     values, lengths = _observations(ode, given, outputs)
+    if reset and ode.inputs is None and ode.observe is None:
+        _warn_of_repeated_initial_states(given.initial_states, outputs)
     times = read_times(ode, len(values), lengths, ode.inputs is not None, given.times)
     ode.require_few_steps(times.shape[1] - 1, "over the longest trajectory in y")
     layout = _layout(ode, physics, given, values, times, lengths)
@@ -128,6 +136,20 @@ def _check_outputs(ode: ODE, given: GivenX, outputs: Sequence[np.ndarray]) -> No
         raise ValueError(
             "initial_state='given' needs initial states, but X holds inputs and y holds outputs. "
             "Set initial_state='learned'."
+        )
+
+
+def _warn_of_repeated_initial_states(X: np.ndarray, outputs: Sequence[np.ndarray]) -> None:
+    """Warn if y begins with the initial states of X, though it holds the states after them.
+
+    Trajectories that begin at rest and stay there are no mistake.
+    """
+    repeats = all(np.array_equal(each[0], first) for each, first in zip(outputs, X, strict=True))
+    if repeats and any(not np.array_equal(each[0], each[-1]) for each in outputs):
+        warn(
+            "y begins with the initial states of X, but the first states in y are those one step "
+            "after X. Every trajectory then stands still for a step, and θ is wrong. Leave them "
+            "out of y: y[:, 1:]."
         )
 
 

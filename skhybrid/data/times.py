@@ -85,7 +85,8 @@ def read_times(
             k = wrong[0]
             raise ValueError(
                 f"Times must increase; in trajectory {i} time {times[i, k]:g} is followed by "
-                f"{times[i, k + 1]:g}."
+                f"{times[i, k + 1]:g}. Sort each trajectory by time, X and y alike; a time "
+                "may occur once only."
             )
     return times
 

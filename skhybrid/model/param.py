@@ -158,7 +158,7 @@ class Param:
         if np.any(value < low) or np.any(value > high):
             raise PhysicsError(
                 f"The initial value {self.init!r} of physics parameter {name!r} is outside its "
-                f"bounds {self.bounds!r}."
+                f"bounds {self.bounds!r}. Give another initial value or other bounds."
             )
         if self.prior is not None:
             require_prior(self.prior, name, value, (low, high))
@@ -244,7 +244,8 @@ class Param:
 
     def __repr__(self) -> str:
         parts = [f"{self.init!r}"]
-        if any(side is not None for side in self.bounds):
+        bounds = self.bounds  # not yet validated: may be anything
+        if not isinstance(bounds, tuple | list) or any(side is not None for side in bounds):
             parts.append(f"bounds={self.bounds!r}")
         if self.unit is not None:
             parts.append(f"unit={self.unit!r}")

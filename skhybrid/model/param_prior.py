@@ -83,8 +83,13 @@ def require_prior(
     if np.any(centre < low) or np.any(centre > high):
         raise PhysicsError(
             f"The {centre_name} {prior[-2]!r} of the prior of physics parameter {name!r} is "
-            f"outside its bounds."
+            f"outside its bounds, {_side(low)} to {_side(high)}. Correct the prior or the bounds."
         )
+
+
+def _side(numbers: np.ndarray) -> str:
+    """Return one side of the bounds as text."""
+    return np.array2string(numbers, precision=6, threshold=6)
 
 
 def prior_text(prior: tuple | None, index: tuple[int, ...], shape: tuple[int, ...]) -> str:

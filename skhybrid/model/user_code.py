@@ -33,6 +33,11 @@ _HINTS = (
         "float() and math's functions take one number. Use torch's functions, such as torch.exp in "
         "place of math.exp.",
     ),
+    (
+        ("values to unpack", "is out of bounds for dimension"),
+        "If this is the state of an ODE: y has fewer columns than the equation has states. Say "
+        "which part of the state is measured, ODE(observe=lambda state: state[:, 1:], n_states=2).",
+    ),
     (("invalid data type 'str'", "valid indices"), COLUMNS_HINT),
     (
         ("too many indices for tensor",),

@@ -63,7 +63,7 @@ def test_several_zones_are_compared_in_utc():
         (DATES, "h", "soon", "time_origin='soon' is no date"),
         (DATES, "h", pd.Timestamp("2020", tz="UTC"), "has a time zone, but not column"),
         (DATES.where(DATES.index > 0), "h", None, "missing in 1 of 3 rows.*index 0"),
-        (DATES.astype(str), "h", None, r"holds '2020-01-02.*, which is no time.*to_datetime"),
+        (DATES.astype(str), "h", None, r"'2020-01-02.*index 0, which is no time.*to_datetime"),
         (DATES.dt.to_period("D"), "h", None, r"A period has a begin.*dt.to_timestamp\(\)"),
         (pd.Series([True, False]), None, None, "these are no times"),
         (pd.Series([0.0, np.inf]), None, None, "holds infinity"),

@@ -63,7 +63,7 @@ GAPS = [1.0, np.nan, 2.0, np.nan, 3.0, 4.0]
     ("values", "message"),
     [
         (table(soil=TEXTS), "X contains the value 'dry' in column 'soil', row 2"),
-        (table(soil=pd.Categorical(TEXTS)), "the value 'dry' in column 'soil', row 2.*OneHot"),
+        (table(soil=pd.Categorical(TEXTS)), "column 'soil', row 2.*OneHot.*per='soil'"),
         (table(soil=TEXTS).to_numpy(), "the value 'dry' in column 1, row 2"),
         (table(when=DATES.to_period()), "in column 'when', row 0"),
         (np.array(TEXTS), "X contains the value 'dry' in row 2"),

@@ -80,11 +80,24 @@ def test_a_typo_is_an_error_with_a_suggestion():
 
 
 @pytest.mark.parametrize(
-    ("site", "message"), [("a", "one group only"), ([*"abcd"], "for each of the 4 rows")]
+    ("site", "message"),
+    [
+        ("a", "one group only"),
+        ([*"abcd"], r"for each of the 4 rows.*right column\?$"),
+        ([0.1, 0.2, 0.3, 0.4], r"for each of the 4 rows.*write depends_on=\['site'\]"),
+        ([0.5, 1.0, 1.0, 2.0], r"fractions, 3 different ones in 4 rows.*depends_on=\['site'\]"),
+    ],
 )
 def test_groups_that_say_nothing_are_a_warning(site, message):
     with pytest.warns(ParameterWarning, match=message):
         encode_training_groups(FRAME.assign(site=site), physics_per("site"))
+
+
+def test_a_series_in_place_of_a_table_is_left_to_scikit_learn():
+    series = FRAME["x"]
+    unchanged, labels = encode_training_groups(series, physics_per("site"))
+    assert unchanged is series and labels == {}
+    assert encode_groups(series, {1: ["a", "b", "c"]}, ["x", "site"]) is series
 
 
 def test_unknown_groups_are_a_warning_and_get_a_code_of_their_own():

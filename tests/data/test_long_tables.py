@@ -135,7 +135,8 @@ def test_wrong_arguments_are_named(options, message):
 
 def test_a_time_twice_is_named():
     df = pd.concat([make_table(), make_table().iloc[[2]]])
-    with pytest.raises(ValueError, match=r"Run 'b' has the time 2.0 more than once.*groupby"):
+    message = r"Run 'b' has the time 2.0 more than once \(1 repeated in all.*groupby"
+    with pytest.raises(ValueError, match=message):
         trajectories_from_frame(df, "run", states="x")
 
 

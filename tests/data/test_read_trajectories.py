@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -51,6 +53,18 @@ def test_initial_states_and_following_states():
     assert not layout.learned
     assert model.n_features_in_ == 2
     assert info.component_names == ("state_0", "state_1", "time")
+
+
+def test_initial_states_that_y_repeats_are_a_warning():
+    repeated = np.concatenate([FIRST[:, None], AFTER], axis=1)
+    with pytest.warns(UserWarning, match=r"y begins with the initial states of X.*y\[:, 1:\]"):
+        read(ODE(dt=0.5), FIRST, repeated)
+    with pytest.warns(UserWarning, match="y begins with"):
+        read(ODE(dt=0.5), FIRST, [*repeated])
+    at_rest = np.repeat(FIRST[:, None], 4, axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(ODE(dt=0.5), FIRST, at_rest)
 
 
 def test_one_output_without_its_own_axis():

@@ -37,7 +37,7 @@ def test_times_in_a_column_of_the_inputs():
     [
         ([0.1, 0.2], "ODE has 2 times, but the longest trajectory in y has 3"),
         ([0.1, 0.3, 0.3], "in trajectory 0 time 0.3 is followed by 0.3"),
-        ([0.1, 0.3, 0.2], "in trajectory 0 time 0.3 is followed by 0.2"),
+        ([0.1, 0.3, 0.2], "in trajectory 0 time 0.3 is followed by 0.2. Sort each trajectory"),
         ([0.0, 0.1, 0.2], "in trajectory 0 time 0 is followed by 0"),
         ([-1.0, 0.1, 0.2], "in trajectory 0 time 0 is followed by -1"),
         ([0.1, np.nan, 0.2], "Times must be finite"),

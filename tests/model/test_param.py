@@ -90,6 +90,8 @@ def test_repr_shows_the_arguments_that_are_not_default():
     assert repr(Param([1.0, 2.0], bounds=(np.zeros(2), None))) == (
         "Param([1.0, 2.0], bounds=(array([0., 0.]), None))"
     )
+    assert repr(Param(1.0, bounds=2.0)) == "Param(1.0, bounds=2.0)"  # validate says what is wrong
+    assert repr(Param(1.0, bounds=None)) == "Param(1.0, bounds=None)"
 
 
 # Another value.

@@ -85,7 +85,10 @@ def test_a_param_replaces_the_whole_unknown():
         ({"stiffness": [1.0, 2.0]}, "'stiffness' has shape (2,), but .* shape ()"),
         ({"damping": 0.3}, "0.3 of physics parameter 'damping' has shape (), .* damping=Param"),
         ({"damping": [0.3, -0.3]}, "'damping' is outside its bounds"),
-        ({"stiffness": Param(1.0, bounds=(2.0, 3.0))}, "'stiffness' is outside its bounds"),
+        (
+            {"stiffness": Param(1.0, bounds=(2.0, 3.0))},
+            "'stiffness' is outside its bounds.*Give another",
+        ),
     ],
 )
 def test_a_wrong_name_or_value_changes_nothing(given, message):

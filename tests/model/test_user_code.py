@@ -95,6 +95,15 @@ def uses_a_far_column(X, *, drag=1.0):
     return drag * X[:, 5]
 
 
+def unpacks(state, *, drag=1.0):
+    level, flow = state[:, None].unbind(-1)
+    return drag * level + flow
+
+
+def uses_a_second_state(state, *, drag=1.0):
+    return drag * state[:, None][:, 1]
+
+
 def multiplies_an_array(depth, *, drag=(1.0, 0.0)):
     return drag * depth
 
@@ -114,6 +123,8 @@ class Pond:
         (uses_too_many_indices, "has no columns"),
         (uses_an_attribute, "name them as arguments"),
         (uses_a_far_column, r"X is a tensor of shape \(n, n_features\)"),
+        (unpacks, r"expected 2, got 1.*state of an ODE.*ODE\(observe="),
+        (uses_a_second_state, r"state of an ODE.*ODE\(observe="),
         (multiplies_an_array, r"'drag' is an array.*Param\(value, bounds=\(low, high\)\)"),
         (Pond().law, "Is `self` missing as the first argument of law"),
     ],
