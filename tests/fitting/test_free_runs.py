@@ -71,7 +71,7 @@ def test_longer_windows_help_as_the_warning_says():
     x, y = make_oscillations(8, 40, seed=1)
     y = y + 0.2 * rng.normal(size=y.shape)
     settings = {"nn": (16,), "optimizer": "adam"}
-    given = {"physics": drifting, "max_epochs": 40, "initial_state": "given"}
+    given = {"physics": drifting, "max_epochs": 20, "initial_state": "given"}
     short, said = fit(x, y, **given, settings=settings, window=2)
     assert len(said) == 1 and "ODE(window=8)" in said[0]
     longer, _ = fit(x, y, **given, settings=settings, window=8)

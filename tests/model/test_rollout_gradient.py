@@ -77,7 +77,7 @@ def fit_both_ways(monkeypatch, physics, structure, records=None, **settings):
     """Fit with autograd, and with gradients at once; return both, and whether they were chosen."""
     X, y = records or make_records(2 if structure.observe is None else 1)
     chosen = watch(monkeypatch)
-    settings = {"nn": (5, 4), "dtype": "float64", "max_epochs": 3, "random_state": 0} | settings
+    settings = {"nn": (5, 4), "dtype": "float64", "max_epochs": 2, "random_state": 0} | settings
     models = []
     for together in (False, True):
         with monkeypatch.context() as patch:
