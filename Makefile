@@ -34,11 +34,13 @@ env: $(INSTALLED) ## create the environment (.venv) with the pinned versions
 
 # The build backend is installed first, with the same constraints, and the package is built without
 # isolation. An isolated build fetches its backend again for every installation, and pip versions
-# differ in how they apply constraints to isolated builds.
+# differ in how they apply constraints to isolated builds. pip would compile on one core, which takes
+# half of the time; a few files of packages are templates that cannot be compiled.
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON3) -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet -c constraints.txt hatchling editables
-	$(PYTHON) -m pip install --quiet --no-build-isolation -c constraints.txt -e ".[test,demo,docs,progress,dev]"
+	$(PYTHON) -m pip install --quiet --no-compile --no-build-isolation -c constraints.txt -e ".[test,demo,docs,progress,dev]"
+	-$(PYTHON) -m compileall -qq -j 0 $(VENV)/lib
 	touch $@
 
 lint: env ## check style and formatting
