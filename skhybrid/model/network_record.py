@@ -20,23 +20,25 @@ def perceptrons_of(network: Any) -> list[tuple[str, Any, tuple[int, ...] | None]
 
     Each has the prefix of its parameters' names, and the inputs that it reads (None is all).
     """
-    if type(network) is SplitNetwork:
-        if network.tables:
-            return None
-        parts = network.parts
-        found = [("correction.", network.correction, parts.correction)]
-        found += [
-            (f"groups.{i}.", group, columns)
-            for i, (group, (columns, _)) in enumerate(
-                zip(network.groups, parts.groups, strict=True)
-            )
-        ]
-        found = [each for each in found if each[1] is not None]
-    else:
-        found = [("", network, None)]
+    if type(network) is SplitNetwork and network.tables:
+        return None
+    found = _parts_of(network)
     if not all(type(each) is MultilayerPerceptron for _, each, _ in found):
         return None
     return found if all(each.requires_grad for each in network.parameters()) else None
+
+
+def _parts_of(network: Any) -> list[tuple[str, Any, tuple[int, ...] | None]]:
+    """Return the same for a network whose parts are known to be perceptrons."""
+    if type(network) is not SplitNetwork:
+        return [("", network, None)]
+    parts = network.parts
+    found = [("correction.", network.correction, parts.correction)]
+    found += [
+        (f"groups.{i}.", group, columns)
+        for i, (group, (columns, _)) in enumerate(zip(network.groups, parts.groups, strict=True))
+    ]
+    return [each for each in found if each[1] is not None]
 
 
 def layers_of(network: Any, weights: Mapping[str, Tensor] | None) -> list[list[Layer]]:
@@ -45,13 +47,14 @@ def layers_of(network: Any, weights: Mapping[str, Tensor] | None) -> list[list[L
     Parameters
     ----------
     network : torch.nn.Module
+        With perceptrons as its only parts.
     weights : mapping of str to Tensor or None
         Its parameters by name; None uses its own.
     """
     given = weights or {}
     return [
         own.layers({k.removeprefix(prefix): v for k, v in given.items() if k.startswith(prefix)})
-        for prefix, own, _ in perceptrons_of(network)
+        for prefix, own, _ in _parts_of(network)
     ]
 
 
@@ -73,7 +76,7 @@ class NetworkRecord:
     ) -> None:
         self._columns = [
             None if columns is None else torch.tensor(columns, device=layers[0][0][0].device)
-            for _, _, columns in perceptrons_of(network)
+            for _, _, columns in _parts_of(network)
         ]
         self._records = [PerceptronRecord(each, n_calls, n_rows) for each in layers]
         self._n_inputs = 0

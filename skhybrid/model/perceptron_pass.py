@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Products of matrices with fewer columns are faster in another order or memory layout.
-NARROW = 16
+from skhybrid.model.narrow_products import NARROW
 
 
 class PerceptronPass:

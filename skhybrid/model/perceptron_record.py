@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-# Products of matrices with fewer columns are faster in another order or memory layout.
-NARROW = 16
+from skhybrid.model.narrow_products import weight_gradient
 
 
 class PerceptronRecord:
@@ -28,9 +27,9 @@ class PerceptronRecord:
 
     def __init__(self, layers: Sequence[tuple[Tensor, Tensor]], n_calls: int, n_rows: int) -> None:
         weight = layers[0][0]
-        self._of_members = weight.ndim == 3
-        self._affine = torch.baddbmm if self._of_members else torch.addmm
-        self._product = torch.bmm if self._of_members else torch.mm
+        of_members = weight.ndim == 3
+        self._affine = torch.baddbmm if of_members else torch.addmm
+        self._product = torch.bmm if of_members else torch.mm
         self._leading = weight.shape[:-2]
         self._widths = [weight.shape[-2] for weight, _ in layers]
         new = weight.new_empty
@@ -102,7 +101,7 @@ class PerceptronRecord:
         gradient, found = of_outputs, []
         for layer in range(len(self._weights) - 1, -1, -1):
             layer_input = self._inputs if layer == 0 else self._activated[layer - 1]
-            of_weight = self._weight_gradient(gradient, layer_input.flatten(-3, -2))
+            of_weight = weight_gradient(gradient, layer_input.flatten(-3, -2), self._product)
             found = [of_weight, gradient.sum(dim=-2), *found]
             if layer == 0:
                 continue
@@ -126,9 +125,3 @@ class PerceptronRecord:
             self._chains.insert(0, chain)
             chain = self._product(chain, self._weights[layer])
         return chain
-
-    def _weight_gradient(self, gradient: Tensor, layer_input: Tensor) -> Tensor:
-        """Return the gradient of a layer's weight from the gradient of its output."""
-        if layer_input.shape[-1] < NARROW:
-            return self._product(layer_input.mT, gradient).mT
-        return self._product(gradient.mT, layer_input)

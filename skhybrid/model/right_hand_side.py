@@ -139,14 +139,19 @@ class RightHandSide(Hybrid):
     @property
     def adds_correction(self) -> bool:
         """Whether the rate is that of the physics plus a correction, and nothing varies θ."""
-        adds = self.structure.join in ("auto", "add") and self.structure.correct == "rate"
+        adds = self._join == "add" and self.structure.correct == "rate"
         return adds and self.parts is None and self.physics is not None
+
+    @property
+    def _join(self) -> str | Callable:
+        """How physics and network give the rate; never "auto"."""
+        if self.structure.join != "auto":
+            return self.structure.join
+        return "add" if self.has_correction else "none"
 
     def rate(self, physics: Callable, network: Callable) -> Callable[..., Tensor]:
         """Return the right-hand side as a function of time, state and inputs (or None)."""
-        join = self.structure.join
-        if join == "auto":
-            join = "add" if self.has_correction else "none"
+        join = self._join
         if self.structure.correct == "output" or join == "none":
             return physics
         if network == self.silent_network and join in ("add", "multiply"):

@@ -1,4 +1,4 @@
-"""What a rollout has passed, and the derivatives of its rates at all stages together."""
+"""The course of a rollout, and the derivatives of its rates at all stages together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from skhybrid.model.stages_differ import require_same_rates
 
 @dataclass
 class Course:
-    """What a rollout has passed.
+    """The stages and steps of a rollout, as its gradient needs them.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class Course:
     rows : list of (time, state, inputs)
         Where the right-hand side was evaluated.
     slopes : list of Tensor
-        What it gave.
+        The rates there.
     ends, lengths : list
         Ends of the steps, before they were moved to the bounds, and lengths of the steps.
     """

@@ -80,7 +80,7 @@ class RolloutGradient:
         ----------
         model : Dynamics
         x : Windows
-            Of one member, or with a leading member axis.
+            The windows of one member, or those of all with a leading member axis.
         n_members : int
         """
         n_intervals = x.steps.shape[-1]

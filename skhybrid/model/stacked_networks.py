@@ -10,11 +10,9 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from skhybrid.model.group_table import GroupTable
+from skhybrid.model.narrow_products import NARROW, weight_gradient
 from skhybrid.model.network_parts import SplitNetwork
 from skhybrid.model.networks import MultilayerPerceptron, Pointwise
-
-# Products of matrices with fewer columns are faster in another order or memory layout.
-NARROW = 16
 
 
 class StackedNetworks:
@@ -106,7 +104,7 @@ class Perceptrons(torch.autograd.Function):
         gradients: list[Tensor | None] = []
         for layer in reversed(range(len(saved) // 3 + 1)):
             weight, layer_input = saved[3 * layer : 3 * layer + 2]
-            of_weight = _weight_gradient(gradient, layer_input)
+            of_weight = weight_gradient(gradient, layer_input, torch.bmm)
             gradients = [of_weight, gradient.sum(dim=1), *gradients]
             if layer > 0 or ctx.needs_input_grad[0]:
                 gradient = _input_gradient(gradient, weight)
@@ -114,13 +112,6 @@ class Perceptrons(torch.autograd.Function):
                 below = saved[3 * layer - 1]  # output of the layer below, before its activation
                 torch.ops.aten.silu_backward.grad_input(gradient, below, grad_input=gradient)
         return (gradient if ctx.needs_input_grad[0] else None), *gradients
-
-
-def _weight_gradient(gradient: Tensor, layer_input: Tensor) -> Tensor:
-    """Return the gradient of a layer's weight from the gradient of its output."""
-    if layer_input.shape[-1] < NARROW:
-        return torch.bmm(layer_input.mT, gradient).mT
-    return torch.bmm(gradient.mT, layer_input)
 
 
 def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:

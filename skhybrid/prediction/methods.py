@@ -1,4 +1,4 @@
-"""What a fitted HybridRegressor predicts: the target, its parts, parameters and rates."""
+"""Predictions of a fitted HybridRegressor: the target, its parts, parameters and rates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is learned beside the parameters, and how it changes the model point by point."""
+"""Networks and values of groups beside θ, and how each changes the model point by point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search says of the fits that an interrupt left out."""
+"""A search names the fits that an interrupt left out."""
 
 from __future__ import annotations
 
